@@ -1,0 +1,5 @@
+"""The one exception of the daemon: it can't go on."""
+
+
+class GiveUp(Exception):  # noqa: N818 - it says what the daemon does
+    """librdkafka says fatal, or a position is gone and must not be; exit code 1."""

@@ -1,0 +1,129 @@
+"""One assigned partition's account: how far it was read and how far it may be committed.
+
+A *hold* is (offset, holder, read at): appended when a holder - a batch or a dead letter - receives
+its first change from this very ledger object, duplicates included. Offsets of a partition arrive in
+order, so the queue is in order: settled holders are popped from its head, and what may be committed
+is the offset at the head, or the position when the queue is empty. There is no bookkeeping per
+offset, so the cost of a record is constant however many segments there are, and gaps in the offsets
+(compaction, transaction markers) hold nothing.
+
+A revoked or lost partition's ledger is thrown away. What settles later touches an object that
+nobody reads any more: that is the fence for commits. Hence holds belong to a *ledger object*, not
+to a topic and partition, which may have gone and come back.
+
+Invariants (tests name them):
+- I1: ``committable()`` never exceeds the lowest offset with an unsettled change.
+- ``committable()`` never goes back, except by ``restart()`` (the topic was made anew).
+"""
+
+from collections import deque
+from typing import Protocol
+
+_OFFSET_BITS = 63
+_OFFSET_MASK = (1 << _OFFSET_BITS) - 1
+
+
+class Holder(Protocol):
+    """What keeps a record's offset from being committed until it is settled."""
+
+    settled: bool
+
+
+class Ledger:
+    """The account of one assignment of one partition. ``serial`` is never used twice.
+
+    ``position`` is the next offset to read. ``committed`` is what the broker said is committed;
+    None while it has nothing. ``base`` makes an *origin* of an offset: one integer that remembers
+    this ledger and the offset (``base + offset``), as small as what each held id can carry.
+    """
+
+    __slots__ = (
+        "_fence",
+        "_holds",
+        "base",
+        "committed",
+        "metadata",
+        "partition",
+        "position",
+        "serial",
+        "topic",
+    )
+
+    def __init__(
+        self,
+        serial: int,
+        topic: str,
+        partition: int,
+        position: int,
+        committed: int | None = None,
+        metadata: str = "",
+    ) -> None:
+        self.serial = serial
+        self.base = serial << _OFFSET_BITS
+        self.topic = topic
+        self.partition = partition
+        self.position = position
+        self.committed = committed
+        self.metadata = metadata
+        self._holds: deque[tuple[int, Holder, float]] = deque()
+        self._fence: deque[tuple[int, Holder, float]] = deque()
+
+    def source(self, offset: int) -> str:
+        """Name a record as dead letters and logs do: ``topic:partition:offset``."""
+        return f"{self.topic}:{self.partition}:{offset}"
+
+    def hold(self, offset: int, holder: Holder, now: float) -> None:
+        """Keep ``offset``, read at ``now``, and all after it until ``holder`` is settled."""
+        self._holds.append((offset, holder, now))
+
+    def committable(self) -> int | None:
+        """Return the offset that may be committed; None: nothing beyond what was, for now."""
+        if self._fence:
+            _pop_settled(self._fence)
+            if self._fence:
+                return None
+        _pop_settled(self._holds)
+        return self._holds[0][0] if self._holds else self.position
+
+    def is_settled(self) -> bool:
+        """Whether nothing that came from this ledger is still unsettled."""
+        _pop_settled(self._fence)
+        _pop_settled(self._holds)
+        return not self._fence and not self._holds
+
+    def oldest_read_at(self) -> float | None:
+        """When the oldest record with an unsettled change was read; None when there is none."""
+        if self.is_settled():
+            return None
+        return (self._fence or self._holds)[0][2]
+
+    def restart(self, position: int) -> None:
+        """Go on at ``position`` of a log that began anew, below what was already read.
+
+        What was read before is still to be delivered, and nothing of the new log is committed
+        before it is: the broker has those records no more, so only this process can.
+        """
+        self._fence.extend(self._holds)
+        self._holds.clear()
+        self.position = position
+        self.committed = None
+
+
+def serial_of(origin: int) -> int:
+    """Return the serial of the ledger that an origin remembers."""
+    return origin >> _OFFSET_BITS
+
+
+def base_of(origin: int) -> int:
+    """Return the base of the ledger that an origin remembers."""
+    return origin & ~_OFFSET_MASK
+
+
+def offset_of(origin: int) -> int:
+    """Return the offset that an origin remembers."""
+    return origin & _OFFSET_MASK
+
+
+def _pop_settled(holds: deque[tuple[int, Holder, float]]) -> None:
+    while holds and holds[0][1].settled:
+        holds.popleft()

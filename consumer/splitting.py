@@ -1,0 +1,90 @@
+"""Finds the bad ids of a batch that the API refused, without asking about each of them.
+
+A refusal (400, 413, 422, a vouched 403) says nothing about which id is meant, or whether the whole
+segment is. Single ids spread evenly over the batch are tried until one is accepted. When eight were
+refused, the batch is refused whatever is in it: the verdict is on all of it. After one success the
+rest is halved without limit, so that each bad id is found and costs only itself.
+
+"So many refusals in a row while halving" as the rule for the whole was tried in a simulation and
+was wrong in 58 % of the cases with ten bad ids; this rule made no wrong verdict there and costs 9
+tries for a segment that refuses everything, about 22 for one bad id in 1000, about 140 for ten.
+"""
+
+from collections.abc import Collection, Sequence
+
+SINGLES = 8
+
+
+class Split:
+    """What to try next of one refused batch. Parts go one at a time, so order is kept.
+
+    ``detail`` is what the API said when it refused some of it last.
+    """
+
+    def __init__(self, ids: Sequence[str], detail: str) -> None:
+        self.detail = detail
+        self._ids = tuple(ids)
+        self._singles = _spread(ids, SINGLES)
+        self._refused: list[str] = []
+        self._parts: list[tuple[str, ...]] | None = None  # None while singles are tried
+        self._last: tuple[str, ...] = ()
+
+    def next_part(self, unsettled: Collection[str]) -> tuple[str, ...]:
+        """Return the ids of the next try; there must be something unsettled."""
+        if self._parts is None:
+            self._singles = [single for single in self._singles if single in unsettled]
+            if not self._singles:  # they went with their partition: others take their place
+                self._singles = _spread(self._untried(unsettled), SINGLES - len(self._refused))
+            if self._singles:
+                self._last = (self._singles[-1],)
+                return self._last
+            self._parts = [self._ids]  # whatever was not refused alone went with its partition
+        while not (part := tuple(name for name in self._parts[-1] if name in unsettled)):
+            self._parts.pop()
+        self._last = part
+        return part
+
+    def accepted(self) -> tuple[str, ...]:
+        """Note that the last try was accepted; return the singles now known to be bad alone."""
+        if self._parts is not None:
+            self._parts.pop()
+            return ()
+        tried = {*self._refused, *self._last}
+        self._parts = _halves(tuple(name for name in self._ids if name not in tried))
+        return tuple(self._refused)
+
+    def refused(self, unsettled: Collection[str], detail: str) -> tuple[tuple[str, ...], bool]:
+        """Note that the last try was refused.
+
+        Return the ids that are refused for good now, and whether that is the verdict on the whole
+        batch. A batch of fewer than eight ids has each of them refused alone instead.
+        """
+        self.detail = detail
+        if self._parts is not None:
+            self._parts.pop()
+            if len(self._last) == 1:
+                return self._last, False
+            self._parts += _halves(self._last)
+            return (), False
+        self._refused += self._last
+        self._singles.pop()
+        if len(self._refused) == SINGLES:
+            return self._ids, True
+        return (() if self._untried(unsettled) else tuple(self._refused)), False
+
+    def _untried(self, unsettled: Collection[str]) -> list[str]:
+        """Return the ids that nobody knows anything about, while singles are tried."""
+        tried = set(self._refused)
+        return [name for name in self._ids if name in unsettled and name not in tried]
+
+
+def _spread(ids: Sequence[str], most: int) -> list[str]:
+    """Return at most that many of ``ids``, evenly spread over them, the last one first."""
+    count = min(most, len(ids))
+    return [ids[index * len(ids) // count] for index in reversed(range(count))]
+
+
+def _halves(part: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Return the halves that are not empty, the one to try first last."""
+    middle = len(part) // 2
+    return [half for half in (part[middle:], part[:middle]) if half]
