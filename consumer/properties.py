@@ -1,0 +1,148 @@
+"""What the clients of librdkafka are told: the consumer, the dead-letter producer, the admin.
+
+Operators tune with ``KAFKA_CONFIG``: it comes after our tuning and before what the daemon owns.
+The checked facts are those of librdkafka 2.16.
+"""
+
+import socket
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+if TYPE_CHECKING:
+    from consumer.settings import Settings
+
+Properties = dict[str, str | int | bool]
+
+VARIABLES = {
+    "security.protocol": "KAFKA_SECURITY_PROTOCOL",
+    "sasl.mechanism": "KAFKA_SASL_MECHANISM",
+    "sasl.username": "KAFKA_SASL_USERNAME",
+    "sasl.password": "KAFKA_SASL_PASSWORD",
+    "ssl.ca.location": "KAFKA_SSL_CA_LOCATION",
+    "ssl.certificate.location": "KAFKA_SSL_CERTIFICATE_LOCATION",
+    "ssl.key.location": "KAFKA_SSL_KEY_LOCATION",
+    "ssl.key.password": "KAFKA_SSL_KEY_PASSWORD",
+}
+"""Properties that librdkafka gets as the variable has them."""
+
+_INSTEAD = VARIABLES | {
+    "bootstrap.servers": "KAFKA_BOOTSTRAP_SERVERS",
+    "metadata.broker.list": "KAFKA_BOOTSTRAP_SERVERS",
+    "sasl.mechanisms": "KAFKA_SASL_MECHANISM",
+    "group.id": "KAFKA_GROUP_ID",
+    "group.protocol": "KAFKA_GROUP_PROTOCOL",
+    "group.instance.id": "KAFKA_GROUP_INSTANCE_ID",
+    "session.timeout.ms": "KAFKA_SESSION_TIMEOUT_SECONDS",
+    "heartbeat.interval.ms": "KAFKA_SESSION_TIMEOUT_SECONDS",
+    "auto.offset.reset": "KAFKA_AUTO_OFFSET_RESET",
+    "auto.commit.interval.ms": "COMMIT_INTERVAL_SECONDS",
+}
+_OWNED = frozenset(
+    {
+        "client.id",
+        # Offsets and commits: nothing unsettled may be committed.
+        *("enable.auto.commit", "auto.commit.enable", "enable.auto.offset.store"),
+        *("offset.store.method", "offset.store.path", "offset.store.sync.interval.ms"),
+        "enable.partition.eof",
+        # Assignment.
+        *("partition.assignment.strategy", "group.remote.assignor", "group.protocol.type"),
+        # The dead-letter producer: a dead letter is acknowledged by all replicas, once, and told.
+        *("enable.idempotence", "acks", "request.required.acks", "transactional.id"),
+        *("retries", "message.send.max.retries", "enable.gapless.guarantee", "queuing.strategy"),
+        *("max.in.flight", "max.in.flight.requests.per.connection"),
+        "delivery.report.only.error",
+        # What confluent_kafka takes beside librdkafka's properties, and librdkafka's own wiring.
+        *("logger", "on_commit", "on_delivery", "default.topic.config", "default_topic_conf"),
+        *("opaque", "interceptors", "enabled_events", "log.queue"),
+        # Would replace the brokers by an embedded one.
+        "test.mock.num.brokers",
+    }
+)
+
+_COMMON: Properties = {
+    # A firewall that forgot an idle connection is noticed before a request needs it.
+    "socket.keepalive.enable": True,
+    # Brokers close idle connections all day; that is no news.
+    "log.connection.close": False,
+    # New partitions and topics are seen after this; the default is five minutes.
+    "topic.metadata.refresh.interval.ms": 30_000,
+    # Else asking for a missing dead-letter topic creates it with the broker's retention.
+    "allow.auto.create.topics": False,
+}
+_CONSUMER: Properties = {
+    # The default of 1000 throttles a fast consumer to a quarter.
+    "fetch.queue.backoff.ms": 5,
+    # Bounds the prefetch in bytes, and with it fetch.max.bytes: librdkafka lowers that to the
+    # same 16 MiB. Set here, it would refuse every message.max.bytes above it.
+    "queued.max.messages.kbytes": 16_384,
+}
+PRODUCER: Properties = {
+    # The topic's own limit decides what is too big, not the producer's 1,000,000 bytes.
+    "message.max.bytes": 1_000_000_000,
+    # What waits for its acknowledgement is in memory; the default is 1 GiB.
+    "queue.buffering.max.kbytes": 32_768,
+}
+PRODUCER_OWNED: Properties = {"enable.idempotence": True, "acks": "all"}
+_CONSUMER_OWNED: Properties = {
+    # Commits name their offsets: stored ones would commit what was never settled.
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    # The daemon decides where a partition without a position starts, and says so.
+    "auto.offset.reset": "error",
+    # Tells a partition that was read to its end from one that is silent.
+    "enable.partition.eof": True,
+}
+
+
+def consumer_properties(settings: "Settings") -> Properties:
+    """Return what the consumer is created with."""
+    properties = _with_operators(_COMMON | _CONSUMER, settings)
+    properties |= _CONSUMER_OWNED | {"group.id": settings.kafka_group_id}
+    if settings.kafka_group_instance_id:
+        properties["group.instance.id"] = settings.kafka_group_instance_id
+    if settings.kafka_group_protocol == "consumer":
+        # KIP-848: session, heartbeat and assignor are the broker's; librdkafka refuses them here.
+        return properties | {"group.protocol": "consumer"}
+    return properties | {
+        "group.protocol": "classic",
+        "partition.assignment.strategy": "cooperative-sticky",
+        "session.timeout.ms": _milliseconds(settings.kafka_session_timeout_seconds),
+        "heartbeat.interval.ms": _milliseconds(settings.heartbeat_interval_seconds),
+    }
+
+
+def producer_properties(settings: "Settings") -> Properties:
+    """Return what the dead-letter producer is created with."""
+    return _with_operators(_COMMON | PRODUCER, settings) | PRODUCER_OWNED
+
+
+def admin_properties(settings: "Settings") -> Properties:
+    """Return what the admin client is created with."""
+    return _with_operators(_COMMON, settings)
+
+
+def refusal(name: str) -> str | None:
+    """Return why ``KAFKA_CONFIG`` may not set the property ``name``, or None if it may."""
+    if name in _INSTEAD:
+        return f"{name!r} is refused; {_INSTEAD[name]} sets it"
+    if name in _OWNED or name.endswith("_cb"):
+        return f"{name!r} is refused; it is the daemon's own"
+    return None
+
+
+def _with_operators(tuning: Properties, settings: "Settings") -> Properties:
+    properties = dict(tuning)
+    for name, value in settings.kafka_config.items():
+        properties[name] = value.get_secret_value()
+    for name, variable in VARIABLES.items():
+        value = getattr(settings, variable.lower())
+        if value is not None:
+            properties[name] = value.get_secret_value() if isinstance(value, SecretStr) else value
+    properties["bootstrap.servers"] = settings.kafka_bootstrap_servers
+    properties["client.id"] = f"segment-consumer-{socket.gethostname()}"
+    return properties
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1000))

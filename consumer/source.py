@@ -1,0 +1,313 @@
+"""Kafka in, commits out: the only place that knows the `Consumer`.
+
+One thread owns it: rebalance callbacks run inside `consume` and `close` on the calling thread, and
+a commit from another thread would wait behind a poll. Every commit names its offsets: librdkafka's
+stored offsets survive a seek, and a commit without offsets would commit them for all partitions.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from confluent_kafka import (
+    OFFSET_INVALID,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
+
+if TYPE_CHECKING:
+    from consumer.intake import Message
+
+Partition = tuple[str, int]
+
+_NOT_A_MEMBER = frozenset(
+    {
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.FENCED_INSTANCE_ID,
+        KafkaError.FENCED_MEMBER_EPOCH,
+    }
+)
+
+_NO_ANSWER = frozenset(
+    {
+        KafkaError._TIMED_OUT,  # noqa: SLF001 - librdkafka's local error codes are spelt so
+        KafkaError._TRANSPORT,  # noqa: SLF001
+        KafkaError._WAIT_COORD,  # noqa: SLF001
+    }
+)
+
+
+class Listener(Protocol):
+    """What the group and the broker tell; called inside `Source.consume` and `Source.close`."""
+
+    def assigned(self, partitions: Sequence[Partition]) -> None:
+        """Take over partitions: answer with `Source.start` now or later."""
+
+    def revoked(self, partitions: Sequence[Partition]) -> None:
+        """Give partitions up, in order; they go to somebody else when this returns."""
+
+    def lost(self, partitions: Sequence[Partition]) -> None:
+        """Drop partitions: they are somebody else's already."""
+
+    def commit_answered(self, answer: "CommitAnswer") -> None:
+        """Take in the broker's answer to the commit that was sent last."""
+
+    def kafka_error(self, error: "Trouble") -> None:
+        """Take in trouble of the client itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An error of the client. ``code`` is librdkafka's name of it."""
+
+    code: str
+    detail: str
+    fatal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CommitAnswer:
+    """What became of a commit: the offsets that the broker took, and the first error.
+
+    ``is_member`` is False when the broker said that this member is no longer one.
+    """
+
+    committed: Mapping[Partition, int]
+    error: str | None
+    is_member: bool = True
+    retriable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A partition's committed offset as the broker has it; None: it has none."""
+
+    offset: int | None
+    metadata: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offsets:
+    """What to commit for a partition."""
+
+    offset: int
+    metadata: str = ""
+
+
+class Source:
+    """One consumer in the group. Errors of the broker come back as values or to the listener."""
+
+    def __init__(self, properties: Mapping[str, Any]) -> None:
+        self._listener: Listener | None = None
+        self._consumer = Consumer(
+            {
+                **properties,
+                "on_commit": self._on_commit,
+                "error_cb": self._on_error,
+            }
+        )
+
+    def subscribe(self, topics: Sequence[str], listener: Listener) -> None:
+        """Join the group."""
+        self._listener = listener
+        self._consumer.subscribe(
+            list(topics),
+            on_assign=lambda _, partitions: listener.assigned(_names(partitions)),
+            on_revoke=lambda _, partitions: listener.revoked(_names(partitions)),
+            on_lost=lambda _, partitions: listener.lost(_names(partitions)),
+        )
+
+    def consume(self, count: int, timeout_seconds: float) -> list[Any]:
+        """Return up to ``count`` messages; callbacks fire here. Waits the whole timeout for them.
+
+        Raises:
+            KafkaException: librdkafka says that it can't go on.
+
+        """
+        return self._consumer.consume(count, timeout_seconds)
+
+    def start(self, positions: Mapping[Partition, int], *, paused: bool) -> None:
+        """Begin reading at these positions.
+
+        Paused or resumed explicitly: librdkafka keeps a pause across a revoke, and a partition that
+        came back paused would stay silent for ever.
+        """
+        partitions = [TopicPartition(*name, offset) for name, offset in positions.items()]
+        self._consumer.incremental_assign(partitions)
+        if partitions:
+            (self._consumer.pause if paused else self._consumer.resume)(partitions)
+
+    def stop(self, partitions: Iterable[Partition]) -> None:
+        """Give up reading these partitions; those that were never begun are passed over."""
+        begun = self.assignment()
+        self._consumer.incremental_unassign(_named(name for name in partitions if name in begun))
+
+    def pause(self, partitions: Iterable[Partition]) -> None:
+        """Stop fetching; polling goes on."""
+        self._consumer.pause(_named(partitions))
+
+    def resume(self, partitions: Iterable[Partition]) -> None:
+        """Fetch again."""
+        self._consumer.resume(_named(partitions))
+
+    def assignment(self) -> set[Partition]:
+        """Return the partitions that are read now."""
+        return {(each.topic, each.partition) for each in self._consumer.assignment()}
+
+    def commit(self, offsets: Mapping[Partition, Offsets]) -> str | None:
+        """Send a commit; the answer comes to the listener. Return an error if it wasn't sent."""
+        try:
+            self._consumer.commit(offsets=_to_commit(offsets), asynchronous=True)
+        except KafkaException as error:
+            return str(error.args[0])
+        return None
+
+    def commit_now(self, offsets: Mapping[Partition, Offsets]) -> CommitAnswer:
+        """Commit and wait for the answer; librdkafka sets no bound for that."""
+        try:
+            answer = self._consumer.commit(offsets=_to_commit(offsets), asynchronous=False)
+        except KafkaException as error:
+            return _answer(error.args[0], [])
+        return _answer(None, answer or [])
+
+    def committed(
+        self, partitions: Iterable[Partition], timeout_seconds: float
+    ) -> dict[Partition, Committed]:
+        """Return what is committed, without the partitions that got no clear answer."""
+        try:
+            answers = self._consumer.committed(_named(partitions), timeout=timeout_seconds)
+        except KafkaException:
+            return {}
+        return {
+            (each.topic, each.partition): Committed(
+                None if each.offset == OFFSET_INVALID else each.offset, each.metadata or ""
+            )
+            for each in answers
+            if each.error is None and (each.offset >= 0 or each.offset == OFFSET_INVALID)
+        }
+
+    def watermarks(self, partition: Partition, timeout_seconds: float) -> tuple[int, int] | None:
+        """Return the first and the end offset as the broker has them; None: no answer."""
+        try:
+            answer = self._consumer.get_watermark_offsets(
+                TopicPartition(*partition), timeout=timeout_seconds, cached=False
+            )
+        except KafkaException:
+            return None
+        return None if answer is None else (answer[0], answer[1])
+
+    def partition_counts(self, timeout_seconds: float) -> dict[str, int] | None:
+        """Return how many partitions each topic has; None: no broker answered.
+
+        Not for rebalance callbacks, see `is_reachable`.
+        """
+        try:
+            topics = self._consumer.list_topics(timeout=timeout_seconds).topics
+        except KafkaException:
+            return None
+        return {name: len(topic.partitions) for name, topic in topics.items()}
+
+    def is_reachable(self, timeout_seconds: float) -> bool:
+        """Whether the group's coordinator answers now, which is who takes commits.
+
+        For rebalance callbacks: `partition_counts` must not be called in one. confluent_kafka's
+        ``list_topics`` leaves the ``consume`` around it without its thread state, and the next
+        callback in that same ``consume`` aborts the process (``CallState_get: cs != NULL``).
+        """
+        try:
+            self._consumer.committed(self._consumer.assignment()[:1], timeout=timeout_seconds)
+        except KafkaException as error:
+            return error.args[0].code() not in _NO_ANSWER
+        return True
+
+    def member_id(self) -> str:
+        """Return the id that the group knows this consumer by; empty before it joined."""
+        try:
+            return self._consumer.memberid() or ""
+        except (KafkaException, RuntimeError):
+            return ""
+
+    def close(self) -> None:
+        """Leave the group (a static member doesn't) and end the client."""
+        self._consumer.close()
+
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        if self._listener is not None:
+            self._listener.commit_answered(_answer(error, partitions))
+
+    def _on_error(self, error: KafkaError) -> None:
+        if self._listener is not None:
+            self._listener.kafka_error(trouble(error))
+
+
+def trouble(error: KafkaError) -> Trouble:
+    """Return an error of the library as a value.
+
+    One that a message carries says fatal by its code alone: its ``fatal()`` is False
+    (confluent_kafka 2.16).
+    """
+    is_fatal = error.fatal() or error.code() == KafkaError._FATAL  # noqa: SLF001 - librdkafka's local error codes are spelt so
+    return Trouble(error.name(), error.str(), is_fatal)
+
+
+def is_end_of_partition(message: "Message") -> bool:
+    """Whether the message says that the partition was read to its end."""
+    error = message.error()
+    return error is not None and error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001 - librdkafka's local error codes are spelt so
+
+
+def is_offset_gone(message: "Message") -> bool:
+    """Whether the message says that the broker has the position no more."""
+    error = message.error()
+    return error is not None and error.code() in {
+        KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001 - librdkafka's local error codes are spelt so
+        KafkaError.OFFSET_OUT_OF_RANGE,
+    }
+
+
+def _answer(error: KafkaError | None, partitions: list[TopicPartition]) -> CommitAnswer:
+    errors = [each.error for each in partitions if each.error is not None]
+    if error is not None:
+        errors.insert(0, error)
+    committed = {
+        (each.topic, each.partition): each.offset
+        for each in partitions
+        if error is None and each.error is None
+    }
+    return CommitAnswer(
+        committed=committed,
+        error=str(errors[0]) if errors else None,
+        is_member=all(each.code() not in _NOT_A_MEMBER for each in errors),
+        retriable=all(each.retriable() or _is_passing(each) for each in errors),
+    )
+
+
+def _is_passing(error: KafkaError) -> bool:
+    """Whether an error passes by itself though the library doesn't call it retriable."""
+    return error.code() in {
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.STALE_MEMBER_EPOCH,
+        *_NO_ANSWER,
+    }
+
+
+def _names(partitions: Iterable[TopicPartition]) -> list[Partition]:
+    return [(each.topic, each.partition) for each in partitions]
+
+
+def _named(partitions: Iterable[Partition]) -> list[TopicPartition]:
+    return [TopicPartition(*name) for name in partitions]
+
+
+def _to_commit(offsets: Mapping[Partition, Offsets]) -> list[TopicPartition]:
+    return [
+        TopicPartition(topic, partition, each.offset, each.metadata)
+        for (topic, partition), each in offsets.items()
+    ]
