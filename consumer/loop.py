@@ -1,0 +1,308 @@
+"""The loop: one thread that owns the consumer, the pipeline and every decision.
+
+A turn: consume (rebalance callbacks fire here) -> receive -> settle what came back -> dispatch what
+is due -> dead letters -> commit -> pause or resume -> look around -> publish.
+
+It does no I/O of its own: it talks to `ports`, reads the clock once per step and blocks only inside
+a port, so the same code runs in a simulation. When there is nothing to do it blocks where other
+threads can run; a loop that polled with timeout 0 starved the carriers of the interpreter and was
+five times slower.
+
+Rebalances (callbacks of `source.Source`): *assigned* begins fresh ledgers; *revoked* drains,
+commits, releases and forgets, and other partitions are not disturbed; *lost* releases and forgets
+without a commit. A stop is the same as revoking everything. The parts: `assignment`, `commits` with
+the lease, `mailbox` for dead letters, `outlook` for what stands in the way.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+from consumer.assignment import Assignment
+from consumer.carriers import Result
+from consumer.commits import Commits
+from consumer.errors import GiveUp
+from consumer.intake import Message
+from consumer.ledger import Ledger
+from consumer.mailbox import Mailbox
+from consumer.outcomes import Delivered, error_of, outcome_of, status_label
+from consumer.outlook import Outlook
+from consumer.pipeline import Pipeline
+from consumer.ports import Options, Ports
+from consumer.source import (
+    CommitAnswer,
+    Partition,
+    Trouble,
+    is_end_of_partition,
+    is_offset_gone,
+    trouble,
+)
+from consumer.throttle import API_HOLDS
+
+CHUNK_RECORDS = 2000
+IDLE_WAIT_SECONDS = 0.1
+BUSY_WAIT_SECONDS = 0.02
+PUBLISH_SECONDS = 0.2
+
+
+class Loop:
+    """See the module's docstring. Implements `source.Listener`."""
+
+    def __init__(self, options: Options, pipeline: Pipeline, ports: Ports) -> None:
+        self.options = options
+        self.pipeline = pipeline
+        self.throttle = pipeline.throttle
+        self.tally = pipeline.tally
+        self.ports = ports
+        self.commits = Commits(options, pipeline, ports)
+        self.assignment = Assignment(options, pipeline, ports)
+        self.outlook = Outlook(options, pipeline, self.commits, ports)
+        self.mailbox = Mailbox(pipeline, ports)
+        self.stopping = False
+        self.stop_requested = False
+        self.released = 0
+        self.last_delivery_wall = 0.0
+        self.last_api_error = ""
+        self.drain_deadline = math.inf  # of the drain that runs, or ran when a stop was asked for
+        self._backlog: list[Message] = []
+        self._next_publish = -math.inf
+
+    # -- what the daemon calls --------------------------------------------------------------------
+
+    def request_stop(self) -> None:
+        """Ask for a stop; may be called from any thread, so it does next to nothing."""
+        self.stop_requested = True
+
+    def turn(self) -> None:
+        """Turn once; see the module's docstring. Raises GiveUp if the daemon can't go on."""
+        now = self.ports.clock()
+        self.ports.beat(now)
+        results, messages = self._wait_for_work(now)
+        now = self.ports.clock()
+        self._receive(messages, now)
+        self._settle(results, now)
+        self._dispatch(now, math.inf)
+        self.mailbox.turn(now)
+        self.assignment.retry(now)
+        self.commits.send(now)
+        self.assignment.pause_or_resume(now, has_backlog=bool(self._backlog))
+        self.outlook.look(now, self.assignment.waiting, self.mailbox.trouble(now))
+        self._speak(now)
+
+    def stop(self, deadline: float) -> None:
+        """Drain all, commit, release what is left; the source is to be closed afterwards."""
+        self.stopping = True
+        self.ports.publish(self, self.ports.clock())
+        self.assignment.forget_starting()
+        self._backlog.clear()
+        self._give_up(list(self.pipeline.ledgers.values()), deadline, "shutdown")
+        self.ports.publish(self, self.ports.clock())
+
+    # -- the group's callbacks --------------------------------------------------------------------
+
+    def assigned(self, partitions: Sequence[Partition]) -> None:
+        """Begin fresh ledgers, here or as soon as the broker says where."""
+        self.tally.add("rebalances_total", "assigned")
+        self.outlook.joined = True
+        self._say("assigned", partitions)
+        self.assignment.begin(() if self.stopping else partitions, self.ports.clock())
+        self.commits.hurry()
+        self.outlook.tell_cluster()
+
+    def revoked(self, partitions: Sequence[Partition]) -> None:
+        """Finish what can be finished, commit, and let go."""
+        self.tally.add("rebalances_total", "revoked")
+        self._say("revoked", partitions)
+        deadline = self.ports.clock() + self.options.drain_timeout_seconds
+        self._part_with(partitions, lambda ledgers: self._give_up(ledgers, deadline, "revoke"))
+
+    def lost(self, partitions: Sequence[Partition]) -> None:
+        """Drop everything at once: somebody else has these partitions."""
+        self.tally.add("rebalances_total", "lost")
+        self._say("lost", partitions, level="warning")
+        self.commits.lease.void(self.ports.clock())
+        self.outlook.joined = False
+        self._part_with(partitions, self._release)
+
+    def commit_answered(self, answer: CommitAnswer) -> None:
+        """Take over what the broker says is committed; a success proves membership."""
+        self.commits.answered(answer)
+
+    def kafka_error(self, error: Trouble) -> None:
+        """Remember the client's trouble; give up if it is fatal."""
+        if error.fatal:
+            raise GiveUp(f"librdkafka can't go on: {error.code}: {error.detail}")
+        self.outlook.hear(error)
+
+    # -- a turn's steps ---------------------------------------------------------------------------
+
+    def _wait_for_work(self, now: float) -> tuple[Sequence[Result], Sequence[Message]]:
+        """Block where something is to be expected: at the carriers or at the consumer."""
+        source, carriers = self.ports.source, self.ports.carriers
+        in_flight = self.throttle.in_flight
+        if not (self.assignment.pausing or self._backlog):
+            limit = BUSY_WAIT_SECONDS if in_flight else IDLE_WAIT_SECONDS
+            messages = source.consume(CHUNK_RECORDS, min(limit, self._until_next(now)))
+            return carriers.collect(0.0), messages
+        if in_flight:
+            results = carriers.collect(BUSY_WAIT_SECONDS)
+            return results, source.consume(CHUNK_RECORDS, 0.0)
+        wait = min(BUSY_WAIT_SECONDS, self._until_next(now))
+        return (), source.consume(CHUNK_RECORDS, wait)
+
+    def _until_next(self, now: float) -> float:
+        """Return how long nothing can become due; at least a millisecond, so as not to spin."""
+        next_at = self.pipeline.next_wake()
+        if self.pipeline.has_queued() and self.throttle.in_flight < self.throttle.slots:
+            if self.commits.lease.holds(now):
+                next_at = min(next_at, max(self.throttle.earliest_start(), now))
+            else:
+                next_at = now + BUSY_WAIT_SECONDS
+        return min(max(next_at - now, 0.001), IDLE_WAIT_SECONDS)
+
+    def _receive(self, messages: Sequence[Message], now: float) -> None:
+        if self._backlog:
+            self._backlog.extend(messages)
+            messages = self._backlog
+        if not messages:
+            return
+        taken, errors = self.pipeline.receive(messages, now)
+        self._backlog = list(messages[taken:])
+        for message in errors:
+            self._message_error(message, now)
+
+    def _message_error(self, message: Message, now: float) -> None:
+        name = _name(message)
+        ledger = self.pipeline.ledgers.get(name)
+        if is_end_of_partition(message):
+            # Behind the last record there may be transaction markers and compacted offsets.
+            if ledger is not None and message.offset() > ledger.position:
+                ledger.position = message.offset()
+        elif is_offset_gone(message):
+            self._drop_backlog([name])
+            self.assignment.lose_position(name, now)
+        else:
+            self.kafka_error(trouble(message.error()))
+
+    def _settle(self, results: Sequence[Result], now: float) -> None:
+        for result in results:
+            batch = result.attempt.batch
+            label = status_label(result.answer)
+            outcome = outcome_of(result.answer)
+            if label is not None:
+                self.tally.add("requests_total", batch.action, label)
+                self.tally.observe(result.seconds, "request_duration_seconds", batch.action)
+            if isinstance(outcome, Delivered):
+                self._note_delivery(batch.timestamp_ms)
+            elif label is not None:
+                self.last_api_error = error_of(outcome)
+            holds = set(self.throttle.holds)
+            self.pipeline.settle(result.attempt, outcome, now, self.ports.jitter())
+            self.outlook.say_ended(holds - self.throttle.holds.keys(), now)
+
+    def _note_delivery(self, timestamp_ms: int | None) -> None:
+        wall = self.ports.wall()
+        self.last_delivery_wall = wall
+        if timestamp_ms is not None and timestamp_ms > 0:
+            latency_seconds = wall - timestamp_ms / 1000
+            if latency_seconds >= 0:
+                self.tally.observe(latency_seconds, "delivery_latency_seconds")
+
+    def _dispatch(self, now: float, latest_start: float) -> int:
+        self.pipeline.wake(now)
+        lease = self.commits.lease
+        if not lease.holds(now):
+            return 0
+        if self.throttle.holds.keys() & API_HOLDS and self.throttle.may_start(now):
+            self.ports.before_probe()
+        tries = self.pipeline.dispatch(now, latest_start)
+        for attempt in tries:
+            self.ports.carriers.send(attempt, lease.end)
+        if self.assignment.pausing and not tries and not self.throttle.in_flight:
+            self.pipeline.press(now, self.throttle.slots)
+        return len(tries)
+
+    def _speak(self, now: float) -> None:
+        """Log what the pipeline noted, and publish now and then."""
+        notes = self.pipeline.notes
+        while notes:
+            note = notes.popleft()
+            level = "error" if note.event == "hold" else "warning"
+            self.ports.say(now, note.event, note.key, note.message, level=level, **note.fields)
+        if now >= self._next_publish:
+            self._next_publish = now + PUBLISH_SECONDS
+            self.ports.publish(self, now)
+
+    # -- giving up partitions ---------------------------------------------------------------------
+
+    def _part_with(
+        self, partitions: Sequence[Partition], end: Callable[[list[Ledger]], None]
+    ) -> None:
+        self._drop_backlog(partitions)
+        end(self.assignment.take_away(partitions))
+        self.assignment.let_go(partitions)
+        self.outlook.tell_cluster()
+        self.ports.publish(self, self.ports.clock())
+
+    def _drop_backlog(self, partitions: Sequence[Partition]) -> None:
+        """Forget what was consumed and not received yet."""
+        gone = set(partitions)
+        self._backlog = [each for each in self._backlog if _name(each) not in gone]
+
+    def _give_up(self, ledgers: list[Ledger], deadline: float, reason: str) -> None:
+        """Drain ``ledgers`` up to ``deadline``, commit, release what is left, forget them."""
+        if not ledgers:
+            return
+        self.drain_deadline = min(self.drain_deadline, deadline)
+        self.pipeline.urge(ledgers, self.ports.clock(), reason)
+        is_still_ours = self._drain(ledgers, deadline)
+        if is_still_ours:
+            self.commits.commit_until(deadline, ledgers)
+        self._release(ledgers)
+        self.pipeline.calm()
+        if not self.stop_requested:
+            self.drain_deadline = math.inf
+
+    def _drain(self, ledgers: list[Ledger], deadline: float) -> bool:
+        """Send and settle without polling; return whether the membership held all along.
+
+        A request starts only if its timeout ends before the deadline: one that outlived the drain
+        could land after the next owner's opposite one.
+        """
+        latest_start = deadline - self.options.request_timeout_seconds
+        lease, carriers = self.commits.lease, self.ports.carriers
+        self.commits.hurry()
+        while True:
+            now = self.ports.clock()
+            self.ports.beat(now)
+            if all(ledger.is_settled() for ledger in ledgers) or now >= deadline:
+                return True
+            if not self.commits.renew(now):
+                return False
+            now = self.ports.clock()
+            if self.stop_requested and not self.stopping:
+                self.stopping = True  # what stays assigned is drained by the same deadline
+                self.pipeline.urge(list(self.pipeline.ledgers.values()), now, "shutdown")
+            self.mailbox.turn(now)
+            started = self._dispatch(now, latest_start)
+            self._speak(now)
+            if not started and not self.pipeline.can_progress(ledgers, latest_start):
+                return True
+            if not lease.holds(now) and not self.throttle.in_flight:
+                return False
+            results = carriers.collect(BUSY_WAIT_SECONDS)
+            if not results and not self.throttle.in_flight:
+                carriers.wait(min(BUSY_WAIT_SECONDS, self._until_next(now)))
+            self._settle(results, self.ports.clock())
+
+    def _release(self, ledgers: list[Ledger]) -> None:
+        self.released += self.pipeline.forget(ledgers)
+
+    def _say(self, event: str, partitions: Sequence[Partition], level: str = "info") -> None:
+        names = [f"{topic}:{partition}" for topic, partition in partitions]
+        now = self.ports.clock()
+        text = f"{len(names)} partitions"
+        self.ports.say(now, event, str(now), text, level=level, partitions=names)
+
+
+def _name(message: Message) -> Partition:
+    return message.topic(), message.partition()

@@ -1,0 +1,67 @@
+"""Sends the pipeline's dead letters, and tells it which ones the broker has."""
+
+import math
+
+from consumer.dead_letters import Report
+from consumer.errors import GiveUp
+from consumer.pipeline import Pipeline
+from consumer.ports import Ports
+
+RETRY_SECONDS = 1.0
+PATIENCE_SECONDS = 15.0
+
+
+class Mailbox:
+    """Owned by the loop."""
+
+    def __init__(self, pipeline: Pipeline, ports: Ports) -> None:
+        self._pipeline = pipeline
+        self._ports = ports
+        self._waiting_since: float | None = None
+        self._not_before = -math.inf
+        self._trouble = ""
+
+    def trouble(self, now: float) -> str:
+        """Return why dead letters don't get through; empty: they do."""
+        if self._trouble or self._waiting_since is None:
+            return self._trouble
+        waited = now - self._waiting_since
+        is_long = waited >= PATIENCE_SECONDS
+        return f"dead letters are not acknowledged for {waited:.0f} s" if is_long else ""
+
+    def turn(self, now: float) -> None:
+        """Send what there is, take in what came back."""
+        letters = self._pipeline.letters
+        while letters and now >= self._not_before and self._ports.letters.send(letters[0]):
+            letters.popleft()
+        if self._waiting_since is None and self._pipeline.pending_letters:
+            self._waiting_since = now
+        for report in self._ports.letters.poll():
+            self._take(report, now)
+        if not self._pipeline.pending_letters:
+            self._waiting_since = None
+            self._trouble = ""
+
+    def _take(self, report: Report, now: float) -> None:
+        letter = report.letter
+        if report.error is None:
+            self._trouble = ""
+            self._waiting_since = now
+            if report.truncated:
+                self._ports.say(
+                    now,
+                    "dead_letter_truncated",
+                    letter.source,
+                    f"the record at {letter.source} is too big for the dead-letter topic;"
+                    " it went there without its value, its source still has it",
+                    level="error",
+                    source=letter.source,
+                )
+            self._pipeline.acknowledged(letter)
+            return
+        if report.fatal:
+            raise GiveUp(f"the dead-letter producer can't go on: {report.error}")
+        self._trouble = report.error
+        self._not_before = now + RETRY_SECONDS
+        if not letter.settled:
+            self._pipeline.letters.appendleft(letter)

@@ -1,0 +1,104 @@
+"""What the loop talks to: everything outside of it, as protocols.
+
+The daemon gives it Kafka, HTTP and the machine's clock; a simulation gives it worlds of its own.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from consumer.carriers import Result
+from consumer.cluster import View
+from consumer.dead_letters import Report
+from consumer.intake import Message
+from consumer.letters import Letter
+from consumer.pipeline import Try
+from consumer.source import CommitAnswer, Committed, Offsets, Partition
+
+if TYPE_CHECKING:
+    from consumer.loop import Loop
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the settings say about the loop; durations in seconds."""
+
+    request_timeout_seconds: float
+    drain_timeout_seconds: float
+    commit_interval_seconds: float
+    session_timeout_seconds: float
+    heartbeat_interval_seconds: float
+    offset_reset: str
+    needs_dead_letters: bool
+
+
+class SourcePort(Protocol):
+    """See `source.Source`."""
+
+    def consume(self, count: int, timeout_seconds: float) -> Sequence[Message]: ...  # noqa: D102
+    def start(self, positions: dict[Partition, int], *, paused: bool) -> None: ...  # noqa: D102
+    def stop(self, partitions: Iterable[Partition]) -> None: ...  # noqa: D102
+    def pause(self, partitions: Iterable[Partition]) -> None: ...  # noqa: D102
+    def resume(self, partitions: Iterable[Partition]) -> None: ...  # noqa: D102
+    def commit(self, offsets: dict[Partition, Offsets]) -> str | None: ...  # noqa: D102
+    def commit_now(self, offsets: dict[Partition, Offsets]) -> CommitAnswer: ...  # noqa: D102
+    def committed(  # noqa: D102
+        self, partitions: Iterable[Partition], timeout_seconds: float
+    ) -> dict[Partition, Committed]: ...
+    def watermarks(  # noqa: D102
+        self, partition: Partition, timeout_seconds: float
+    ) -> tuple[int, int] | None: ...
+    def partition_counts(self, timeout_seconds: float) -> dict[str, int] | None: ...  # noqa: D102
+    def is_reachable(self, timeout_seconds: float) -> bool: ...  # noqa: D102
+    def member_id(self) -> str: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
+
+
+class CarriersPort(Protocol):
+    """See `carriers.Carriers`."""
+
+    def send(self, attempt: Try, lease_end: float) -> None: ...  # noqa: D102
+    def collect(self, timeout_seconds: float) -> Sequence[Result]: ...  # noqa: D102
+    def wait(self, timeout_seconds: float) -> None: ...  # noqa: D102
+
+
+class LettersPort(Protocol):
+    """See `dead_letters.DeadLetters`."""
+
+    def send(self, letter: Letter) -> bool: ...  # noqa: D102
+    def poll(self, timeout_seconds: float = 0.0) -> Sequence[Report]: ...  # noqa: D102
+
+
+class ClusterPort(Protocol):
+    """See `cluster.Cluster`."""
+
+    view: View
+    partitions: tuple[Partition, ...]
+    member_id: str
+
+    def hurry(self) -> None: ...  # noqa: D102
+
+
+class Say(Protocol):
+    """See `logs.Repeats.log`."""
+
+    def __call__(  # noqa: D102
+        self, now: float, event: str, key: str, message: str, *, level: str, **fields: object
+    ) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything outside of the loop."""
+
+    source: SourcePort
+    carriers: CarriersPort
+    letters: LettersPort
+    cluster: ClusterPort
+    clock: Callable[[], float]  # seconds, see `clock`
+    wall: Callable[[], float]  # Unix time
+    jitter: Callable[[], float]  # [0, 1)
+    say: Say
+    beat: Callable[[float], None]  # the loop turned at, on `clock`
+    publish: "Callable[[Loop, float], None]"
+    before_probe: Callable[[], None]  # credentials are read again

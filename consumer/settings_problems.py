@@ -1,0 +1,81 @@
+"""How a wrong setting is said: the variable's name, what it got, what it accepts."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Literal, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+_LONGEST_SHOWN = 200
+_NOT_SHOWN = "a value that is not shown"
+
+
+class SettingsError(Exception):
+    """The settings are wrong. ``problems`` has a line for everything that is, without secrets."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__(*problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(self.problems)
+
+
+class LinesError(ValueError):
+    """Complete lines about wrong settings, for a validator that knows more than its own field."""
+
+
+def accepts(field: FieldInfo) -> str:
+    """Return what a variable accepts, from its type and range unless its description says."""
+    if field.description:
+        return field.description
+    for kind in (field.annotation, *get_args(field.annotation)):
+        if get_origin(kind) is Literal:
+            return f"one of: {', '.join(get_args(kind))}"
+    words = ["a whole number" if field.annotation is int else "a number"]
+    for bound in field.metadata:
+        match bound:
+            case Gt(gt=limit):
+                words.append(f"above {limit}")
+            case Ge(ge=limit):
+                words.append(f"at least {limit}")
+            case Le(le=limit):
+                words.append(f"at most {limit}")
+    return ", ".join(words)
+
+
+def lines_of(
+    error: ValidationError,
+    fields: Mapping[str, FieldInfo],
+    values: Mapping[str, str],
+    secrets: frozenset[str],
+) -> Iterator[str]:
+    """Yield a line for each problem of a validation; ``values`` are shown unless ``secrets``."""
+    for problem in error.errors(include_url=False, include_input=False):
+        name = str(problem["loc"][0])
+        cause = problem.get("ctx", {}).get("error")
+        if isinstance(cause, LinesError):
+            yield from map(str, cause.args)
+            continue
+        start = f"{name.upper()}: "
+        end = f"; accepts {accepts(fields[name])}"
+        if problem["type"] == "missing":
+            yield f"{start}is missing{end}"
+            continue
+        start += f"got {_NOT_SHOWN if name in secrets else shown(values[name])}"
+        for reason in cause.args if isinstance(cause, ValueError) else ("",):
+            yield f"{start}: {reason}{end}" if reason else start + end
+
+
+def shown(text: str) -> str:
+    """Return a value for a message: on one line, not too long, without credentials."""
+    text = without_credentials(text)
+    return repr(text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…")
+
+
+def without_credentials(text: str) -> str:
+    """Return a text without what may be secret in it, should it be a URL or meant as one."""
+    text = re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*:/*)?.*@", r"\1***@", text, flags=re.DOTALL)
+    return re.sub(r"(://[^?#]*[?#]).*", r"\1***", text, flags=re.DOTALL)
