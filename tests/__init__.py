@@ -1,0 +1,1 @@
+"""The tests. Those that need a real Kafka use the fixture ``broker``."""

@@ -1,0 +1,1 @@
+"""Figures about speed, memory and concurrency, each from one command."""

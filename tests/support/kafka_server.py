@@ -1,0 +1,191 @@
+"""The process of one Apache Kafka: broker and controller in one JVM, in a folder of its own."""
+
+import contextlib
+import random
+import socket
+import subprocess
+from typing import TYPE_CHECKING, NamedTuple
+
+from tests.support.child import Child
+from tests.support.kafka_jars import class_path, java
+from tests.support.tcp_proxy import HOST
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_CLUSTER_ID = "c2VnbWVudC1jb25zdW1lcg"
+_START_SECONDS = 60
+_STOP_SECONDS = 30
+_LOG_EXCERPT = 3000
+# The collector and the compiler that are ready soonest on a machine with few cores.
+_JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+
+
+class Listener(NamedTuple):
+    """Where the broker listens, and the port that it tells clients to come to."""
+
+    name: str
+    port: int
+    advertised_port: int
+
+
+class KafkaServer:
+    """Starts, ends and freezes the JVM. The folder keeps its data from start to start."""
+
+    def __init__(
+        self, folder: "Path", listeners: "Sequence[Listener]", properties: "Mapping[str, str]"
+    ) -> None:
+        self._folder = folder
+        self._port = listeners[0].port
+        self._properties = folder / "server.properties"
+        self._log = folder / "server.log"
+        self._child: Child | None = None
+        self._frozen = False
+        lines = {
+            "log.dirs": str(folder / "data"),
+            **_listening(listeners, properties["controller.quorum.voters"]),
+            **properties,
+        }
+        self._properties.write_text("".join(f"{name}={lines[name]}\n" for name in lines))
+
+    @property
+    def log(self) -> str:
+        """What the process wrote, in all its starts."""
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def start(self) -> None:
+        """Start the process and wait until it listens."""
+        assert not self._runs(), "Kafka runs already"
+        if not (self._folder / "data").exists():
+            self._format()
+        with self._log.open("ab") as log:
+            self._child = Child(
+                self._java("kafka.Kafka", self._properties),
+                environment={},
+                directory=self._folder,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        eventually(self._listens, _START_SECONDS, "Kafka to listen")
+
+    def stop(self) -> None:
+        """End it with SIGTERM and wait for it. Harmless when it doesn't run."""
+        self.thaw()
+        if self._child is not None:
+            self._child.terminate()
+            self._child.wait(_STOP_SECONDS)
+
+    def kill(self) -> None:
+        """End it with SIGKILL. Harmless when it doesn't run."""
+        self._frozen = False
+        if self._child is not None:
+            self._child.kill()
+
+    def freeze(self) -> None:
+        """Send it SIGSTOP: its sockets stay open and silent."""
+        assert self._child is not None, "Kafka was never started"
+        self._child.freeze()
+        self._frozen = True
+
+    def thaw(self) -> bool:
+        """Let it go on; return whether it was frozen."""
+        frozen, self._frozen = self._frozen, False
+        if frozen and self._child is not None:
+            self._child.thaw()
+        return frozen
+
+    def thaw_or_start(self) -> bool:
+        """Make it run; return whether there was something to do."""
+        if self._runs():
+            return self.thaw()
+        self.start()
+        return True
+
+    def _runs(self) -> bool:
+        return self._child is not None and self._child.exit_code is None
+
+    def _listens(self) -> bool:
+        assert self._runs(), f"Kafka ended while starting: …{self.log[-_LOG_EXCERPT:]}"
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection((HOST, self._port), timeout=1),
+        ):
+            return True
+        return False
+
+    def _format(self) -> None:
+        command = self._java("kafka.tools.StorageTool", "format")
+        result = subprocess.run(
+            [*command, "-t", _CLUSTER_ID, "-c", self._properties],
+            env={},
+            cwd=self._folder,
+            capture_output=True,
+            text=True,
+            timeout=_START_SECONDS,
+            check=False,
+        )
+        assert result.returncode == 0, f"Kafka's folder: {result.stdout}{result.stderr}"
+
+    def _java(self, *arguments: "str | Path") -> "list[str | Path]":
+        return [java(), *_JVM, "-cp", class_path(), *arguments]
+
+
+def server_properties(
+    controller_port: int, session_seconds: float, heartbeat_seconds: float
+) -> dict[str, str]:
+    """Return the properties of a broker that is alone and that tests wait for."""
+    return {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.voters": f"1@{HOST}:{controller_port}",
+        # A broker that was killed is let in again only when its old session is over.
+        "broker.session.timeout.ms": "2000",
+        "broker.heartbeat.interval.ms": "200",
+        "auto.create.topics.enable": "false",
+        "log.cleaner.backoff.ms": "200",
+        "log.cleaner.dedupe.buffer.size": "4194304",
+        "offsets.topic.num.partitions": "1",
+        "offsets.topic.replication.factor": "1",
+        "transaction.state.log.num.partitions": "1",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "share.coordinator.state.topic.num.partitions": "1",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "group.initial.rebalance.delay.ms": "0",
+        "group.min.session.timeout.ms": "1000",
+        "group.consumer.session.timeout.ms": str(round(session_seconds * 1000)),
+        "group.consumer.min.session.timeout.ms": "500",
+        "group.consumer.heartbeat.interval.ms": str(round(heartbeat_seconds * 1000)),
+        "group.consumer.min.heartbeat.interval.ms": "100",
+    }
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens at, outside of the range that clients connect from.
+
+    A port of that range, left free by a killed broker, can become the source port of the very
+    connection that a client tries to it: the client then talks to itself.
+    """
+    ports: set[int] = set()
+    while len(ports) < count:
+        port = random.randrange(15000, 30000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            ports.add(port)
+    return list(ports)
+
+
+def _listening(listeners: "Sequence[Listener]", controller: str) -> dict[str, str]:
+    own = [f"{each.name}://{HOST}:{each.port}" for each in listeners]
+    advertised = [f"{each.name}://{HOST}:{each.advertised_port}" for each in listeners]
+    names = [each.name for each in listeners] + ["CONTROLLER"]
+    return {
+        "listeners": ",".join([*own, f"CONTROLLER://{controller.partition('@')[2]}"]),
+        "advertised.listeners": ",".join(advertised),
+        "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in names),
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": listeners[0].name,
+    }

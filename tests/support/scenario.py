@@ -1,0 +1,277 @@
+"""What the end-to-end tests share.
+
+Daemons between a topic and an API, changes whose outcome is known, and an eye on the commits.
+"""
+
+import json
+import random
+import threading
+from typing import TYPE_CHECKING, Self
+
+from confluent_kafka import KafkaException, Message
+
+from tests.support.cluster import Record
+from tests.support.daemon import Daemon
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from tests.support.api import FaultyApi
+    from tests.support.daemon import Metrics
+    from tests.support.kafka import Broker
+
+PREFIX = "segment_consumer_"
+PATIENCE_SECONDS = 20
+
+_QUICK: dict[str, object] = {
+    "CUSTOMERIO_SITE_ID": "site",
+    "CUSTOMERIO_API_KEY": "key",
+    "CUSTOMERIO_TIMEOUT_SECONDS": 1,
+    "CUSTOMERIO_REQUESTS_PER_SECOND": 1000,
+    "RETRY_MAX_BACKOFF_SECONDS": 0.5,
+    "BATCH_LINGER_SECONDS": 0.1,
+    "COMMIT_INTERVAL_SECONDS": 0.2,
+    "KAFKA_SESSION_TIMEOUT_SECONDS": 6,
+    "DRAIN_TIMEOUT_SECONDS": 4,
+}
+_QUICK_KAFKA = {"topic.metadata.refresh.interval.ms": 300, "reconnect.backoff.max.ms": 500}
+
+
+class Scenario:
+    """A topic, a group, an API, and the daemons that a test puts between them."""
+
+    def __init__(
+        self, broker: "Broker", api: "FaultyApi", topic: str, group: str, protocol: str
+    ) -> None:
+        self.broker = broker
+        self.api = api
+        self.topic = topic
+        self.group = group
+        self.protocol = protocol
+        self.dead_letter_topic = f"{group}.dead-letters"
+        self._daemons: list[Daemon] = []
+
+    def settings(
+        self, *, kafka_config: "Mapping[str, object] | None" = None, **changed: object
+    ) -> dict[str, object]:
+        """Return settings that make everything quick; one that is changed to None is left out."""
+        settings = {
+            **_QUICK,
+            "KAFKA_BOOTSTRAP_SERVERS": self.broker.bootstrap,
+            "KAFKA_TOPICS": self.topic,
+            "KAFKA_GROUP_ID": self.group,
+            "KAFKA_GROUP_PROTOCOL": self.protocol,
+            "KAFKA_CONFIG": json.dumps({**_QUICK_KAFKA, **(kafka_config or {})}),
+            "CUSTOMERIO_URL": self.api.url,
+            "DEAD_LETTER_TOPIC": self.dead_letter_topic,
+            **changed,
+        }
+        return {name: value for name, value in settings.items() if value is not None}
+
+    def start(
+        self, *, kafka_config: "Mapping[str, object] | None" = None, **changed: object
+    ) -> Daemon:
+        """Start a daemon; it is ended with the test at the latest."""
+        daemon = Daemon(self.settings(kafka_config=kafka_config, **changed))
+        self._daemons.append(daemon)
+        return daemon
+
+    def start_ready(
+        self, *, kafka_config: "Mapping[str, object] | None" = None, **changed: object
+    ) -> Daemon:
+        """Start a daemon and wait until it is ready."""
+        daemon = self.start(kafka_config=kafka_config, **changed)
+        daemon.wait_ready(PATIENCE_SECONDS)
+        return daemon
+
+    def close(self) -> None:
+        """End what still runs."""
+        for daemon in self._daemons:
+            daemon.close()
+
+    def produce(self, records: "Iterable[Record]", topic: str | None = None) -> None:
+        """Produce to the topic, or another one."""
+        self.broker.produce(topic or self.topic, records)
+
+    def committed(self) -> dict[int, int]:
+        """Return what the group committed, by partition."""
+        return self.broker.committed(self.group, self.topic)
+
+    def await_accepted(self, count: int, timeout: float = PATIENCE_SECONDS) -> None:
+        """Wait until the API has accepted so many ids."""
+        eventually(
+            lambda: self.api.counters().ids,
+            timeout,
+            f"{count} ids to be accepted",
+            until=lambda ids: ids >= count,
+        )
+
+    def await_all_committed(self, timeout: float = PATIENCE_SECONDS) -> None:
+        """Wait until the broker has a commit at the end of every partition."""
+        ends = self.broker.end_offsets(self.topic)
+        eventually(self.committed, timeout, f"commits at {ends}", until=ends.__eq__)
+
+    def dead_letters(self, count: int) -> list[Message]:
+        """Wait for so many dead letters, and return them in the order of partition and offset."""
+        eventually(
+            lambda: sum(self.broker.end_offsets(self.dead_letter_topic).values()),
+            PATIENCE_SECONDS,
+            f"{count} dead letters",
+            until=count.__eq__,
+        )
+        letters = self.broker.read_all(self.dead_letter_topic)
+        return sorted(letters, key=lambda letter: (letter.partition(), letter.offset()))
+
+
+class Changes:
+    """Random changes of customers that enter and leave segments, and where each of them ends."""
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        segments: "Iterable[int]" = range(1, 13),
+        customers: int = 300,
+    ) -> None:
+        self._random = random.Random(seed)
+        self._segments = list(segments)
+        self._customers = customers
+        self._last: dict[tuple[int, str, str], str] = {}
+
+    def records(self, count: int) -> "list[Record]":
+        """Return so many more events, keyed by customer."""
+        return [self._record() for _ in range(count)]
+
+    def wrong(self, api: "FaultyApi") -> list[tuple[int, str, str]]:
+        """Return the members whose last accepted action is not that of their last change."""
+        lanes = {(segment_id, id_type) for segment_id, id_type, _ in self._last}
+        found = {
+            (lane, action): ids
+            for lane in lanes
+            for action, ids in (("add", api.members(*lane)), ("remove", api.removed(*lane)))
+        }
+        return [
+            (segment_id, id_type, name)
+            for (segment_id, id_type, name), action in self._last.items()
+            if name not in found[(segment_id, id_type), action]
+        ]
+
+    def await_right(self, api: "FaultyApi", timeout: float = PATIENCE_SECONDS) -> None:
+        """Wait until every member is where its last change put it."""
+        eventually(
+            lambda: self.wrong(api), timeout, "no wrong member", until=lambda wrong: not wrong
+        )
+
+    def _record(self) -> Record:
+        draw = self._random
+        segment_id = draw.choice(self._segments)
+        id_type = ("id", "email", "cio_id")[segment_id % 3]
+        customer = draw.randrange(self._customers)
+        name = f"customer-{customer}" if id_type != "email" else f"customer-{customer}@example.com"
+        action = draw.choice(("add", "remove"))
+        self._last[segment_id, id_type, name] = action
+        # The API takes addresses in any case for the same one, and so does the daemon.
+        spelt = name.title() if id_type == "email" and draw.random() < 0.5 else name
+        return Record(name, event(segment_id, action, spelt, id_type=id_type))
+
+
+class CommitWatch:
+    """Looks at a group's commits from outside, again and again, in a thread of its own."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.highest: dict[int, int] = {}
+        self.went_back: list[tuple[int, int, int]] = []
+        """(partition, committed before, committed then) of commits that went back."""
+        self.looks = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def await_looks(self, count: int) -> None:
+        """Wait until it has looked so many times more."""
+        enough = self.looks + count
+        eventually(
+            lambda: self.looks, PATIENCE_SECONDS, f"{count} looks", until=lambda n: n >= enough
+        )
+
+    def _run(self) -> None:
+        last: dict[int, int] = {}
+        while not self._stopped.wait(0.03):
+            try:
+                committed = self._scenario.committed()
+            except KafkaException:
+                continue  # the broker is away
+            self.looks += 1
+            for partition, offset in committed.items():
+                before = last.get(partition, offset)
+                if offset < before:
+                    self.went_back.append((partition, before, offset))
+                self.highest[partition] = max(self.highest.get(partition, 0), offset)
+            last = committed
+
+
+class Load:
+    """Produces in the background, some records at a time and in order, until it is stopped."""
+
+    def __init__(self, scenario: Scenario, next_records: "Callable[[], list[Record]]") -> None:
+        self._scenario = scenario
+        self._next_records = next_records
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._failure: Exception | None = None
+        self.produced = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Produce no more; what was produced is counted then."""
+        self._stopped.set()
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def _run(self) -> None:
+        try:
+            while not self._stopped.wait(0.02):
+                records = self._next_records()
+                self._scenario.produce(records)
+                self.produced += len(records)
+        except Exception as error:  # noqa: BLE001 - raised in the test's thread by stop()
+            self._failure = error
+
+
+def event(segment_id: int, action: str, *ids: object, id_type: str | None = None) -> bytes:
+    """Return an event's value."""
+    named: dict[str, object] = {"id": ids[0]} if len(ids) == 1 else {"ids": ids}
+    if id_type is not None:
+        named["id_type"] = id_type
+    return json.dumps({"segment_id": segment_id, "action": action, **named}).encode()
+
+
+def additions(segment_id: int, count: int, start: int = 0) -> list[Record]:
+    """Return events that add different customers, keyed by customer."""
+    names = [f"customer-{number}" for number in range(start, start + count)]
+    return [Record(name, event(segment_id, "add", name)) for name in names]
+
+
+def assert_accounted(metrics: "Metrics") -> None:
+    """Check that every id of one scrape is accounted for (I6)."""
+
+    def total(name: str) -> float:
+        return sum(value for (each, _), value in metrics.items() if each == PREFIX + name)
+
+    assert total("ids_received_total") == total("ids_total") + total("held_ids")

@@ -1,0 +1,47 @@
+"""Waiting for a condition: the only place where a test sleeps."""
+
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+_POLL_SECONDS = 0.02
+
+
+def eventually(
+    predicate: "Callable[[], T]",
+    timeout: float,
+    what: str,
+    *,
+    until: "Callable[[T], object]" = bool,
+    ignoring: tuple[type[Exception], ...] = (),
+) -> T:
+    """Call ``predicate`` until what it returns is true, or ``until`` says so of it; return that.
+
+    ``timeout`` is in seconds; the predicate is called at least once, and once more at the end.
+    ``what`` finishes the sentence "waited for …". Exceptions named by ``ignoring`` count as
+    "not yet"; all others end the wait.
+
+    Raises an ``AssertionError`` that says what was waited for and what was seen last, so let the
+    predicate return what is looked at, and ``until`` judge it::
+
+        eventually(lambda: broker.committed(group, topic), 10, "all commits", until=ends.__eq__)
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        last_turn = time.monotonic() >= deadline
+        seen: object
+        try:
+            value = predicate()
+        except ignoring as error:
+            seen = error
+        else:
+            if until(value):
+                return value
+            seen = value
+        if last_turn:
+            raise AssertionError(f"waited {timeout:g} s for {what}; last seen: {seen!r}")
+        time.sleep(_POLL_SECONDS)

@@ -1,0 +1,168 @@
+"""What may import what: the pure rooms stay pure, and each library has its one place."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import consumer
+
+PACKAGE = Path(consumer.__file__).parent
+PURE_ROOMS = (
+    "buffer",
+    "events",
+    "intake",
+    "lanes",
+    "lease",
+    "ledger",
+    "letters",
+    "metrics",
+    "notes",
+    "outcomes",
+    "pipeline",
+    "positions",
+    "refusals",
+    "splitting",
+    "throttle",
+    "turns",
+)
+PURE_LIBRARIES = {
+    "bisect",
+    "collections",
+    "collections.abc",
+    "dataclasses",
+    "enum",
+    "heapq",
+    "http",
+    "itertools",
+    "json",
+    "math",
+    "msgspec",
+    "typing",
+}
+IMPURE_BUILTINS = {
+    "__import__",
+    "breakpoint",
+    "compile",
+    "eval",
+    "exec",
+    "exit",
+    "globals",
+    "input",
+    "open",
+    "print",
+    "quit",
+}
+IMPURE_SYNTAX = (ast.Global, ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith, ast.Await)
+
+
+def modules() -> dict[str, ast.Module]:
+    """Return every module of the package by its name."""
+    return {path.stem: ast.parse(path.read_text()) for path in sorted(PACKAGE.glob("*.py"))}
+
+
+MODULES = modules()
+
+
+def imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield module and name (empty: the module itself) of every import, however deep it hides."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for each in node.names:
+                yield each.name, ""
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports are not looked at"
+            for each in node.names:
+                yield node.module or "", each.name
+
+
+def users_of(*libraries: str) -> set[str]:
+    """Return the modules that import any of these libraries or something below them."""
+    return {
+        name
+        for name, tree in MODULES.items()
+        for module, _ in imports(tree)
+        if any(module == each or module.startswith(f"{each}.") for each in libraries)
+    }
+
+
+def mentions(tree: ast.Module, *names: str) -> bool:
+    """Whether a name or an attribute of that name stands anywhere, imports included."""
+    found = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    found |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    found |= {name for _, name in imports(tree)}
+    return not found.isdisjoint(names)
+
+
+@pytest.mark.parametrize("room", PURE_ROOMS)
+def test_a_pure_room_imports_only_what_is_pure(room: str) -> None:
+    for module, name in imports(MODULES[room]):
+        package, _, below = module.partition(".")
+        if package == "consumer":
+            assert (below or name) in PURE_ROOMS, f"{room} imports {module} {name}"
+        else:
+            assert module in PURE_LIBRARIES, f"{room} imports {module}"
+            assert module != "http" or name == "HTTPStatus", f"{room} imports {module}.{name}"
+
+
+@pytest.mark.parametrize("room", PURE_ROOMS)
+def test_a_pure_room_does_nothing_to_the_world(room: str) -> None:
+    for node in ast.walk(MODULES[room]):
+        assert not isinstance(node, IMPURE_SYNTAX), f"{room}: {type(node).__name__}"
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            assert node.id not in IMPURE_BUILTINS, f"{room} uses {node.id}"
+
+
+def test_whatever_only_pure_rooms_use_is_a_pure_room() -> None:
+    """So that a room that is split stays under this test."""
+    for room in PURE_ROOMS:
+        assert room in MODULES
+    used = {
+        below or name
+        for room in PURE_ROOMS
+        for module, name in imports(MODULES[room])
+        for package, _, below in [module.partition(".")]
+        if package == "consumer"
+    }
+    assert used <= set(PURE_ROOMS)
+
+
+def test_only_source_has_a_kafka_consumer() -> None:
+    users = {
+        name
+        for name, tree in MODULES.items()
+        if name in users_of("confluent_kafka") and mentions(tree, "Consumer", "AIOConsumer")
+    }
+    assert users == {"source"}
+
+
+def test_confluent_kafka_is_imported_by_names() -> None:
+    """Else the test above would not see what is used of it."""
+    for name, tree in MODULES.items():
+        for module, imported in imports(tree):
+            if module.split(".")[0] == "confluent_kafka":
+                assert imported not in {"", "*"}, name
+
+
+def test_only_api_has_an_http_client() -> None:
+    assert users_of("aiohttp", "h11", "httpcore", "httpx", "requests", "urllib3") == {"api"}
+    for name, tree in MODULES.items():
+        assert not mentions(tree, "HTTPConnection", "HTTPSConnection", "urlopen"), name
+
+
+def test_only_settings_sources_reads_the_environment() -> None:
+    readers = {
+        name
+        for name, tree in MODULES.items()
+        if mentions(tree, "environb", "getenv", "getenvb", "putenv", "getproxies")
+        or any(
+            isinstance(node, ast.Attribute)
+            and node.attr == "environ"
+            and isinstance(node.value, ast.Name)
+            and node.value.id == "os"
+            for node in ast.walk(tree)
+        )
+        or ("os", "environ") in imports(tree)
+    }
+    assert readers == {"settings_sources"}

@@ -1,0 +1,447 @@
+"""The ordering rule, case by case (invariant I2): whose request has to wait for whose."""
+
+import pytest
+
+from consumer.outcomes import Outcome, Unsent
+from tests.support.driver import (
+    CUT_SHORT,
+    DELIVERED,
+    LINGER,
+    NOT_CONNECTED,
+    REFUSED,
+    THROTTLED,
+    TIMED_OUT,
+    TIMEOUT,
+    UNAUTHORIZED,
+    UNAVAILABLE,
+    Driver,
+)
+from tests.support.records import event
+
+
+@pytest.fixture
+def driver() -> Driver:
+    return Driver(partitions=2)
+
+
+# -- what has to wait ---------------------------------------------------------------------------
+
+
+def test_a_remove_waits_for_an_add_in_flight(driver: Driver) -> None:
+    driver.read(event("add", "x"))
+    add = driver.wait().one_try()
+    driver.read(event("remove", "x"))
+    assert driver.wait().sent() == []
+    driver.answer(add, DELIVERED)
+    assert driver.sent() == ["remove x"]
+
+
+def test_an_add_waits_for_a_remove_in_flight(driver: Driver) -> None:
+    driver.read(event("remove", "x"))
+    remove = driver.wait().one_try()
+    driver.read(event("add", "x"))
+    assert driver.wait().sent() == []
+    driver.answer(remove, DELIVERED)
+    assert driver.sent() == ["add x"]
+
+
+@pytest.mark.parametrize("failure", [UNAVAILABLE, THROTTLED, NOT_CONNECTED, TIMED_OUT, CUT_SHORT])
+def test_a_remove_waits_for_an_add_that_waits_for_its_next_try(
+    driver: Driver, failure: Outcome
+) -> None:
+    driver.read(event("add", "x"))
+    add = driver.wait().one_try()
+    driver.read(event("remove", "x"))
+    driver.wait()
+    for _ in range(2):
+        driver.answer(add, failure, jitter=0.999)
+        assert driver.sent() == []
+        add = driver.wait(60.0).one_try()
+        assert add.ids == ("x",)
+        assert add.batch.action == "add"
+    driver.answer(add, DELIVERED)
+    driver.wait(TIMEOUT)
+    assert driver.sent() == ["remove x"]
+
+
+@pytest.mark.parametrize("failure", [TIMED_OUT, CUT_SHORT])
+def test_a_remove_waits_for_an_ambiguous_adds_deadline_though_its_retry_succeeded(
+    driver: Driver, failure: Outcome
+) -> None:
+    """The API may apply the first try yet, until its own deadline."""
+    driver.read(event("add", "x"))
+    driver.read(event("remove", "y"))
+    first = next(each for each in driver.wait().tries() if each.batch.action == "add")
+    driver.answer(first, failure)
+    second = driver.one_try()
+    driver.answer(second, DELIVERED)
+    driver.read(event("remove", "x"))
+    driver.wait(TIMEOUT - 0.001)
+    assert driver.sent() == []
+    driver.wait(0.001)
+    assert driver.sent() == ["remove x"]
+
+
+@pytest.mark.parametrize("failure", [UNAVAILABLE, THROTTLED, NOT_CONNECTED])
+def test_a_remove_does_not_wait_after_a_try_that_can_not_have_been_applied(
+    driver: Driver, failure: Outcome
+) -> None:
+    driver.read(event("add", "x"))
+    driver.answer(driver.wait().one_try(), failure)
+    driver.answer(driver.one_try(), DELIVERED)
+    driver.read(event("remove", "x"))
+    assert driver.wait().sent() == ["remove x"]
+
+
+@pytest.mark.parametrize("outcome", [UNAUTHORIZED, Unsent("the lease is over")])
+def test_a_remove_waits_for_an_add_that_was_held_or_not_sent(
+    driver: Driver, outcome: Outcome
+) -> None:
+    driver.read(event("add", "x"))
+    driver.answer(driver.wait().one_try(), outcome)
+    driver.read(event("remove", "x"))
+    driver.wait(60.0)
+    assert driver.run() == ["add x", "remove x"]
+
+
+def test_two_ambiguous_tries_count_each_until_its_own_deadline(driver: Driver) -> None:
+    driver.read(event("add", "x"))
+    first = driver.wait().one_try()
+    driver.answer(first, TIMED_OUT)
+    driver.wait(TIMEOUT - 1.0)
+    second = driver.one_try()
+    driver.answer(second, TIMED_OUT)
+    driver.answer(driver.one_try(), DELIVERED)
+    driver.read(event("remove", "x"))
+    driver.wait(TIMEOUT - 0.001)
+    assert driver.sent() == []
+    driver.wait(0.001)
+    assert driver.sent() == ["remove x"]
+
+
+def test_an_answer_that_comes_after_the_deadline_delays_nothing(driver: Driver) -> None:
+    driver.read(event("add", "x"))
+    late = driver.wait().one_try()
+    driver.read(event("remove", "x"))
+    driver.wait(2 * TIMEOUT)
+    driver.answer(late, TIMED_OUT)
+    assert driver.run() == ["add x", "remove x"]
+
+
+def test_sealed_batches_leave_in_the_order_of_their_sealing() -> None:
+    driver = Driver(batch_max_ids=1)
+    driver.read(event("add", "x"), event("remove", "x"), event("add", "x"), event("remove", "x"))
+    assert driver.sent() == ["add x"]
+    driver = Driver(batch_max_ids=1)
+    driver.read(event("add", "x"), event("remove", "x"), event("add", "x"), event("remove", "x"))
+    assert driver.run() == ["add x", "remove x", "add x", "remove x"]
+
+
+def test_a_full_batch_that_has_to_wait_is_not_passed_by_an_opposite_one(driver: Driver) -> None:
+    driver = Driver(batch_max_ids=2)
+    driver.read(event("add", "x", "y"))
+    add = driver.one_try()
+    driver.read(event("remove", "x", "a"))
+    driver.read(event("add", "a"))
+    assert driver.wait().sent() == []
+    driver.answer(add, DELIVERED)
+    assert driver.run() == ["remove x a", "add a"]
+
+
+# -- what has not -------------------------------------------------------------------------------
+
+
+def test_another_id_does_not_wait(driver: Driver) -> None:
+    driver.read(event("add", "x"))
+    driver.wait().one_try()
+    driver.read(event("remove", "y"))
+    assert driver.wait().sent() == ["remove y"]
+
+
+def test_another_segment_does_not_wait(driver: Driver) -> None:
+    driver.read(event("add", "x"))
+    driver.wait().one_try()
+    driver.read(event("remove", "x", segment=2))
+    assert driver.wait().sent() == ["remove x"]
+
+
+def test_another_id_type_does_not_wait(driver: Driver) -> None:
+    driver.read(event("add", "x@y"))
+    driver.wait().one_try()
+    driver.read(event("remove", "x@y", id_type="email"))
+    driver.read(event("remove", "x@y", id_type="cio_id"))
+    assert driver.wait().sent() == ["remove x@y", "remove x@y"]
+
+
+def test_the_default_id_type_and_its_name_are_one_lane() -> None:
+    driver = Driver(default_id_type="cio_id")
+    driver.read(event("add", "x"))
+    driver.wait().one_try()
+    driver.read(event("remove", "x", id_type="cio_id"))
+    assert driver.wait().sent() == []
+
+
+def test_an_address_is_one_address_in_upper_and_lower_case(driver: Driver) -> None:
+    driver.read(event("add", "Ann@Example.com", id_type="email"))
+    driver.wait().one_try()
+    driver.read(event("remove", "ann@example.COM", id_type="email"))
+    assert driver.wait().sent() == []
+
+
+def test_an_id_in_upper_case_is_another_id(driver: Driver) -> None:
+    driver.read(event("add", "x"))
+    driver.wait().one_try()
+    driver.read(event("remove", "X"))
+    assert driver.wait().sent() == ["remove X"]
+
+
+def test_batches_of_one_action_fly_side_by_side(driver: Driver) -> None:
+    """A repetition does no harm, and a backfill of millions runs at full concurrency."""
+    driver = Driver(batch_max_ids=2)
+    driver.read(event("add", "x", "y"), event("add", "x", "z"), event("add", "a", "b"))
+    assert driver.sent() == ["add x y", "add x z", "add a b"]
+
+
+def test_a_younger_batch_of_the_same_action_passes_one_in_backoff(driver: Driver) -> None:
+    driver.read(event("add", "x"))
+    driver.answer(driver.wait().one_try(), UNAVAILABLE, jitter=0.999)
+    driver.wait(-LINGER)
+    driver.read(event("add", "x", "y"))
+    driver.wait(LINGER)
+    assert driver.sent() == ["add x y"]
+
+
+# -- the open batches ---------------------------------------------------------------------------
+
+
+def test_a_change_takes_its_id_out_of_the_open_batch_of_the_opposite_action(
+    driver: Driver,
+) -> None:
+    driver.read(event("add", "x", "y"), event("remove", "x"))
+    assert sorted(driver.wait().sent()) == ["add y", "remove x"]
+    assert driver.count("ids_total", "add", "superseded") == 1
+
+
+def test_the_last_of_many_changes_in_one_linger_is_the_only_one_sent(driver: Driver) -> None:
+    driver.read(*[event(action, "x") for action in ("add", "remove") * 10])
+    assert driver.wait().run() == ["remove x"]
+    assert driver.count("ids_total", "add", "superseded") == 10
+    assert driver.count("ids_total", "remove", "superseded") == 9
+    assert driver.committable() == 20
+
+
+def test_the_same_id_twice_in_an_open_batch_is_one_id(driver: Driver) -> None:
+    driver.read(event("add", "x", "x"), event("add", "x"))
+    assert driver.wait().run() == ["add x"]
+    assert driver.count("ids_total", "add", "duplicate") == 2
+
+
+def test_an_id_in_a_sealed_batch_is_not_taken_out(driver: Driver) -> None:
+    driver.read(event("add", "x"))
+    driver.wait().one_try()
+    driver.read(event("remove", "x"), event("add", "x"))
+    assert driver.count("ids_total", "remove", "superseded") == 1
+    assert driver.wait().sent() == ["add x"]
+
+
+def test_i4_a_due_batch_that_may_not_leave_goes_on_filling(driver: Driver) -> None:
+    driver.read(event("add", "x"))
+    add = driver.wait().one_try()
+    driver.read(event("remove", "x"))
+    assert driver.wait().sent() == []
+    driver.read(event("remove", "y"))
+    driver.answer(add, DELIVERED)
+    assert driver.sent() == ["remove x y"]
+
+
+def test_i4_a_batch_leaves_when_the_id_that_it_had_to_wait_for_was_taken_out(
+    driver: Driver,
+) -> None:
+    """It waited for the other linger, or for the answer that it no longer needed."""
+    driver.read(event("add", "x"))
+    driver.wait().one_try()
+    driver.read(event("remove", "x", "y"))
+    assert driver.wait().sent() == []
+    driver.read(event("add", "x"))
+    assert driver.sent() == ["remove y"]
+
+
+# -- split and refused --------------------------------------------------------------------------
+
+
+def test_a_remove_waits_for_the_rest_of_a_split_add(driver: Driver) -> None:
+    names = [f"id-{number}" for number in range(20)]
+    driver.read(event("add", *names))
+    driver.answer(driver.wait().one_try(), REFUSED)
+    first = driver.one_try()
+    assert first.ids == ("id-0",)
+    driver.answer(first, DELIVERED)
+    rest = driver.one_try()
+    driver.read(event("remove", "id-19"))
+    driver.wait()
+    assert driver.sent() == []
+    driver.answer(rest, DELIVERED)
+    rest = driver.one_try()
+    assert "id-19" in rest.ids
+    driver.answer(rest, DELIVERED)
+    assert driver.sent() == ["remove id-19"]
+
+
+def test_a_remove_does_not_wait_for_what_was_delivered_of_a_split_add(driver: Driver) -> None:
+    driver.read(event("add", *[f"id-{number}" for number in range(20)]))
+    driver.answer(driver.wait().one_try(), REFUSED)
+    driver.answer(driver.one_try(), DELIVERED)
+    driver.one_try()
+    driver.read(event("remove", "id-0"))
+    assert driver.wait().sent() == ["remove id-0"]
+
+
+def test_an_ambiguous_part_of_a_split_stands_in_the_way_of_its_own_ids_alone(
+    driver: Driver,
+) -> None:
+    driver.read(event("add", *[f"id-{number}" for number in range(20)]))
+    driver.answer(driver.wait().one_try(), REFUSED)
+    driver.answer(driver.one_try(), DELIVERED)
+    driver.answer(driver.one_try(), TIMED_OUT)
+    driver.run()
+    driver.read(event("remove", "id-0"), event("remove", "id-1"))
+    driver.read(event("remove", "id-19", segment=2))
+    assert driver.wait().sent() == ["remove id-19"]
+    driver.read(event("add", "id-1"))
+    assert driver.sent() == ["remove id-0"]
+
+
+def test_a_remove_does_not_wait_for_the_dead_letter_of_a_refused_add(driver: Driver) -> None:
+    driver.read(event("add", "x"))
+    driver.answer(driver.wait().one_try(), REFUSED)
+    assert len(driver.letters()) == 1
+    driver.read(event("remove", "x"))
+    assert driver.wait().sent() == ["remove x"]
+
+
+def test_a_single_that_was_refused_stands_in_the_way_until_the_verdict(driver: Driver) -> None:
+    driver.read(event("add", *[f"id-{number}" for number in range(20)]))
+    driver.answer(driver.wait().one_try(), REFUSED)
+    driver.answer(driver.one_try(), REFUSED)
+    driver.read(event("remove", "id-0"))
+    second = driver.wait().one_try()
+    assert second.batch.action == "add"
+    driver.answer(second, DELIVERED)
+    assert "remove id-0" in driver.sent()
+
+
+# -- partitions that go away --------------------------------------------------------------------
+
+
+def test_i5_a_try_of_a_lost_partition_stands_in_the_way_until_its_deadline(driver: Driver) -> None:
+    driver.read(event("add", "x"))
+    driver.wait().one_try()
+    driver.pipeline.forget([driver.ledgers[0]])
+    driver.assign(0, 0)
+    driver.read(event("add", "x"), event("remove", "x"))
+    driver.wait(TIMEOUT - 0.001)
+    assert driver.sent() == []
+    driver.wait(0.001)
+    assert driver.sent() == ["remove x"]
+
+
+def test_a_lost_partitions_waiting_batch_stands_in_nobodys_way(driver: Driver) -> None:
+    driver.read(event("add", "x"))
+    driver.answer(driver.wait().one_try(), UNAVAILABLE, jitter=0.999)
+    driver.read(event("remove", "x"), partition=1)
+    assert driver.wait(0.0).sent() == []
+    driver.pipeline.forget([driver.ledgers[0]])
+    assert driver.wait().sent() == ["remove x"]
+
+
+def test_what_remains_of_a_shared_batch_is_retried_and_keeps_its_place(driver: Driver) -> None:
+    driver.read(event("add", "x"))
+    driver.read(event("add", "y"), partition=1)
+    add = driver.wait().one_try()
+    driver.read(event("remove", "y"), partition=1)
+    driver.pipeline.forget([driver.ledgers[0]])
+    driver.answer(add, UNAVAILABLE)
+    driver.wait()
+    assert driver.run() == ["add y", "remove y"]
+
+
+# -- a lane that fails --------------------------------------------------------------------------
+
+
+def test_a_failing_lane_tries_one_at_a_time_under_backoff_while_others_go_on() -> None:
+    driver = Driver(batch_max_ids=1)
+    driver.read(*[event("add", f"id-{number}") for number in range(4)])
+    for attempt in driver.tries()[:3]:
+        driver.answer(attempt, UNAVAILABLE, jitter=0.5)
+    driver.read(event("add", "other", segment=2))
+    assert driver.sent() == ["add other"]
+    driver.wait(0.25)
+    assert driver.sent() == [], "one of its tries is still in flight"
+
+
+def test_a_failing_lane_waits_for_its_own_backoff_too() -> None:
+    driver = Driver(batch_max_ids=1)
+    driver.read(*[event("add", f"id-{number}") for number in range(4)])
+    for attempt in driver.tries():
+        driver.answer(attempt, UNAVAILABLE, jitter=0.5)
+    driver.wait(0.5 * 4 - 0.01)
+    assert driver.sent() == []
+    driver.wait(0.01)
+    assert driver.sent() == ["add id-0"]
+
+
+@pytest.mark.parametrize("outcome", [DELIVERED, REFUSED])
+def test_an_answer_that_decides_ends_the_failing_of_a_lane(outcome: Outcome) -> None:
+    driver = Driver(batch_max_ids=1)
+    driver.read(*[event("add", f"id-{number}") for number in range(4)])
+    for attempt in driver.tries():
+        driver.wait(0.1)
+        driver.answer(attempt, UNAVAILABLE)
+    driver.answer(driver.one_try(), outcome)
+    assert driver.sent() == ["add id-1", "add id-2", "add id-3"]
+
+
+# -- nothing is left over -----------------------------------------------------------------------
+
+
+def test_a_lane_is_forgotten_when_nothing_of_it_is_left(driver: Driver) -> None:
+    driver.read(event("add", "x"))
+    driver.answer(driver.wait().one_try(), TIMED_OUT)
+    driver.run()
+    assert len(list(driver.pipeline.lanes())) == 1, "an echo is to be remembered"
+    assert driver.lanes() == 0
+
+
+def test_a_lane_is_forgotten_when_its_last_dead_letter_is_acknowledged(driver: Driver) -> None:
+    """Nothing gave it a turn after that, so it was remembered for ever."""
+    driver.read(event("add", "x"))
+    driver.answer(driver.wait().one_try(), REFUSED)
+    assert driver.lanes() == 1
+    for letter in driver.letters():
+        driver.pipeline.acknowledged(letter)
+    assert driver.lanes() == 0
+
+
+def test_a_late_answer_for_a_forgotten_lane_does_not_disturb_a_new_one_of_its_name(
+    driver: Driver,
+) -> None:
+    driver.read(event("add", "x"))
+    late = driver.wait().one_try()
+    driver.pipeline.forget([driver.ledgers[0]])
+    assert driver.lanes() == 0
+    driver.assign(0, 0)
+    driver.read(event("add", "x"))
+    driver.answer(late, DELIVERED)
+    assert driver.sent() == []
+    assert len(list(driver.pipeline.lanes())) == 1
+    assert driver.wait().sent() == ["add x"]
+
+
+def test_a_batch_whose_ids_were_all_taken_out_is_settled_when_it_is_due(driver: Driver) -> None:
+    driver.read(event("add", "x"))
+    driver.wait(1.0)
+    driver.read(event("remove", "x"))
+    assert driver.committable() == 0
+    driver.wait(LINGER - 1.0)
+    assert driver.sent() == []
+    assert driver.committable() == 1

@@ -1,0 +1,346 @@
+"""What collectors, and people at a terminal, can rely on."""
+
+import io
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from consumer import logs
+
+
+@pytest.fixture(autouse=True)
+def _the_loggers_as_they_were() -> Iterator[None]:
+    root, ours = logging.getLogger(), logging.getLogger("segment_consumer")
+    before = root.handlers, root.level, ours.level
+    yield
+    root.handlers = before[0]
+    root.setLevel(before[1])
+    ours.setLevel(before[2])
+
+
+class Terminal(io.StringIO):
+    """What only looks like one."""
+
+    def isatty(self) -> bool:
+        """Pretend."""
+        return True
+
+
+def written(fmt: str = "json", level: str = "debug", /, **fields: Any) -> str:  # noqa: ANN401 - any field may come
+    stream = io.StringIO()
+    logs.configure(level, fmt, stream)
+    logs.log("hold", "the API refuses us", **fields)
+    return stream.getvalue()
+
+
+def entry(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - any field may come
+    line: dict[str, Any] = json.loads(written(**fields))
+    return line
+
+
+def entries(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+# JSON
+
+
+def test_a_line_has_its_time_level_event_and_message_first() -> None:
+    line = entry(level=logging.ERROR, reason="unauthorized", seconds=1.5, held=None)
+    assert list(line) == ["timestamp", "level", "event", "message", "reason", "seconds", "held"]
+    assert line["level"] == "error"
+    assert line["event"] == "hold"
+    assert line["message"] == "the API refuses us"
+    assert (line["reason"], line["seconds"], line["held"]) == ("unauthorized", 1.5, None)
+
+
+def test_the_timestamp_is_utc_to_the_millisecond() -> None:
+    text = entry()["timestamp"]
+    assert len(text) == len("2026-01-01T00:00:00.000Z")
+    assert text.endswith("Z")
+    assert abs((datetime.now(UTC) - datetime.fromisoformat(text)).total_seconds()) < 60
+
+
+def test_no_field_replaces_what_every_line_has() -> None:
+    assert entry(timestamp="yesterday")["timestamp"] != "yesterday"
+
+
+class Unprintable:
+    """Has no text."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+class Bottomless(Mapping[str, object]):
+    """Can't be looked through."""
+
+    def __getitem__(self, key: str) -> object:
+        return self
+
+    def __iter__(self) -> Iterator[str]:
+        raise RuntimeError("no")
+
+    def __len__(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (b"\xffabc", "\\xffabc"),
+        (bytearray(b"abc"), "abc"),
+        (ValueError("bad"), "ValueError: bad"),
+        ({3, 1, 2}, [1, 2, 3]),
+        (frozenset({"a"}), ["a"]),
+        ((1, "a"), [1, "a"]),
+        ({1: {"a": b"b"}}, {"1": {"a": "b"}}),
+        (float("nan"), "nan"),
+        (float("-inf"), "-inf"),
+        (True, True),
+        (HTTPStatus.OK, 200),
+        (2**70, str(2**70)),
+        ("\udcff", "\\udcff"),
+        ("\x1b[31m\r\n\u2028", "\x1b[31m\r\n\u2028"),
+        (SecretStr("hunter2"), "**********"),
+        (Unprintable(), "<Unprintable: RuntimeError>"),
+        (Bottomless(), "<Bottomless: RuntimeError>"),
+        (datetime(2026, 1, 1, tzinfo=UTC), "2026-01-01 00:00:00+00:00"),
+    ],
+)
+def test_any_value_can_be_a_field(value: object, said: object) -> None:
+    assert entry(field=value)["field"] == said
+
+
+def test_a_number_that_python_refuses_to_spell_is_cut_short() -> None:
+    assert entry(field=10**5000)["field"] == "<int: ValueError>"
+
+
+def test_a_value_that_contains_itself_is_cut_off() -> None:
+    endless: list[object] = []
+    endless.append(endless)
+    assert "…" in json.dumps(entry(field=endless), ensure_ascii=False)
+
+
+_ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=8)
+_ANY_VALUE = st.none() | st.floats() | st.integers() | _ANY_TEXT | st.binary()
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    message=_ANY_TEXT,
+    fields=st.dictionaries(
+        _ANY_TEXT,
+        st.recursive(
+            _ANY_VALUE,
+            lambda inner: st.lists(inner) | st.dictionaries(st.integers(), inner),
+            max_leaves=5,
+        ),
+        max_size=4,
+    ),
+)
+def test_whatever_is_logged_is_one_line_of_ascii(message: str, fields: dict[str, Any]) -> None:
+    stream = io.StringIO()
+    logs.configure("info", "json", stream)
+    named = {k: v for k, v in fields.items() if k not in {"event", "message", "level"}}
+    logs.log("event", message, **named)
+    text = stream.getvalue()
+    assert text.isascii()
+    assert text.count("\n") == 1
+    assert json.loads(text)["event"] == "event"
+
+
+def test_an_exception_brings_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        _ = 1 // 0
+    line = entry(exc_info=caught.value)
+    assert line["traceback"].startswith("Traceback")
+    assert line["traceback"].endswith("ZeroDivisionError: integer division or modulo by zero\n")
+    assert "exc_info" not in line
+
+
+# Console
+
+
+def test_the_console_has_a_line_for_people() -> None:
+    line = written("console", reason="unauthorized", detail="401 no", n=3, empty="", q='a"b')
+    assert line[24:].rstrip("\n") == (
+        ' INFO     hold            the API refuses us  reason=unauthorized  detail="401 no"  n=3'
+        '  empty=""  q="a\\"b"'
+    )
+
+
+def test_the_console_shows_a_traceback_below_its_line() -> None:
+    first, *rest = written("console", exc_info=OSError("gone")).splitlines()
+    assert first.endswith("the API refuses us")
+    assert rest == ["    OSError: gone"]
+
+
+def test_nothing_in_a_field_commands_the_terminal() -> None:
+    line = written("console", a="\x1b[31mred", b="two\nlines", c="\u202egnp")
+    assert line.count("\n") == 1
+    assert line.rstrip("\n").isprintable()
+    assert "\\x1b[31mred" in line
+
+
+@pytest.mark.parametrize(("stream", "coloured"), [(Terminal(), True), (io.StringIO(), False)])
+def test_only_a_terminal_gets_colour(stream: io.StringIO, coloured: bool) -> None:
+    logs.configure("info", "console", stream)
+    logs.log("hold", "wrong", level=logging.ERROR)
+    assert ("\x1b[31m" in stream.getvalue()) is coloured
+
+
+def test_a_line_without_alarm_has_no_colour_even_there() -> None:
+    stream = Terminal()
+    logs.configure("info", "console", stream)
+    logs.log("assigned", "two partitions")
+    assert "\x1b" not in stream.getvalue()
+
+
+# Levels and other loggers
+
+
+def test_less_than_the_level_is_not_written() -> None:
+    assert not written("json", "warning", reason="x")
+    assert written("json", "warning", level=logging.WARNING)
+
+
+def test_other_libraries_are_heard_from_warnings_on() -> None:
+    stream = io.StringIO()
+    logs.configure("debug", "json", stream)
+    logging.getLogger("httpx").info("HTTP Request: POST")
+    logging.getLogger("httpx").warning("odd %s", "thing")
+    (line,) = entries(stream)
+    assert (line["event"], line["message"], line["level"]) == ("httpx", "odd thing", "warning")
+
+
+def test_a_library_that_misuses_logging_is_still_heard() -> None:
+    stream = io.StringIO()
+    logs.configure("info", "json", stream)
+    logging.getLogger("odd").warning("%d things", "many")
+    logging.getLogger("odd").error("failed", exc_info=OSError("gone"))
+    first, second = entries(stream)
+    assert first["message"] == "%d things"
+    assert second["traceback"].endswith("OSError: gone\n")
+
+
+def test_librdkafkas_messages_come_through_the_same_lines() -> None:
+    stream = io.StringIO()
+    logs.configure("info", "json", stream)
+    producer = Producer({"fetch.min.bytes": 1}, logger=logs.librdkafka_logger())
+    producer.poll(0)
+    producer.close()
+    (line,) = entries(stream)  # and not that fetch.min.bytes is a consumer's
+    assert (line["level"], line["event"], line["facility"]) == ("info", "librdkafka", "CONFWARN")
+    assert line["client"].startswith("rdkafka#producer-")
+    assert "No `bootstrap.servers` configured" in line["message"]
+
+
+def test_librdkafkas_logger_takes_plain_messages_too() -> None:
+    stream = io.StringIO()
+    logs.configure("info", "json", stream)
+    logs.librdkafka_logger().error("plain")
+    assert entries(stream)[0]["message"] == "plain"
+
+
+# Writing
+
+
+def test_standard_output_is_where_lines_go(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure()
+    logs.log("listening", "http://0.0.0.0:8080")
+    assert json.loads(capsys.readouterr().out)["event"] == "listening"
+
+
+def test_a_narrow_encoding_loses_no_line() -> None:
+    raw = io.BytesIO()
+    logs.configure("info", "console", io.TextIOWrapper(raw, encoding="ascii"))
+    logs.log("hold", "Grüße")
+    assert b"Gr\\xfc\\xdfe" in raw.getvalue()
+
+
+def test_a_line_is_out_when_the_call_returns() -> None:
+    code = "import os; from consumer import logs; logs.configure(); logs.log('a', 'b'); os._exit(3)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (ended.returncode, json.loads(ended.stdout)["event"]) == (3, "a")
+
+
+def test_nobody_reading_ends_nothing() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    stream = os.fdopen(write, "w")
+    logs.configure("info", "json", stream)
+    logs.log("a", "b")
+    logs.flush()
+    with pytest.raises(BrokenPipeError):
+        stream.close()
+
+
+def test_flush_waits_for_nobody_who_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_FLUSH_SECONDS", 0.01)
+    logs.configure("info", "json", io.StringIO())
+    lock = logging.getLogger().handlers[0].lock
+    assert lock is not None
+    stuck = threading.Event()
+    done = threading.Event()
+
+    def hold() -> None:
+        with lock:
+            stuck.set()
+            done.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    stuck.wait()
+    logs.flush()
+    done.set()
+    thread.join()
+
+
+# What repeats
+
+
+@pytest.fixture
+def stream() -> io.StringIO:
+    stream = io.StringIO()
+    logs.configure("info", "json", stream)
+    return stream
+
+
+def test_what_repeats_is_said_every_thirty_seconds_with_a_count(stream: io.StringIO) -> None:
+    repeats = logs.Repeats()
+    said = [repeats.log(now, "request_failed", 56, "503") for now in (0, 1, 29.9, 30, 59, 61)]
+    assert said == [True, False, False, True, False, True]
+    assert [line.get("repeated") for line in entries(stream)] == [None, 2, 1]
+
+
+def test_different_things_are_said_each_for_itself(stream: io.StringIO) -> None:
+    repeats = logs.Repeats()
+    assert repeats.log(0, "request_failed", 56, "503", level=logging.WARNING, status=503)
+    assert repeats.log(0, "request_failed", 57, "503")
+    assert repeats.log(0, "commit_failed", 56, "no coordinator")
+    assert entries(stream)[0]["status"] == 503
+
+
+@pytest.mark.usefixtures("stream")
+def test_only_so_many_things_are_remembered() -> None:
+    repeats = logs.Repeats(limit=2)
+    assert repeats.log(0, "e", "a", "m")
+    assert repeats.log(1, "e", "b", "m")
+    assert repeats.log(31, "e", "a", "m")
+    assert repeats.log(32, "e", "c", "m")
+    assert not repeats.log(33, "e", "a", "m")
+    assert repeats.log(33, "e", "b", "m")

@@ -1,0 +1,812 @@
+"""The core as its owner sees it: linger and turns, partitions that go, dead letters, counts."""
+
+import json
+import math
+
+import pytest
+
+from consumer.letters import Letter, LetterReason
+from consumer.notes import MAX_NOTES, Notes
+from consumer.outcomes import HoldReason, Outcome, Unsent
+from consumer.refusals import MAX_PENDING_LETTER_BYTES, MAX_PENDING_LETTERS
+from tests.support.driver import (
+    DELIVERED,
+    LINGER,
+    NO_SEGMENT,
+    REFUSED,
+    THROTTLED,
+    TIMED_OUT,
+    TIMEOUT,
+    UNAUTHORIZED,
+    UNAVAILABLE,
+    Driver,
+    describe,
+)
+from tests.support.records import FakeMessage, event
+
+
+def names(count: int, first: int = 0) -> list[str]:
+    return [f"id-{number}" for number in range(first, first + count)]
+
+
+def ids_of(letter: Letter) -> list[str]:
+    found: list[str] = json.loads(letter.value or b"")["ids"]
+    return found
+
+
+def received_and_ended(driver: Driver) -> tuple[int, int]:
+    """Return how many ids came in, and how many ended or are held (I6)."""
+    counters = driver.tally.counters
+    received = sum(n for key, n in counters.items() if key[0] == "ids_received_total")
+    ended = sum(n for key, n in counters.items() if key[0] == "ids_total")
+    return received, ended + driver.pipeline.held_ids
+
+
+# -- I4: when a batch leaves --------------------------------------------------------------------
+
+
+def test_i4_the_linger_counts_from_the_first_id_of_a_batch() -> None:
+    driver = Driver()
+    driver.read(event("add", "x"))
+    for name in "abcd":
+        driver.wait(1.0).read(event("add", name))
+        assert driver.sent() == []
+    assert driver.wait(0.999).sent() == []
+    assert driver.wait(0.001).sent() == ["add x a b c d"]
+    assert driver.count("batches_total", "add", "linger") == 1
+
+
+def test_i4_a_full_batch_leaves_at_once_and_the_next_lingers() -> None:
+    driver = Driver(batch_max_ids=3)
+    driver.read(event("add", *names(7)))
+    assert driver.sent() == ["add id-0 id-1 id-2", "add id-3 id-4 id-5"]
+    assert driver.wait().sent() == ["add id-6"]
+    assert driver.count("batches_total", "add", "size") == 2
+
+
+def test_i4_one_record_of_very_many_ids_becomes_full_batches() -> None:
+    driver = Driver()
+    driver.read(event("add", *names(2500)))
+    assert [len(attempt.ids) for attempt in driver.tries()] == [1000, 1000]
+    assert [len(attempt.ids) for attempt in driver.wait().tries()] == [500]
+
+
+def test_i4_due_lanes_take_turns_each_sending_its_oldest_batch() -> None:
+    driver = Driver(batch_max_ids=1, max_in_flight=1)
+    driver.read(*[event("add", name, segment=1) for name in ("a1", "a2", "a3", "a4")])
+    driver.read(*[event("add", name, segment=2) for name in ("b1", "b2")])
+    driver.read(event("add", "c1", segment=3))
+    order = ["a1", "b1", "c1", "a2", "b2", "a3", "a4"]
+    assert driver.run() == [f"add {name}" for name in order]
+
+
+def test_i4_of_two_open_batches_the_one_that_is_due_earlier_leaves_first() -> None:
+    driver = Driver(max_in_flight=1)
+    driver.read(event("remove", "y"))
+    driver.wait(1.0).read(event("add", "x"))
+    assert driver.wait().run() == ["remove y", "add x"]
+
+
+def test_i4_under_a_rate_limit_batches_grow_instead_of_queueing() -> None:
+    driver = Driver(max_in_flight=1)
+    driver.read(event("add", "x"))
+    attempt = driver.wait().one_try()
+    driver.read(event("add", "a"))
+    driver.wait().read(event("add", "b"))
+    assert driver.sent() == []
+    driver.read(event("add", "c"))
+    driver.answer(attempt, DELIVERED)
+    assert driver.sent() == ["add a b c"]
+
+
+def test_i4_a_lane_without_end_does_not_starve_the_others() -> None:
+    driver = Driver(batch_max_ids=1, max_in_flight=1)
+    driver.read(*[event("add", name) for name in names(100)])
+    driver.read(event("add", "other", segment=2))
+    lines: list[str] = []
+    for number in range(4):
+        driver.read(event("add", f"more-{number}"))
+        attempt = driver.one_try()
+        lines.append(describe(attempt))
+        driver.answer(attempt, DELIVERED)
+    assert "add other" in lines
+
+
+def test_the_next_wake_is_when_something_can_leave() -> None:
+    driver = Driver()
+    assert driver.pipeline.next_wake() == math.inf
+    driver.read(event("add", "x"))
+    assert driver.pipeline.next_wake() == driver.now + LINGER
+    assert not driver.pipeline.has_queued()
+    driver.wait()
+    driver.pipeline.wake(driver.now)
+    assert driver.pipeline.has_queued()
+    (attempt,) = driver.pipeline.dispatch(driver.now)
+    driver.answer(attempt, UNAVAILABLE, jitter=0.5)
+    assert driver.sent() == []
+    assert driver.pipeline.next_wake() == driver.now + 0.25
+
+
+def test_no_try_starts_after_the_latest_start() -> None:
+    driver = Driver()
+    driver.read(event("add", "x"))
+    driver.pipeline.wake(driver.wait().now)
+    assert driver.pipeline.dispatch(driver.now, driver.now - 0.001) == []
+    assert len(driver.pipeline.dispatch(driver.now, driver.now)) == 1
+
+
+# -- pressure -----------------------------------------------------------------------------------
+
+
+def test_pressure_makes_the_oldest_open_batches_due() -> None:
+    driver = Driver()
+    for segment in (1, 2, 3):
+        driver.read(event("add", f"id-{segment}", segment=segment))
+        driver.wait(1.0)
+    driver.pipeline.press(driver.now, 2)
+    assert driver.sent() == ["add id-1", "add id-2"]
+    assert driver.count("batches_total", "add", "pressure") == 2
+
+
+def test_pressure_passes_over_lanes_that_wait_for_something_else() -> None:
+    """A lane in backoff was pressed again and again, and the buffer stayed full."""
+    driver = Driver(linger_seconds=600.0, batch_max_ids=2)
+    driver.read(event("add", "a", "b"))
+    driver.answer(driver.one_try(), UNAVAILABLE, jitter=0.999)
+    driver.read(event("add", "x", segment=2))
+    assert driver.sent() == []
+    driver.pipeline.press(driver.now, 1)
+    assert driver.sent() == ["add x"]
+
+
+def test_pressure_leaves_what_is_due_anyway_its_reason() -> None:
+    driver = Driver()
+    driver.read(event("add", "x"))
+    driver.wait()
+    driver.pipeline.press(driver.now, 1)
+    driver.run()
+    assert driver.count("batches_total", "add", "linger") == 1
+
+
+def test_pressure_on_an_empty_pipeline_does_nothing() -> None:
+    driver = Driver()
+    driver.pipeline.press(driver.now, 3)
+    assert driver.sent() == []
+
+
+# -- I7: how much is read -----------------------------------------------------------------------
+
+
+def test_i7_reading_stops_at_the_first_record_beyond_the_limit() -> None:
+    driver = Driver(buffer_max_ids=3)
+    assert driver.read(*[event("add", name) for name in names(5)]) == 3
+    assert driver.read(event("add", "x")) == 0
+    driver.wait().run()
+    assert driver.read(event("add", *names(10)), event("add", "y")) == 1
+    assert driver.pipeline.held_ids == 10
+
+
+def test_i7_reading_stops_when_dead_letters_pile_up() -> None:
+    driver = Driver()
+    assert driver.read(*[b"{"] * (MAX_PENDING_LETTERS + 5)) == MAX_PENDING_LETTERS
+    assert driver.pipeline.takes_no_more()
+    assert driver.read(event("add", "x")) == 0
+    driver.pipeline.acknowledged(driver.letters()[0])
+    assert driver.read(event("add", "x"), event("add", "y")) == 2
+
+
+def test_i7_reading_stops_when_large_dead_letters_pile_up() -> None:
+    driver = Driver()
+    value = b"{" * (MAX_PENDING_LETTER_BYTES // 4)
+    assert driver.read(*[value] * 6) == 4
+    driver.pipeline.acknowledged(driver.letters()[0])
+    assert driver.read(value) == 1
+
+
+def test_what_is_no_record_of_ours_is_not_taken_in() -> None:
+    driver = Driver()
+    trouble = FakeMessage(error="broken")
+    stray = FakeMessage(partition=9, value=event("add", "x"))
+    other_topic = FakeMessage("other", 0, 0, event("add", "x"))
+    record = FakeMessage(offset=7, value=event("add", "x"))
+    taken, errors = driver.pipeline.receive([trouble, stray, other_topic, record], driver.now)
+    assert (taken, errors) == (4, [trouble])
+    assert driver.pipeline.held_ids == 1
+    assert driver.ledgers[0].position == 8
+
+
+def test_a_tombstone_is_counted_and_passed_over() -> None:
+    driver = Driver()
+    driver.read(None, event("add", "x"), None)
+    assert driver.count("records_total", "tombstone") == 2
+    assert driver.count("records_total", "accepted") == 1
+    driver.wait().run()
+    assert driver.committable() == 3
+
+
+def test_a_batch_knows_the_time_of_its_oldest_record() -> None:
+    driver = Driver(partitions=3)
+    for partition, timestamp in enumerate([(1, 500), (2, 300), (0, 100)]):
+        message = FakeMessage(
+            partition=partition, value=event("add", f"x{partition}"), timestamp=timestamp
+        )
+        driver.pipeline.receive([message], driver.now)
+    assert driver.wait().one_try().batch.timestamp_ms == 300
+
+
+def test_a_batch_without_times_knows_none() -> None:
+    driver = Driver()
+    message = FakeMessage(value=event("add", "x"), timestamp=(0, 0))
+    driver.pipeline.receive([message], driver.now)
+    assert driver.wait().one_try().batch.timestamp_ms is None
+
+
+# -- I1: what may be committed ------------------------------------------------------------------
+
+
+def test_i1_a_duplicate_holds_its_offset_for_the_batch_that_it_is_in() -> None:
+    driver = Driver(partitions=2)
+    driver.read(event("add", "x"))
+    driver.read(event("add", "x"), partition=1)
+    attempt = driver.wait().one_try()
+    assert driver.committable(1) == 0
+    driver.answer(attempt, DELIVERED)
+    assert (driver.committable(0), driver.committable(1)) == (1, 1)
+
+
+def test_i1_a_record_of_several_batches_is_held_by_the_last_of_them() -> None:
+    driver = Driver(batch_max_ids=2)
+    driver.read(event("add", *names(4)))
+    first, second = driver.tries()
+    driver.answer(second, DELIVERED)
+    assert driver.committable() == 0
+    driver.answer(first, DELIVERED)
+    assert driver.committable() == 1
+
+
+def test_the_oldest_unsettled_record_is_the_one_read_first() -> None:
+    driver = Driver(partitions=2)
+    assert driver.pipeline.oldest_read_at() is None
+    driver.read(event("add", "x"), partition=1)
+    driver.wait(1.0).read(event("add", "y"))
+    assert driver.pipeline.oldest_read_at() == driver.now - 1.0
+    driver.wait().run()
+    assert driver.pipeline.oldest_read_at() is None
+
+
+# -- I5: partitions that go away ----------------------------------------------------------------
+
+
+def test_i5_after_forget_no_try_carries_a_change_of_that_ledger() -> None:
+    driver = Driver(partitions=2)
+    driver.read(event("add", "x"))
+    driver.read(event("add", "y"), partition=1)
+    assert driver.pipeline.forget([driver.ledgers[0]]) == 1
+    assert driver.wait().run() == ["add y"]
+    assert driver.count("ids_total", "add", "released") == 1
+
+
+def test_i5_a_retry_and_a_split_carry_only_what_is_left() -> None:
+    for outcome in (UNAVAILABLE, REFUSED):
+        driver = Driver(partitions=2)
+        driver.read(event("add", *names(3)))
+        driver.read(event("add", "y", "z"), partition=1)
+        attempt = driver.wait().one_try()
+        driver.pipeline.forget([driver.ledgers[0]])
+        driver.answer(attempt, outcome)
+        assert {name for line in driver.run() for name in line.split()} == {"add", "y", "z"}
+
+
+def test_a_later_answer_changes_nothing_of_what_was_released() -> None:
+    for outcome in (DELIVERED, REFUSED, NO_SEGMENT, TIMED_OUT, UNAUTHORIZED, Unsent("over")):
+        driver = Driver()
+        driver.read(event("add", "x"))
+        attempt = driver.wait().one_try()
+        assert driver.pipeline.forget([driver.ledgers[0]]) == 1
+        driver.answer(attempt, outcome)
+        assert driver.count("ids_total", "add", "released") == 1
+        assert received_and_ended(driver) == (1, 1)
+        assert driver.letters() == []
+        assert driver.throttle.in_flight == 0
+
+
+def test_what_settles_after_a_revoke_commits_nothing_for_the_next_assignment() -> None:
+    driver = Driver()
+    driver.read(event("add", "x"), event("add", "y"))
+    attempt = driver.wait().one_try()
+    old = driver.ledgers[0]
+    driver.pipeline.forget([old])
+    new = driver.assign(0, 0)
+    driver.read(event("add", "x"))
+    driver.answer(attempt, DELIVERED)
+    assert old.committable() == 2
+    assert new.committable() == 0
+    assert new.serial != old.serial
+
+
+def test_forgetting_nothing_and_forgetting_twice_release_nothing() -> None:
+    driver = Driver()
+    driver.read(event("add", "x"))
+    assert driver.pipeline.forget([]) == 0
+    ledger = driver.ledgers[0]
+    assert driver.pipeline.forget([ledger]) == 1
+    newer = driver.assign(0, 0)
+    assert driver.pipeline.forget([ledger]) == 0
+    assert driver.pipeline.ledgers["audience", 0] is newer
+
+
+def test_urged_batches_are_due_and_their_lanes_go_first() -> None:
+    driver = Driver(partitions=2, max_in_flight=1, batch_max_ids=2)
+    driver.read(event("add", "a", "b"), event("add", "c", "d"), partition=1)
+    driver.read(event("remove", "x", segment=2))
+    driver.pipeline.urge([driver.ledgers[0]], driver.now, "revoke")
+    attempt = driver.one_try()
+    assert describe(attempt) == "remove x"
+    assert driver.count("batches_total", "remove", "revoke") == 1
+    driver.answer(attempt, DELIVERED)
+    assert driver.run() == ["add a b", "add c d"]
+
+
+def test_urging_does_not_disturb_the_batches_of_other_partitions() -> None:
+    driver = Driver(partitions=2)
+    driver.read(event("add", "x"))
+    driver.read(event("add", "y", segment=2), partition=1)
+    driver.pipeline.urge([driver.ledgers[0]], driver.now, "revoke")
+    assert driver.sent() == ["add x"]
+    driver.pipeline.calm()
+    assert driver.wait().sent() == ["add y"]
+    assert driver.count("batches_total", "add", "linger") == 1
+
+
+def test_urging_again_reaches_lanes_that_had_their_turn_since() -> None:
+    """A stop during a rebalance waited for the linger of such lanes."""
+    driver = Driver(partitions=2)
+    driver.read(event("add", "x"))
+    driver.read(event("remove", "y"), partition=1)
+    driver.pipeline.urge([driver.ledgers[0]], driver.now, "revoke")
+    assert driver.sent() == ["add x"]
+    driver.pipeline.urge([driver.ledgers[1]], driver.now, "shutdown")
+    assert driver.sent() == ["remove y"]
+    assert driver.count("batches_total", "remove", "shutdown") == 1
+
+
+def test_after_calm_lanes_take_turns_again() -> None:
+    driver = Driver(batch_max_ids=1, max_in_flight=1)
+    driver.read(event("add", "a"), event("add", "b"))
+    driver.pipeline.urge(driver.ledgers, driver.now, "revoke")
+    first = driver.one_try()
+    driver.read(event("add", "x", segment=2))
+    driver.pipeline.calm()
+    driver.answer(first, DELIVERED)
+    assert driver.run() == ["add x", "add b"]
+    driver.read(event("add", "c"), event("add", "y", segment=2), event("add", "d"))
+    assert driver.run() == ["add c", "add y", "add d"]
+
+
+def progresses(driver: Driver, seconds: float = 10.0) -> bool:
+    """Whether a drain of partition 0 that lets requests start so long would go on."""
+    return driver.pipeline.can_progress([driver.ledgers[0]], driver.now + seconds)
+
+
+def test_a_drain_waits_for_what_is_in_flight_and_for_what_may_start() -> None:
+    driver = Driver(partitions=2)
+    driver.read(event("add", "other", segment=2), partition=1)
+    assert not progresses(driver)
+    driver.read(event("add", "x"))
+    assert progresses(driver)
+    (attempt,) = (each for each in driver.wait().tries() if each.ids == ("x",))
+    assert progresses(driver, -1.0)
+    driver.answer(attempt, DELIVERED)
+    assert not progresses(driver)
+
+
+@pytest.mark.parametrize("outcome", [UNAVAILABLE, THROTTLED, TIMED_OUT])
+def test_a_drain_does_not_wait_for_a_backoff_beyond_its_latest_start(outcome: Outcome) -> None:
+    driver = Driver()
+    driver.read(event("add", "x"))
+    driver.answer(driver.wait().one_try(), outcome, jitter=0.5)
+    assert progresses(driver, 0.25)
+    assert not progresses(driver, 0.24)
+
+
+def test_a_drain_does_not_wait_for_a_lane_that_fails_beyond_its_latest_start() -> None:
+    """It waited for its whole time in vain: the lane's backoff was not looked at."""
+    driver = Driver(batch_max_ids=1)
+    driver.read(*[event("add", name) for name in names(3)])
+    for attempt in driver.tries():
+        driver.answer(attempt, UNAVAILABLE, jitter=0.999)
+    driver.read(event("remove", "y"))
+    assert progresses(driver, 2.0)
+    assert not progresses(driver, 1.9)
+
+
+def test_a_drain_waits_neither_for_a_hold_nor_for_retry_after() -> None:
+    driver = Driver(partitions=2)
+    driver.read(event("add", "x"))
+    driver.read(event("add", "y", segment=2), partition=1)
+    mine, other = driver.wait().tries()
+    driver.answer(other, UNAUTHORIZED)
+    assert progresses(driver), "an answer is awaited, whatever it will be"
+    driver.answer(mine, UNAVAILABLE)
+    assert not progresses(driver, 100.0)
+
+
+def test_a_drain_waits_for_dead_letters_on_their_way() -> None:
+    driver = Driver()
+    driver.read(b"{")
+    assert progresses(driver, -1.0)
+    driver.throttle.hold(HoldReason.DEAD_LETTER_UNAVAILABLE, "no topic", driver.now)
+    assert not progresses(driver)
+    driver.throttle.release(HoldReason.DEAD_LETTER_UNAVAILABLE)
+    driver.pipeline.acknowledged(driver.letters()[0])
+    assert not progresses(driver)
+
+
+def echoes(driver: Driver, partition: int = 0) -> bool:
+    return driver.pipeline.is_echoing([driver.ledgers[partition]], driver.now)
+
+
+def test_a_try_whose_answer_was_lost_echoes_until_its_deadline_for_its_partitions() -> None:
+    driver = Driver(partitions=3)
+    driver.read(event("add", "x"))
+    driver.read(event("add", "y"), partition=1)
+    driver.read(event("add", "z", segment=2), partition=2)
+    first, second = driver.wait().tries()
+    assert not echoes(driver)
+    driver.answer(second, UNAVAILABLE)
+    driver.wait(1.0).answer(first, TIMED_OUT)
+    driver.run()
+    assert [echoes(driver, partition) for partition in range(3)] == [True, True, False]
+    driver.wait(TIMEOUT - 1.001)
+    assert echoes(driver)
+    driver.wait(0.001)
+    assert not echoes(driver)
+
+
+# -- I11: dead letters --------------------------------------------------------------------------
+
+
+def test_i11_an_unreadable_record_is_held_until_its_letter_is_acknowledged() -> None:
+    driver = Driver()
+    message = FakeMessage(offset=3, value=b"{", key=b"k", headers=[("trace", b"1")])
+    driver.pipeline.receive([message], driver.now)
+    (letter,) = driver.letters()
+    assert (letter.reason, letter.source) == (LetterReason.MALFORMED, "audience:0:3")
+    assert (letter.key, letter.value, letter.headers) == (b"k", b"{", [("trace", b"1")])
+    assert driver.committable() == 3
+    assert driver.pipeline.pending_letters == 1
+    driver.pipeline.acknowledged(letter)
+    assert driver.committable() == 4
+    assert driver.pipeline.pending_letters == 0
+    assert driver.count("dead_letters_total", "malformed") == 1
+    assert driver.count("records_total", "malformed") == 1
+
+
+def test_i11_invalid_ids_are_held_until_their_letters_are_acknowledged() -> None:
+    driver = Driver()
+    driver.read(event("add", "x", *[""] * 1001, None))
+    assert driver.wait().run() == ["add x"]
+    first, second = driver.letters()
+    assert first.reason == LetterReason.INVALID_ID
+    assert (len(ids_of(first)), len(ids_of(second))) == (1000, 2)
+    assert driver.pipeline.held_ids == 1002
+    assert driver.count("ids_received_total", "add") == 1003
+    driver.pipeline.acknowledged(second)
+    assert driver.committable() == 0
+    driver.pipeline.acknowledged(first)
+    assert driver.committable() == 1
+    assert driver.count("ids_total", "add", "rejected") == 1002
+    assert driver.count("records_total", "accepted") == 1
+
+
+def test_a_record_of_invalid_ids_alone_is_a_readable_one() -> None:
+    driver = Driver()
+    driver.read(event("remove", ""))
+    assert driver.count("records_total", "accepted") == 1
+    assert driver.count("ids_received_total", "remove") == 1
+    assert driver.lanes() == 0
+
+
+def test_i11_refused_ids_are_held_until_their_letter_is_acknowledged() -> None:
+    driver = Driver()
+    driver.read(event("add", "x"), event("add", "y"))
+    attempt = driver.wait().one_try()
+    driver.answer(attempt, NO_SEGMENT)
+    (letter,) = driver.letters()
+    assert letter.reason == LetterReason.SEGMENT_REJECTED
+    assert letter.detail == NO_SEGMENT.detail
+    assert letter.source == "audience:0:0"
+    assert ids_of(letter) == ["x", "y"]
+    assert driver.pipeline.held_ids == 2
+    assert driver.committable() == 0
+    driver.pipeline.acknowledged(letter)
+    assert driver.committable() == 2
+    assert driver.count("ids_total", "add", "rejected") == 2
+
+
+def test_i11_letters_are_acknowledged_in_any_order() -> None:
+    driver = Driver()
+    driver.read(b"{", b"[", b"}")
+    letters = driver.letters()
+    expected = {2: 0, 0: 1, 1: 3}
+    for index, committable in expected.items():
+        driver.pipeline.acknowledged(letters[index])
+        assert driver.committable() == committable
+
+
+def test_a_released_letter_is_not_sent_and_a_late_acknowledgement_settles_nothing() -> None:
+    driver = Driver()
+    driver.read(event("add", "x"), b"{")
+    driver.answer(driver.wait().one_try(), REFUSED)
+    sent = driver.pipeline.letters.popleft()
+    assert driver.pipeline.forget([driver.ledgers[0]]) == 1
+    assert driver.letters() == []
+    assert driver.pipeline.pending_letters == 0
+    driver.pipeline.acknowledged(sent)
+    assert received_and_ended(driver) == (1, 1)
+    assert driver.count("ids_total", "add", "released") == 1
+    assert driver.lanes() == 0
+
+
+def test_a_letter_of_two_partitions_goes_on_holding_the_one_that_stays() -> None:
+    driver = Driver(partitions=2)
+    driver.read(event("add", "x"))
+    driver.read(event("add", "y"), partition=1)
+    driver.answer(driver.wait().one_try(), NO_SEGMENT)
+    assert driver.pipeline.forget([driver.ledgers[0]]) == 1
+    (letter,) = driver.letters()
+    assert driver.committable(1) == 0
+    driver.pipeline.acknowledged(letter)
+    assert driver.committable(1) == 1
+    assert driver.count("ids_total", "add", "rejected") == 1
+
+
+# -- I12: one bad id ----------------------------------------------------------------------------
+
+
+def answer_well(driver: Driver, bad: set[str]) -> None:
+    """Answer as an API that refuses whatever has a bad id in it."""
+    while attempts := driver.tries():
+        for attempt in attempts:
+            driver.answer(attempt, DELIVERED if bad.isdisjoint(attempt.ids) else REFUSED)
+
+
+def test_i12_one_bad_id_costs_one_id() -> None:
+    driver = Driver()
+    driver.read(event("add", *names(100)))
+    driver.wait()
+    answer_well(driver, {"id-37"})
+    (letter,) = driver.letters()
+    assert (letter.reason, ids_of(letter)) == (LetterReason.REJECTED, ["id-37"])
+    assert driver.count("ids_total", "add", "delivered") == 99
+
+
+def test_i12_a_bad_single_that_was_tried_first_costs_one_id() -> None:
+    driver = Driver()
+    driver.read(event("add", *names(100)))
+    driver.wait()
+    answer_well(driver, {"id-0"})
+    (letter,) = driver.letters()
+    assert ids_of(letter) == ["id-0"]
+    assert letter.detail == REFUSED.detail
+
+
+def test_a_refused_single_says_what_the_api_said_of_it_not_of_the_lanes_other_batches() -> None:
+    """Another batch of the lane was delivered between, and the letter said nothing."""
+    driver = Driver(batch_max_ids=20)
+    driver.read(event("add", *names(20)))
+    driver.answer(driver.one_try(), REFUSED)
+    driver.answer(driver.one_try(), REFUSED)
+    single = driver.one_try()
+    driver.read(event("add", *names(20, 100)))
+    driver.answer(driver.one_try(), DELIVERED)
+    driver.answer(single, DELIVERED)
+    (letter,) = driver.letters()
+    assert letter.detail == REFUSED.detail
+
+
+def test_i12_good_ids_do_not_pay_for_a_bad_one_when_others_went_with_their_partition() -> None:
+    """With the singles of one partition gone, one refused single condemned all the rest."""
+    driver = Driver(partitions=2)
+    driver.read(event("add", *names(800)))
+    driver.read(event("add", *names(200, 800)), partition=1)
+    driver.answer(driver.wait().one_try(), REFUSED)
+    driver.pipeline.forget([driver.ledgers[0]])
+    answer_well(driver, {"id-875"})
+    (letter,) = driver.letters()
+    assert ids_of(letter) == ["id-875"]
+    assert driver.count("ids_total", "add", "delivered") == 199
+
+
+def test_a_segment_that_refuses_everything_is_refused_as_a_whole() -> None:
+    driver = Driver()
+    driver.read(event("add", *names(1000)))
+    driver.wait()
+    answer_well(driver, set(names(1000)))
+    (letter,) = driver.letters()
+    assert letter.reason == LetterReason.SEGMENT_REJECTED
+    assert ids_of(letter) == names(1000)
+    assert driver.count("batches_total", "add", "split") == 8
+
+
+def test_parts_of_a_split_are_counted_once_however_often_they_are_tried() -> None:
+    driver = Driver()
+    driver.read(event("add", *names(2)))
+    driver.answer(driver.wait().one_try(), REFUSED)
+    for _ in range(3):
+        driver.answer(driver.one_try(), UNAVAILABLE)
+    driver.run()
+    assert driver.count("batches_total", "add", "split") == 2
+
+
+def test_a_segment_that_vanishes_during_a_split_is_refused_as_a_whole() -> None:
+    driver = Driver()
+    driver.read(event("add", *names(20)))
+    driver.answer(driver.wait().one_try(), REFUSED)
+    driver.answer(driver.one_try(), DELIVERED)
+    driver.answer(driver.one_try(), NO_SEGMENT)
+    (letter,) = driver.letters()
+    assert letter.reason == LetterReason.SEGMENT_REJECTED
+    assert ids_of(letter) == names(20)[1:]
+
+
+def test_the_letter_names_the_first_record_concerned() -> None:
+    driver = Driver(partitions=2)
+    driver.ledgers[1].position = 40
+    driver.read(event("add", "x"), event("add", "y"), partition=1)
+    driver.read(event("add", "z"))
+    driver.wait()
+    answer_well(driver, {"y"})
+    (letter,) = driver.letters()
+    assert letter.source == "audience:1:41"
+
+
+# -- policies and the limit ---------------------------------------------------------------------
+
+
+def test_skip_settles_at_once_and_counts() -> None:
+    driver = Driver(reject_policy="skip")
+    driver.read(b"{", event("add", "", "x"), event("add", "y"))
+    driver.answer(driver.wait().one_try(), NO_SEGMENT)
+    assert driver.letters() == []
+    assert driver.count("ids_total", "add", "skipped") == 3
+    assert driver.pipeline.held_ids == 0
+    assert driver.committable() == 3
+    assert driver.lanes() == 0
+
+
+@pytest.mark.parametrize("value", [b"{", event("add", "")])
+def test_stall_holds_and_sends_nothing_to_the_dead_letter_topic(value: bytes) -> None:
+    driver = Driver(reject_policy="stall")
+    assert driver.read(event("add", "x"), value, event("add", "y")) == 2
+    assert HoldReason.STALLED in driver.throttle.holds
+    assert "audience:0:1" in driver.throttle.holds[HoldReason.STALLED].detail
+    assert driver.letters() == []
+    assert driver.read(event("add", "z")) == 0
+    assert driver.wait().sent() == []
+    assert driver.committable() == 0
+
+
+def test_stall_holds_at_a_refused_id_too() -> None:
+    driver = Driver(reject_policy="stall")
+    driver.read(event("add", "x"), event("remove", "y"))
+    attempts = driver.wait().tries()
+    driver.answer(attempts[0], REFUSED)
+    driver.answer(attempts[1], DELIVERED)
+    assert HoldReason.STALLED in driver.throttle.holds
+    assert driver.committable() == 0
+    assert driver.pipeline.forget(driver.ledgers) == 1
+
+
+def test_so_many_unreadable_records_in_a_row_hold_the_daemon() -> None:
+    driver = Driver(dead_letter_max_consecutive=3)
+    driver.read(b"{", b"{", event("add", "x"), b"{", b"{", None)
+    assert not driver.throttle.holds
+    assert driver.read(b"{", b"{") == 1
+    assert HoldReason.DEAD_LETTER_LIMIT in driver.throttle.holds
+    assert len(driver.letters()) == 5
+    assert driver.pipeline.takes_no_more()
+
+
+def test_a_record_of_invalid_ids_is_readable_and_ends_the_row() -> None:
+    driver = Driver(dead_letter_max_consecutive=2)
+    driver.read(b"{", event("add", ""), b"{")
+    assert not driver.throttle.holds
+
+
+def test_so_many_refused_requests_in_a_row_hold_the_daemon() -> None:
+    driver = Driver(dead_letter_max_consecutive=3, batch_max_ids=2)
+    for number in range(2):
+        driver.read(event("add", f"{number}a", f"{number}b"))
+        driver.answer(driver.one_try(), NO_SEGMENT)
+    driver.read(event("add", "good", "also"))
+    driver.run()
+    for number in range(2, 5):
+        assert not driver.throttle.holds
+        driver.read(event("add", f"{number}a", f"{number}b"))
+        driver.answer(driver.one_try(), NO_SEGMENT)
+    assert HoldReason.DEAD_LETTER_LIMIT in driver.throttle.holds
+    assert len(driver.letters()) == 5, "a batch refused whole counts once"
+
+
+def test_under_the_limits_hold_nothing_more_goes_to_the_dead_letter_topic() -> None:
+    driver = Driver(dead_letter_max_consecutive=1, batch_max_ids=1)
+    driver.read(event("add", "x"), event("add", "y"))
+    for attempt in driver.tries():
+        driver.answer(attempt, NO_SEGMENT)
+    assert len(driver.letters()) == 1
+    assert driver.pipeline.pending_letters == 2
+    assert driver.pipeline.held_ids == 2
+
+
+@pytest.mark.parametrize(
+    ("policy", "limit"), [("dead-letter", 0), ("skip", 2)], ids=["no limit", "skip"]
+)
+def test_without_a_limit_or_with_skip_no_row_is_too_long(policy: str, limit: int) -> None:
+    driver = Driver(reject_policy=policy, dead_letter_max_consecutive=limit)
+    assert driver.read(*[b"{"] * 100) == 100
+    assert not driver.throttle.holds
+
+
+# -- what is published --------------------------------------------------------------------------
+
+
+def test_i6_every_id_is_accounted_for_at_every_step() -> None:
+    driver = Driver(partitions=2)
+    driver.read(event("add", "a", "b", "c", "a", ""), event("remove", "b"))
+    driver.read(event("add", "d"), partition=1)
+    assert received_and_ended(driver) == (7, 7)
+    add, remove = driver.wait().tries()
+    driver.answer(add, NO_SEGMENT)
+    driver.answer(remove, DELIVERED)
+    assert received_and_ended(driver) == (7, 7)
+    for letter in driver.letters():
+        driver.pipeline.acknowledged(letter)
+        assert received_and_ended(driver) == (7, 7)
+    assert driver.pipeline.held_ids == 0
+
+
+def test_the_busiest_lanes_hold_the_most_ids() -> None:
+    driver = Driver()
+    for segment, count in ((1, 2), (2, 5), (3, 1), (4, 3)):
+        driver.read(event("add", *names(count), segment=segment))
+    assert [lane.segment_id for lane in driver.pipeline.busiest(2)] == [2, 4]
+
+
+def test_a_lane_remembers_its_last_error_until_a_delivery() -> None:
+    driver = Driver()
+    driver.read(event("add", "x"))
+    (lane,) = driver.pipeline.lanes()
+    errors = []
+    for outcome in (UNAVAILABLE, UNAUTHORIZED, DELIVERED):
+        driver.wait()
+        driver.answer(driver.one_try(), outcome)
+        errors.append(lane.last_error)
+    assert errors == ["503", "401", ""]
+
+
+def test_requests_are_counted_by_their_size() -> None:
+    driver = Driver()
+    driver.read(event("add", *names(30)))
+    driver.wait().run()
+    assert driver.tally.histograms["batch_ids", "add"].freeze().total == 30
+
+
+def test_what_is_to_be_logged_goes_out_as_notes_without_ids() -> None:
+    driver = Driver()
+    driver.read(b"{", event("add", "person-1", "person-2"), event("remove", "person-3"))
+    add, remove = driver.wait().tries()
+    driver.answer(add, UNAVAILABLE)
+    driver.answer(remove, UNAUTHORIZED)
+    driver.wait(60.0)
+    driver.answer(driver.tries()[0], NO_SEGMENT)
+    events = [note.event for note in driver.pipeline.notes]
+    assert events == ["refused", "request_failed", "hold", "refused"]
+    assert all("person" not in f"{note.message}{note.fields}" for note in driver.pipeline.notes)
+
+
+def test_notes_that_nobody_takes_are_bounded() -> None:
+    notes = Notes()
+    for _ in range(MAX_NOTES + 5):
+        notes.add("refused", "", "text")
+    assert len(notes) == MAX_NOTES

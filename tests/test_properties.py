@@ -1,0 +1,203 @@
+"""What librdkafka is told, held against the librdkafka that is installed."""
+
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient
+
+from consumer.properties import admin_properties, consumer_properties, producer_properties
+from consumer.property_checks import expression_problem, property_problems
+from consumer.settings import Settings, load
+
+silent = logging.getLogger("test.silent")
+silent.addHandler(logging.NullHandler())
+silent.propagate = False
+
+
+def settings(config: dict[str, object] | None = None, **variables: str) -> Settings:
+    return load(
+        {
+            "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+            "KAFKA_TOPICS": "audience",
+            "CUSTOMERIO_SITE_ID": "site",
+            "CUSTOMERIO_API_KEY": "key",
+            "KAFKA_CONFIG": json.dumps(config or {}),
+        }
+        | variables
+    )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        settings(),
+        settings(KAFKA_GROUP_PROTOCOL="consumer"),
+        settings(KAFKA_GROUP_INSTANCE_ID="pod-0", KAFKA_SESSION_TIMEOUT_SECONDS="20.5"),
+        settings({"message.max.bytes": 900_000_000}),
+        settings({"queued.max.messages.kbytes": 1, "linger.ms": 100, "compression.type": "zstd"}),
+        settings({"fetch.max.bytes": 1_000_000, "receive.message.max.bytes": 1_000_512}),
+        settings(
+            KAFKA_SECURITY_PROTOCOL="SASL_PLAINTEXT",
+            KAFKA_SASL_MECHANISM="scram-sha-512",
+            KAFKA_SASL_USERNAME="me",
+            KAFKA_SASL_PASSWORD="secret",
+        ),
+    ],
+)
+def test_librdkafka_takes_the_properties_of_all_clients(given: Settings) -> None:
+    Consumer(consumer_properties(given), logger=silent).close()
+    Producer(producer_properties(given), logger=silent).close()
+    AdminClient({**admin_properties(given)}, logger=silent)
+
+
+def test_nothing_is_committed_that_the_daemon_did_not_name() -> None:
+    properties = consumer_properties(settings())
+    assert properties["enable.auto.commit"] is False
+    assert properties["enable.auto.offset.store"] is False
+    assert properties["auto.offset.reset"] == "error"
+
+
+def test_the_classic_protocol_is_cooperative_and_has_the_sessions_times() -> None:
+    properties = consumer_properties(settings(KAFKA_SESSION_TIMEOUT_SECONDS="15"))
+    assert properties["group.protocol"] == "classic"
+    assert properties["partition.assignment.strategy"] == "cooperative-sticky"
+    assert properties["session.timeout.ms"] == 15_000
+    assert properties["heartbeat.interval.ms"] == 2_500
+
+
+def test_with_kip_848_the_brokers_times_are_not_contradicted() -> None:
+    properties = consumer_properties(settings(KAFKA_GROUP_PROTOCOL="consumer"))
+    assert properties["group.protocol"] == "consumer"
+    assert not {
+        "session.timeout.ms",
+        "heartbeat.interval.ms",
+        "partition.assignment.strategy",
+    } & set(properties)
+
+
+def test_membership_is_static_only_when_asked_for() -> None:
+    assert "group.instance.id" not in consumer_properties(settings())
+    properties = consumer_properties(settings(KAFKA_GROUP_INSTANCE_ID="pod-0"))
+    assert properties["group.instance.id"] == "pod-0"
+
+
+def test_a_dead_letter_is_acknowledged_by_all_replicas_once() -> None:
+    properties = producer_properties(settings())
+    assert (properties["acks"], properties["enable.idempotence"]) == ("all", True)
+
+
+def test_the_dead_letter_topic_is_not_created_by_looking_for_it() -> None:
+    assert producer_properties(settings())["allow.auto.create.topics"] is False
+    assert admin_properties(settings())["allow.auto.create.topics"] is False
+
+
+def test_operators_tune_all_clients_and_overrule_our_tuning() -> None:
+    given = settings({"queued.max.messages.kbytes": 64, "client.rack": "a", "linger.ms": "7"})
+    assert consumer_properties(given)["queued.max.messages.kbytes"] == "64"
+    for properties in (consumer_properties, producer_properties, admin_properties):
+        assert properties(given)["client.rack"] == "a"
+        assert properties(given)["linger.ms"] == "7"
+
+
+def test_all_clients_reach_the_same_brokers_in_the_same_way(tmp_path: Path) -> None:
+    given = settings(
+        KAFKA_SASL_USERNAME="me",
+        KAFKA_SASL_PASSWORD="secret",
+        KAFKA_SSL_CA_LOCATION=str(tmp_path),
+    )
+    for properties in (consumer_properties, producer_properties, admin_properties):
+        assert properties(given)["bootstrap.servers"] == "127.0.0.1:1"
+        assert str(properties(given)["client.id"]).startswith("segment-consumer-")
+        assert properties(given)["sasl.username"] == "me"
+        assert properties(given)["sasl.password"] == "secret"
+        assert properties(given)["ssl.ca.location"] == str(tmp_path)
+        assert "ssl.key.location" not in properties(given)
+
+
+def test_right_properties_have_no_problems() -> None:
+    assert property_problems({"linger.ms": "5", "fetch.min.bytes": "1"}) == []
+
+
+def test_wrong_properties_are_blamed_on_the_variable_that_set_them() -> None:
+    problems = property_problems(
+        {
+            "security.protocol": "ssl",
+            "ssl.ca.location": "/no/such/ca",
+            "ssl.key.location": "/no/such/key",
+        }
+    )
+    assert [line.partition("; librdkafka says: ")[0] for line in problems] == [
+        "KAFKA_SSL_CA_LOCATION: got '/no/such/ca'",
+        "KAFKA_SSL_KEY_LOCATION: got '/no/such/key'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("properties", "variable"),
+    [
+        ({}, "KAFKA_SASL_MECHANISM"),
+        ({"sasl.mechanism": "GSSAPI"}, "KAFKA_SASL_MECHANISM"),
+        ({"sasl.mechanism": "PLAIN"}, "KAFKA_SASL_USERNAME"),
+        ({"sasl.mechanism": "PLAIN", "sasl.username": "me"}, "KAFKA_SASL_PASSWORD"),
+    ],
+)
+def test_what_is_missing_for_sasl_is_asked_for(properties: dict[str, str], variable: str) -> None:
+    (problem,) = property_problems({"security.protocol": "sasl_plaintext"} | properties)
+    assert problem.startswith(f"{variable}: ")
+
+
+def test_properties_that_contradict_each_other_are_a_problem() -> None:
+    assert property_problems({"message.timeout.ms": "5", "linger.ms": "10"}) == [
+        "KAFKA_CONFIG: librdkafka says: `message.timeout.ms` must be greater than `linger.ms`"
+    ]
+    assert property_problems({"delivery.timeout.ms": "5", "queue.buffering.max.ms": "10"}) == [
+        "KAFKA_CONFIG: librdkafka says: `message.timeout.ms` must be greater than `linger.ms`"
+    ]
+
+
+def test_what_librdkafka_says_is_freed_from_the_operators_values() -> None:
+    (problem,) = property_problems(
+        {
+            "security.protocol": "ssl",
+            "ssl.keystore.location": "/no/such/hunter2",
+            "ssl.keystore.password": "hunter2",
+        }
+    )
+    assert problem.startswith("KAFKA_CONFIG: librdkafka says: Failed to open ssl.keystore.location")
+    assert "hunter2" not in problem
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"fetch.max.bytes": "1000"},
+        {"receive.message.max.bytes": "1000"},
+        {"receive.message.max.bytes": "2000000", "fetch.max.bytes": "2000000"},
+        {"fetch.min.bytes": "0"},
+        {"fetch.min.bytes": "100000001"},
+    ],
+)
+def test_what_only_a_consumer_refuses_is_found_without_one(properties: dict[str, str]) -> None:
+    with pytest.raises(Exception, match="Failed to create consumer"):
+        Consumer({"group.id": "g"} | properties, logger=silent)
+    assert len(property_problems(properties)) == 1
+
+
+def test_an_expression_is_judged_by_the_engine_that_will_match_it() -> None:
+    assert expression_problem("^a{1,3}[,]{2,}(x,y)$") is None
+    assert expression_problem("^(a") == "is no expression: Unmatched ( or \\("
+
+
+def test_checking_properties_says_nothing_by_itself() -> None:
+    """Left alone, librdkafka logs to standard error."""
+    code = (
+        "from consumer.property_checks import property_problems as p;"
+        "p({'debug': 'all', 'fetch.min.bytes': '1', 'sasl.username': 'x'})"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert (ended.stdout, ended.stderr) == (b"", b"")

@@ -1,0 +1,551 @@
+"""When one more request may start: pace, concurrency, pauses, outages, holds."""
+
+import random
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from consumer.outcomes import HoldReason, RetryReason
+from consumer.throttle import (
+    API_HOLDS,
+    DECREASE_FACTOR,
+    FIRST_BACKOFF_SECONDS,
+    INITIAL_LIMIT,
+    MAX_RETRY_AFTER_SECONDS,
+    Throttle,
+    backoff_seconds,
+)
+
+UNAUTHORIZED, REDIRECT = HoldReason.UNAUTHORIZED, HoldReason.REDIRECT
+SERVER, TIMEOUT = RetryReason.SERVER, RetryReason.TIMEOUT
+CONNECTION, THROTTLED = RetryReason.CONNECTION, RetryReason.THROTTLED
+
+
+class Desk:
+    """A throttle and a clock; a request is its start."""
+
+    def __init__(self, *, ceiling: int = 100, rate: float = 1000.0, cap: float = 60.0) -> None:
+        self.now = 1000.0
+        self.throttle = Throttle(
+            max_in_flight=ceiling, requests_per_second=rate, max_backoff_seconds=cap
+        )
+
+    def wait(self, seconds: float) -> "Desk":
+        """Let time pass."""
+        self.now += seconds
+        return self
+
+    def may_start(self) -> bool:
+        """Whether a request may start now."""
+        return self.throttle.may_start(self.now)
+
+    def is_probing(self) -> bool:
+        """Whether requests go out one at a time."""
+        return self.throttle.is_probing
+
+    def start(self) -> float:
+        """Start a request."""
+        assert self.may_start()
+        self.throttle.started(self.now)
+        return self.now
+
+    def start_all(self) -> list[float]:
+        """Start as many as may, and let some time pass."""
+        starts = []
+        while self.may_start():
+            starts.append(self.start())
+        self.now += 0.1
+        return starts
+
+    def accept(self, start: float) -> None:
+        """Answer a request well."""
+        self.throttle.accepted(start, self.now)
+
+    def fail(
+        self,
+        start: float,
+        reason: RetryReason = SERVER,
+        *,
+        lane: int = 1,
+        after: float | None = None,
+        jitter: float = 0.0,
+    ) -> None:
+        """Let a request fail in passing."""
+        self.throttle.failed(reason, lane, start, self.now, jitter, after)
+
+    def hold(self, start: float, reason: HoldReason = UNAUTHORIZED, jitter: float = 0.0) -> bool:
+        """Answer a request with a reason to hold; return whether it is a new one."""
+        return self.throttle.held(reason, "why", start, self.now, jitter)
+
+    def wait_until_free(self) -> float:
+        """Let time pass until a request may start; return how long it was."""
+        pause = max(0.0, self.throttle.earliest_start() - self.now)
+        self.wait(pause)
+        assert self.may_start()
+        return pause
+
+
+# -- the rate -----------------------------------------------------------------------------------
+
+
+def starts_of(rate: float, calls: list[float]) -> list[float]:
+    """Return the starts of a loop that comes at these times and starts all it may."""
+    throttle = Throttle(max_in_flight=10**6, requests_per_second=rate, max_backoff_seconds=60.0)
+    starts = []
+    for now in calls:
+        while throttle.may_start(now):
+            throttle.started(now)
+            throttle.unsent()
+            starts.append(now)
+    return starts
+
+
+def most_in_two_seconds(starts: list[float]) -> int:
+    return max((sum(1 for at in starts if s <= at <= s + 2.0 - 1e-9) for s in starts), default=0)
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(
+    st.sampled_from([0.1, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 7.3, 40.0]),
+    st.lists(st.sampled_from([0.001, 0.01, 0.019, 0.021, 0.1, 0.5, 0.99, 1.0, 2.0, 7.0])),
+)
+def test_no_window_of_two_seconds_has_more_than_twice_the_rate_and_one(
+    rate: float, steps: list[float]
+) -> None:
+    """Also with a loop that comes late, and then often."""
+    calls, now = [], 0.0
+    for step in [*steps, *[0.013] * 100]:
+        now += step
+        calls.append(now)
+    assert most_in_two_seconds(starts_of(rate, calls)) <= 2 * rate + 1
+
+
+@pytest.mark.parametrize("rate", [0.5, 1.0, 10.0, 100.0])
+def test_a_loop_that_comes_in_time_gets_the_rate(rate: float) -> None:
+    starts = starts_of(rate, [number * 0.005 for number in range(20_000)])
+    assert 0.98 * rate * 100 <= len(starts) <= rate * 100 + 1
+
+
+def test_a_loop_that_comes_every_20_milliseconds_gets_a_high_rate_too() -> None:
+    starts = starts_of(1000.0, [number * 0.02 for number in range(500)])
+    assert len(starts) >= 0.97 * 1000 * 10
+
+
+def test_starts_are_evenly_paced_and_not_saved_up() -> None:
+    calls = [0.0, 60.0, *(60.0 + number * 0.001 for number in range(1, 500))]
+    starts = starts_of(10.0, calls)
+    assert starts[:2] == [0.0, 60.0]
+    gaps = [later - earlier for earlier, later in pairwise(starts)]
+    assert min(gaps) >= 0.08
+
+
+def test_the_first_request_starts_at_once() -> None:
+    assert Desk(rate=0.01).may_start()
+
+
+# -- concurrency --------------------------------------------------------------------------------
+
+
+def test_no_more_are_in_flight_than_the_limit() -> None:
+    desk = Desk()
+    assert len(desk.start_all()) == INITIAL_LIMIT
+    desk.throttle.unsent()
+    assert len(desk.start_all()) == 1
+
+
+def test_the_ceiling_is_never_exceeded() -> None:
+    desk = Desk(ceiling=3)
+    assert len(desk.start_all()) == 3
+    for _ in range(100):
+        desk.accept(desk.now)
+        desk.start_all()
+    assert desk.throttle.in_flight == 3
+
+
+def test_after_a_limits_worth_of_successes_there_is_one_more() -> None:
+    desk = Desk()
+    for start in desk.start_all():
+        assert desk.throttle.slots == INITIAL_LIMIT
+        desk.accept(start)
+    assert desk.throttle.slots == INITIAL_LIMIT + 1
+    starts = desk.start_all()
+    for start in starts[:-1]:
+        desk.accept(start)
+    assert desk.throttle.slots == INITIAL_LIMIT + 1
+    desk.accept(starts[-1])
+    assert desk.throttle.slots == INITIAL_LIMIT + 2
+
+
+@pytest.mark.parametrize("reason", RetryReason)
+def test_a_failure_shrinks_the_limit_once_per_round_trip(reason: RetryReason) -> None:
+    desk = Desk()
+    first, second, third = desk.start(), desk.start(), desk.start()
+    desk.wait(0.1).fail(first, reason)
+    once = desk.throttle.limit
+    assert once == pytest.approx(INITIAL_LIMIT * DECREASE_FACTOR)
+    desk.fail(second, reason)
+    desk.wait(5.0).accept(third)
+    assert desk.throttle.limit == once
+    desk.fail(desk.start(), reason)
+    assert desk.throttle.limit == pytest.approx(once * DECREASE_FACTOR)
+
+
+def test_the_limit_never_shrinks_below_one() -> None:
+    desk = Desk()
+    for _ in range(30):
+        desk.wait_until_free()
+        start = desk.start()
+        desk.wait(1.0).fail(start)
+    assert desk.throttle.slots == 1
+
+
+def test_a_failure_begins_the_count_of_successes_again() -> None:
+    desk = Desk()
+    starts = desk.start_all()
+    for start in starts[:-1]:
+        desk.accept(start)
+    desk.fail(starts[-1])
+    limit = desk.throttle.limit
+    desk.accept(desk.start())
+    assert desk.throttle.limit == limit
+
+
+# -- Retry-After --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reason", [THROTTLED, SERVER])
+def test_retry_after_pauses_everything(reason: RetryReason) -> None:
+    desk = Desk()
+    desk.fail(desk.start(), reason, after=30.0)
+    desk.wait(29.9)
+    assert not desk.may_start()
+    desk.wait(0.1)
+    assert desk.may_start()
+
+
+def test_retry_after_is_capped_at_five_minutes() -> None:
+    desk = Desk()
+    desk.fail(desk.start(), THROTTLED, after=86400.0)
+    desk.wait(MAX_RETRY_AFTER_SECONDS - 0.1)
+    assert not desk.may_start()
+    desk.wait(0.1)
+    assert desk.may_start()
+    assert MAX_RETRY_AFTER_SECONDS == 300.0
+
+
+def test_after_retry_after_requests_go_one_at_a_time_until_a_success() -> None:
+    desk = Desk()
+    starts = desk.start_all()
+    desk.fail(starts.pop(), THROTTLED, after=30.0)
+    for start in starts:
+        desk.accept(start)  # it started before the pause, and says nothing
+    desk.wait(30.0)
+    assert desk.is_probing()
+    (single,) = desk.start_all()
+    desk.fail(single)
+    (single,) = desk.start_all()
+    desk.accept(single)
+    assert not desk.is_probing()
+    assert len(desk.start_all()) > 1
+
+
+def test_a_shorter_retry_after_does_not_shorten_the_pause() -> None:
+    desk = Desk()
+    first, second = desk.start(), desk.start()
+    desk.fail(first, THROTTLED, after=30.0)
+    desk.fail(second, THROTTLED, after=1.0)
+    desk.wait(29.0)
+    assert not desk.may_start()
+
+
+def test_retry_after_zero_is_no_pause() -> None:
+    desk = Desk()
+    desk.fail(desk.start(), THROTTLED, after=0.0)
+    assert desk.may_start()
+
+
+# -- outages ------------------------------------------------------------------------------------
+
+
+def test_one_failing_lane_does_not_pause_the_others() -> None:
+    desk = Desk()
+    for reason in (SERVER, TIMEOUT) * 10:
+        desk.fail(desk.start(), reason, lane=1, jitter=0.999)
+        desk.wait(1.0)
+        assert desk.may_start()
+    assert not desk.is_probing()
+
+
+@pytest.mark.parametrize("reason", [SERVER, TIMEOUT])
+def test_failures_of_three_lanes_in_a_row_are_an_outage(reason: RetryReason) -> None:
+    desk = Desk()
+    for lane in (1, 2, 3):
+        assert desk.may_start()
+        start = desk.start()
+        desk.wait(0.1).fail(start, reason, lane=lane, jitter=0.999)
+    assert not desk.may_start()
+    assert desk.is_probing()
+
+
+@pytest.mark.parametrize("reason", [CONNECTION, THROTTLED])
+def test_three_failed_connections_in_a_row_are_an_outage_whichever_lane(
+    reason: RetryReason,
+) -> None:
+    desk = Desk()
+    for _ in range(3):
+        assert desk.may_start()
+        start = desk.start()
+        desk.wait(0.1).fail(start, reason, jitter=0.999)
+    assert not desk.may_start()
+
+
+def test_a_success_between_makes_it_no_outage() -> None:
+    desk = Desk()
+    for lane in range(12):
+        desk.fail(desk.start(), lane=lane, jitter=0.999)
+        if lane % 2:
+            desk.accept(desk.start())
+        desk.wait(0.1)
+        assert desk.may_start()
+
+
+def test_an_outage_lets_one_request_through_after_each_pause_and_ends_with_a_success() -> None:
+    desk = Desk()
+    for lane, start in enumerate(desk.start_all()):
+        desk.fail(start, lane=lane, jitter=0.5)
+    for _ in range(5):
+        desk.wait_until_free()
+        (single,) = desk.start_all()
+        desk.fail(single, jitter=0.5)
+        assert not desk.may_start()
+    desk.wait_until_free()
+    desk.accept(desk.start())
+    assert not desk.is_probing()
+
+
+def test_the_pauses_of_an_outage_double_however_many_requests_failed_at_its_beginning() -> None:
+    """Each of the requests in flight counted once, so the second pause was the longest one."""
+    desk = Desk()
+    for lane, start in enumerate(desk.start_all()):
+        desk.fail(start, lane=lane, jitter=0.999)
+    pauses = []
+    for _ in range(9):
+        pauses.append(desk.wait_until_free())
+        (single,) = desk.start_all()
+        desk.fail(single, jitter=0.999)
+    assert pauses == pytest.approx([min(60.0, 0.5 * 2**n) * 0.999 for n in range(9)])
+
+
+def test_the_next_outage_begins_with_a_short_pause_again() -> None:
+    desk = Desk()
+    for _ in range(2):
+        for lane in range(8):
+            desk.wait_until_free()
+            start = desk.start()
+            desk.wait(0.1).fail(start, lane=lane, jitter=0.999)
+        desk.wait_until_free()
+        desk.accept(desk.start())
+    for lane in range(3):
+        start = desk.start()
+        desk.wait(0.1).fail(start, lane=lane, jitter=0.999)
+    assert desk.wait_until_free() <= FIRST_BACKOFF_SECONDS
+
+
+# -- holds --------------------------------------------------------------------------------------
+
+
+def test_a_hold_stops_everything_for_the_backoff_then_one_probe_at_a_time() -> None:
+    desk = Desk()
+    starts = desk.start_all()
+    assert desk.hold(starts[0])
+    assert not desk.may_start()
+    for start in starts[1:]:
+        assert not desk.hold(start)
+    assert desk.wait_until_free() == FIRST_BACKOFF_SECONDS
+    desk.start()
+    desk.wait(100.0)
+    assert not desk.may_start(), "one probe at a time"
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.5, 0.999])
+def test_there_is_at_most_one_probe_per_backoff_and_it_grows_to_its_cap(jitter: float) -> None:
+    desk = Desk(cap=60.0)
+    desk.hold(desk.start(), jitter=jitter)
+    pauses = []
+    for _ in range(10):
+        pauses.append(desk.wait_until_free())
+        probe = desk.start()
+        assert not desk.may_start()
+        desk.wait(0.1)
+        desk.hold(probe, jitter=jitter)
+    expected = [max(0.5, min(60.0, 0.5 * 2**n) * jitter) for n in range(10)]
+    assert pauses == pytest.approx(expected)
+
+
+def test_a_probe_that_fails_otherwise_waits_for_the_next_backoff_too() -> None:
+    """The next batch of another lane went out at once: as many probes as lanes."""
+    desk = Desk()
+    desk.hold(desk.start())
+    for lane in range(5):
+        desk.wait_until_free()
+        probe = desk.start()
+        desk.wait(0.1).fail(probe, lane=lane)
+        assert not desk.may_start()
+        assert UNAUTHORIZED in desk.throttle.holds
+
+
+@pytest.mark.parametrize("reason", sorted(API_HOLDS))
+def test_the_success_of_a_probe_ends_the_hold(reason: HoldReason) -> None:
+    desk = Desk()
+    desk.hold(desk.start(), reason)
+    desk.wait_until_free()
+    probe = desk.start()
+    desk.wait(0.1).accept(probe)
+    assert not desk.throttle.holds
+    assert len(desk.start_all()) > 1
+
+
+def test_a_success_that_started_before_the_hold_does_not_end_it() -> None:
+    desk = Desk()
+    first, second = desk.start(), desk.start()
+    desk.wait(1.0).hold(first)
+    desk.wait(1.0).accept(second)
+    assert UNAUTHORIZED in desk.throttle.holds
+
+
+def test_a_success_that_started_at_the_very_moment_of_the_hold_does_not_end_it() -> None:
+    desk = Desk()
+    first, second = desk.start(), desk.start()
+    desk.hold(first)
+    desk.accept(second)
+    assert UNAUTHORIZED in desk.throttle.holds
+
+
+def test_a_hold_that_comes_back_is_a_new_one_with_a_short_backoff() -> None:
+    desk = Desk()
+    for _ in range(2):
+        desk.wait_until_free()
+        start = desk.start()
+        assert desk.hold(start, jitter=0.999)
+        for _ in range(4):
+            desk.wait_until_free()
+            start = desk.start()
+            desk.wait(0.1)
+            assert not desk.hold(start, jitter=0.999)
+        desk.wait_until_free()
+        probe = desk.start()
+        desk.wait(0.1).accept(probe)
+    desk.hold(desk.start(), jitter=0.999)
+    assert desk.wait_until_free() == FIRST_BACKOFF_SECONDS
+
+
+def test_what_a_probe_sees_replaces_what_was_seen_before_it() -> None:
+    desk = Desk()
+    desk.hold(desk.start(), UNAUTHORIZED)
+    desk.wait_until_free()
+    probe = desk.start()
+    desk.wait(0.1)
+    assert desk.hold(probe, REDIRECT)
+    assert set(desk.throttle.holds) == {REDIRECT}
+
+
+def test_what_requests_from_before_the_hold_see_comes_beside_it() -> None:
+    desk = Desk()
+    first, second = desk.start(), desk.start()
+    desk.wait(1.0).hold(first, UNAUTHORIZED)
+    desk.wait(1.0)
+    assert desk.hold(second, REDIRECT)
+    assert set(desk.throttle.holds) == {UNAUTHORIZED, REDIRECT}
+    assert desk.wait_until_free() < FIRST_BACKOFF_SECONDS, "the backoff is the first one's"
+
+
+def test_a_hold_says_since_when_and_what_was_seen() -> None:
+    desk = Desk()
+    start = desk.start()
+    desk.wait(1.0).hold(start)
+    state = desk.throttle.holds[UNAUTHORIZED]
+    assert (state.reason, state.since, state.detail) == (UNAUTHORIZED, 1001.0, "why")
+
+
+def test_a_small_cap_of_the_backoff_counts_for_probes_too() -> None:
+    desk = Desk(cap=0.2)
+    desk.hold(desk.start())
+    assert desk.wait_until_free() == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("reason", sorted(set(HoldReason) - API_HOLDS))
+def test_a_hold_from_outside_lets_nothing_through_until_it_is_taken_away(
+    reason: HoldReason,
+) -> None:
+    desk = Desk()
+    assert desk.throttle.hold(reason, "why", desk.now)
+    assert not desk.throttle.hold(reason, "again", desk.now)
+    desk.wait(1e6)
+    assert not desk.may_start()
+    state = desk.throttle.release(reason)
+    assert state is not None
+    assert state.detail == "why"
+    assert desk.throttle.release(reason) is None
+    assert desk.may_start()
+
+
+def test_a_success_ends_no_hold_from_outside() -> None:
+    desk = Desk()
+    desk.hold(desk.start())
+    desk.wait_until_free()
+    probe = desk.start()
+    desk.throttle.hold(HoldReason.KAFKA_UNAVAILABLE, "why", desk.now)
+    desk.wait(0.1).accept(probe)
+    assert set(desk.throttle.holds) == {HoldReason.KAFKA_UNAVAILABLE}
+    assert not desk.may_start()
+
+
+# -- the backoff of a batch ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cap", [0.1, 1.0, 60.0])
+def test_a_backoff_is_exponential_with_full_jitter_up_to_its_cap(cap: float) -> None:
+    for attempts in (1, 2, 3, 8, 31, 10**6):
+        assert backoff_seconds(attempts, cap, 0.0) == 0.0
+        ceiling = min(cap, 0.5 * 2.0 ** min(attempts - 1, 100))
+        assert backoff_seconds(attempts, cap, 0.25) == pytest.approx(0.25 * ceiling)
+
+
+# -- all of it ----------------------------------------------------------------------------------
+
+
+def test_whatever_happens_it_never_stands_still_for_ever() -> None:
+    """Random answers; then, once the API is well and all is answered, a request may start soon."""
+    for seed in range(100):
+        dice = random.Random(seed)
+        desk = Desk(ceiling=dice.choice([1, 3, 20]), rate=dice.choice([0.3, 5.0, 100.0]))
+        running: list[float] = []
+        for _ in range(200):
+            desk.wait(dice.choice([0.0, 0.01, 1.0, 30.0]))
+            if desk.may_start() and dice.random() < 0.7:
+                running.append(desk.start())
+            elif running:
+                start = running.pop(dice.randrange(len(running)))
+                what = dice.randrange(5)
+                if what == 0:
+                    desk.accept(start)
+                elif what == 1:
+                    desk.hold(start, dice.choice(sorted(API_HOLDS)), dice.random())
+                elif what == 2:
+                    desk.throttle.unsent()
+                else:
+                    reason = dice.choice(list(RetryReason))
+                    after = dice.choice([None, None, 5.0, 900.0])
+                    lane = dice.randrange(4)
+                    desk.fail(start, reason, lane=lane, after=after, jitter=dice.random())
+            assert desk.throttle.in_flight == len(running)
+            assert desk.throttle.limit >= 1
+        for start in running:
+            desk.accept(start)
+        desk.wait(MAX_RETRY_AFTER_SECONDS)
+        desk.wait_until_free()
+        probe = desk.start()
+        desk.wait(0.1).accept(probe)
+        assert not desk.is_probing()
