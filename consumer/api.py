@@ -1,56 +1,34 @@
-"""One request to the Track API, and what came of it.
+"""One request to the Track API, and what came of it: the only place of httpx.
 
-h11 speaks HTTP, the sockets are ours, because two promises can only be kept where the socket is:
-
-- *One deadline for a whole request.* An answer that drips outlives the timeouts that HTTP clients
-  have, which are per operation. Here every wait ends with the request's time. Name resolution can't
-  be interrupted; what comes back from it late has timed out like everything else.
-- *Not one byte at or after the end of the lease.* The clock is looked at between the wait for the
-  socket and the write. The API never applies half a request, so one that was stopped is Unsent.
-
-What was given up must not arrive later either. Its connection is reset, so that the kernel drops
-what it could not send yet; ``TCP_USER_TIMEOUT`` does the same if this process is dead or frozen.
+httpx speaks HTTP and keeps the connections; the sockets are `wire`'s, where the deadline of the
+whole request and the lease are kept. Redirects are not followed, cookies not kept, bodies not
+unpacked, and of an answer no more is read than anybody needs.
 """
 
-import base64
-import contextlib
-import math
 import re
-import select
-import socket
 import ssl
-import struct
 import time
-from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import quote, unquote, urlsplit
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from math import inf
+from typing import cast
 
 import certifi
-import h11
+import httpcore
+import httpx
 import msgspec
 
 from consumer import clock
 from consumer.outcomes import Answer, Answered, Broken, Delivered, TimedOut, Unsent, outcome_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-T = TypeVar("T")
+from consumer.wire import Attempt, LeaseOverError, Network, Proxy, Wire, basic
 
 _MAX_BODY_BYTES = 64 * 1024
 _CUT_MARK = "…".encode()  # ends a body that was cut: no JSON ends so, it passes for no success
 _KEEPALIVE_SECONDS = 4.0  # connections that idle get reset
-_READ_BYTES = 16 * 1024
-_WRITE_BYTES = 16 * 1024  # one TLS record: no more is written between two looks at the clock
-_MAX_HEAD_BYTES = 64 * 1024
-_HEAD_END = b"\r\n\r\n"
-_PORTS = {"http": 80, "https": 443}
-_DROP_UNSENT = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +44,7 @@ class Request:
     id_type: str
     ids: tuple[str, ...]
     deadline: float
-    lease_end: float = math.inf
+    lease_end: float = inf
 
 
 class Api:
@@ -95,17 +73,32 @@ class Api:
         for an unusable URL, OSError for an unusable file.
         """
         self._timeout_seconds = timeout_seconds
-        self._max_idle = max_connections
-        self._idle: deque[_Connection] = deque()
-        self._route = _Route.to(url, proxy_url, ssl_cert_file, timeout_seconds)
-        self._headers = [
-            (b"Host", self._route.authority.encode("ascii")),
-            (b"User-Agent", user_agent.encode()),
-            (b"Accept", b"application/json"),
-            (b"Accept-Encoding", b"identity"),
-            *self._route.headers,
-        ]
-        self._login = _Login(_basic(*credentials))
+        base = _base(url)
+        self._base = str(base).rstrip("/")
+        proxy = None if proxy_url is None else Proxy.at(proxy_url)
+        is_secure = base.scheme == "https"
+        self._network = Network(proxy, tunnels=is_secure, timeout_seconds=timeout_seconds)
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=_trust(ssl_cert_file) if is_secure else None,
+            max_connections=None,
+            max_keepalive_connections=max_connections,
+            keepalive_expiry=_KEEPALIVE_SECONDS,
+            network_backend=self._network,
+        )
+        is_forwarded = proxy is not None and not is_secure
+        self._client = httpx.Client(
+            transport=_Transport(self._pool, is_forwarded=is_forwarded),
+            headers={
+                "User-Agent": user_agent,
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",
+            },
+            timeout=None,  # noqa: S113 - the deadline is the wire's
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+            trust_env=False,
+        )
+        self._proxy_headers = proxy.headers if proxy is not None and is_forwarded else []
+        self._login = _Login(basic(*credentials))
 
     def post(self, request: Request) -> Answer:
         """Send one batch. What a 403 or 404 means is asked of ``region``, in a time of its own."""
@@ -115,7 +108,7 @@ class Api:
             f"?id_type={request.id_type}"
         )
         body = msgspec.json.encode({"ids": request.ids})
-        attempt = _Attempt(request.deadline, request.lease_end)
+        attempt = Attempt(request.deadline, request.lease_end)
         answer = self._exchange("POST", path, body, login, attempt)
         match answer:
             case Answered(HTTPStatus.FORBIDDEN):
@@ -135,21 +128,21 @@ class Api:
 
         With others nothing was delivered yet: a 404 vouches for nothing until something was.
         """
-        authorization = _basic(*credentials)
+        authorization = basic(*credentials)
         if authorization == self._login.authorization:
             return False
         self._login = _Login(authorization)
         return True
 
     def close(self) -> None:
-        """Close the idle connections now and those in use after their request."""
-        self._max_idle = 0
-        while (connection := self._idle_connection()) is not None:
-            connection.close()
+        """Close the idle connections; one in use belongs to the thread that uses it."""
+        for connection in self._pool.connections:
+            if connection.is_idle():
+                connection.close()
 
     def _region(self, login: "_Login") -> Answer:
-        attempt = _Attempt(clock.now() + self._timeout_seconds, math.inf)
-        return self._exchange("GET", "/api/v1/accounts/region", b"", login, attempt)
+        attempt = Attempt(clock.now() + self._timeout_seconds, inf)
+        return self._exchange("GET", "/api/v1/accounts/region", None, login, attempt)
 
     def _accepts(self, login: "_Login") -> bool:
         match self._region(login):
@@ -159,56 +152,30 @@ class Api:
         return False
 
     def _exchange(
-        self, method: str, path: str, body: bytes, login: "_Login", attempt: "_Attempt"
+        self, method: str, path: str, body: bytes | None, login: "_Login", attempt: Attempt
     ) -> Answer:
-        headers = [*self._headers, (b"Authorization", login.authorization)]
-        if body:
+        headers = [(b"Authorization", login.authorization), *self._proxy_headers]
+        if body is not None:
             headers.append((b"Content-Type", b"application/json"))
-            headers.append((b"Content-Length", b"%d" % len(body)))
-        head = h11.Request(method=method, target=self._route.prefix + path, headers=headers)
-        connection = None
+        request = self._client.build_request(
+            method, self._base + path, content=body, headers=headers
+        )
+        self._network.begin(attempt)
         try:
-            connection = self._idle_connection() or self._route.connect(attempt)
-            answer = connection.exchange(head, body, attempt)
             attempt.time_left()
-        except _LeaseOverError:
+            response = self._client.send(request, stream=True)
+            try:
+                answer = _read(response)
+            finally:
+                response.close()
+            attempt.time_left()
+        except LeaseOverError:
             return Unsent("the lease was over before the request was sent completely")
-        except (OSError, h11.RemoteProtocolError) as error:
+        except (OSError, httpcore.ProtocolError) as error:
             if clock.now() >= attempt.deadline:
                 return TimedOut(f"the deadline passed while {attempt.doing}")
             return Broken(f"{attempt.doing}: {_text(error)}", ambiguous=attempt.written)
-        else:
-            return answer
-        finally:
-            if connection is not None:
-                self._release(connection)
-
-    def _idle_connection(self) -> "_Connection | None":
-        """Take the connection that idles the shortest, if it can still be used."""
-        with contextlib.suppress(IndexError):
-            while not (connection := self._idle.pop()).usable():
-                connection.close()
-            return connection
-        return None
-
-    def _release(self, connection: "_Connection") -> None:
-        """Keep the connection for the next request, or close it; and close what idles too long."""
-        if connection.reusable():
-            self._idle.append(connection)
-        else:
-            connection.close()
-        with contextlib.suppress(IndexError):
-            oldest = self._idle.popleft()
-            if oldest.usable():
-                self._idle.appendleft(oldest)
-            else:
-                oldest.close()
-            while len(self._idle) > self._max_idle:
-                self._idle.popleft().close()
-
-
-class _LeaseOverError(Exception):
-    """The lease is over: what was not written yet never is."""
+        return answer
 
 
 @dataclass(slots=True)
@@ -219,282 +186,72 @@ class _Login:
     vouched: bool = False
 
 
-@dataclass(slots=True)
-class _Attempt:
-    """The limits of one request, and how far it came."""
+class _Transport(httpx.BaseTransport):
+    """httpx's requests on a pool with a network of ours, which its own transport has no room for.
 
-    deadline: float
-    lease_end: float
-    doing: str = "connecting"
-    written: bool = False
-
-    def time_left(self) -> float:
-        """Return the seconds left, or raise TimeoutError."""
-        left = self.deadline - clock.now()
-        if left <= 0:
-            raise TimeoutError
-        return left
-
-    def time_left_to_write(self) -> float:
-        """Return the seconds left for writing, or raise TimeoutError or _LeaseOverError."""
-        left = self.lease_end - clock.now()
-        if left <= 0:
-            raise _LeaseOverError
-        return min(left, self.time_left())
-
-
-@dataclass(frozen=True, slots=True)
-class _Proxy:
-    host: str
-    port: int
-    headers: list[tuple[bytes, bytes]]
-
-    @classmethod
-    def at(cls, url: str) -> "_Proxy":
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme != "http" or not parts.hostname:
-            raise ValueError("a proxy is an http:// URL")
-        headers = []
-        if parts.username is not None:
-            authorization = _basic(unquote(parts.username), unquote(parts.password or ""))
-            headers.append((b"Proxy-Authorization", authorization))
-        host = parts.hostname.encode("idna").decode("ascii")
-        return cls(host, parts.port or _PORTS["http"], headers)
-
-
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """The way to the API: directly, through a proxy's tunnel (https) or by its hands (http).
-
-    ``prefix`` is what stands before the API's own paths in a request's target.
+    ``is_forwarded``: the other side is a proxy that wants the whole URL.
     """
 
-    host: str
-    port: int
-    authority: str
-    prefix: str
-    trusted: ssl.SSLContext | None
-    proxy: _Proxy | None
-    timeout_seconds: float
+    def __init__(self, pool: httpcore.ConnectionPool, *, is_forwarded: bool) -> None:
+        self._pool = pool
+        self._is_forwarded = is_forwarded
 
-    @classmethod
-    def to(
-        cls, url: str, proxy_url: str | None, ssl_cert_file: str | None, timeout_seconds: float
-    ) -> "_Route":
-        parts = urlsplit(url)
-        if parts.scheme not in _PORTS or not parts.hostname:
-            raise ValueError("the API is at an http:// or https:// URL")
-        host = parts.hostname.encode("idna").decode("ascii")
-        authority = _authority(host, parts.port)
-        secure = parts.scheme == "https"
-        proxy = None if proxy_url is None else _Proxy.at(proxy_url)
-        forwarded = f"http://{authority}" if proxy is not None and not secure else ""
-        return cls(
-            host=host,
-            port=parts.port or _PORTS[parts.scheme],
-            authority=authority,
-            prefix=forwarded + quote(parts.path.rstrip("/"), safe="/%"),
-            trusted=_trust(ssl_cert_file) if secure else None,
-            proxy=proxy,
-            timeout_seconds=timeout_seconds,
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request; the answer's body is yet to be read."""
+        url = request.url
+        target = str(url).encode("ascii") if self._is_forwarded else url.raw_path
+        answer = self._pool.handle_request(
+            httpcore.Request(
+                request.method,
+                httpcore.URL(
+                    scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=target
+                ),
+                headers=request.headers.raw,
+                content=request.stream,
+            )
+        )
+        # Kept from httpx, which reads it though it doesn't follow, and raises for what is no URL.
+        headers = [each for each in answer.headers if each[0].lower() != b"location"]
+        locations = [value for name, value in answer.headers if name.lower() == b"location"]
+        location = locations[0].decode("latin-1") if locations else None
+        return httpx.Response(
+            answer.status,
+            headers=headers,
+            stream=_Body(answer),
+            extensions={**answer.extensions, "location": location},
         )
 
-    @property
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        """What a proxy without a tunnel wants to see in every request."""
-        return [] if self.proxy is None or self.trusted is not None else self.proxy.headers
 
-    def connect(self, attempt: _Attempt) -> "_Connection":
-        """Open a connection. Raises OSError: nothing of a request can have reached the API."""
-        via = self if self.proxy is None else self.proxy
-        wire = self._dial(via.host, via.port, attempt)
-        try:
-            if self.trusted is not None:
-                if self.proxy is not None:
-                    wire.open_tunnel(self.host, self.port, self.proxy.headers, attempt)
-                wire.secure(self.trusted, self.host, attempt)
-        except BaseException:
-            wire.close()
-            raise
-        return _Connection(wire)
+class _Body(httpx.SyncByteStream):
+    """The body of an httpcore response as httpx reads it."""
 
-    def _dial(self, host: str, port: int, attempt: _Attempt) -> "_Wire":
-        """Try one address after the other, each with its share of the time."""
-        attempt.doing = f"connecting to {host}:{port}"
-        failure = OSError("the name has no address")
-        addresses = socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)
-        for index, (family, kind, protocol, _, address) in enumerate(addresses):
-            share = attempt.time_left() / (len(addresses) - index)
-            connected = socket.socket(family, kind, protocol)
-            try:
-                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                if hasattr(socket, "TCP_USER_TIMEOUT"):  # not on macOS
-                    patience = math.ceil(self.timeout_seconds * 1000)
-                    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience)
-                connected.settimeout(share)
-                connected.connect(address)
-            except OSError as error:
-                connected.close()
-                failure = error
-            else:
-                return _Wire(connected)
-        raise failure
+    def __init__(self, answer: httpcore.Response) -> None:
+        self._answer = answer
 
-
-class _Connection:
-    """HTTP/1.1 on one wire, one request at a time."""
-
-    def __init__(self, wire: "_Wire") -> None:
-        self._wire = wire
-        self._http = h11.Connection(h11.CLIENT, _MAX_HEAD_BYTES)
-        self._idle_since = 0.0
-
-    def exchange(self, head: h11.Request, body: bytes, attempt: _Attempt) -> Answered:
-        """Send a request and read its answer. Raises OSError and RemoteProtocolError."""
-        attempt.doing = "sending"
-        attempt.written = True
-        events = (head, h11.Data(body), h11.EndOfMessage())
-        message = b"".join(self._http.send(event) or b"" for event in events)
-        try:
-            self._wire.send(message, attempt)
-        except TimeoutError:
-            raise
-        except OSError:  # there may be an answer nevertheless, a 413 for one
-            self._http.send_failed()
-        attempt.doing = "awaiting the answer"
-        return self._answer(attempt)
-
-    def reusable(self) -> bool:
-        """Make ready for the next request, or return False where none can follow."""
-        http = self._http
-        if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
-            return False
-        if http.trailing_data[0]:  # else it would be taken for the next request's answer
-            return False
-        http.start_next_cycle()
-        self._idle_since = time.monotonic()
-        return True
-
-    def usable(self) -> bool:
-        """Whether this idle connection is fresh, and the server said nothing more, not even bye."""
-        fresh = time.monotonic() - self._idle_since < _KEEPALIVE_SECONDS
-        return fresh and not self._wire.readable()
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._answer.iter_stream()
 
     def close(self) -> None:
-        self._wire.close()
-
-    def _answer(self, attempt: _Attempt) -> Answered:
-        """Read the answer, and of its body no more than anybody needs."""
-        while not isinstance(head := self._next_event(attempt), h11.Response):
-            pass  # 100 Continue and its like
-        body = bytearray()
-        while isinstance(event := self._next_event(attempt), h11.Data):
-            body += event.data
-            if len(body) > _MAX_BODY_BYTES:
-                body[_MAX_BODY_BYTES:] = _CUT_MARK
-                break
-        headers = {name: value.decode("latin-1") for name, value in reversed(list(head.headers))}
-        wait = headers.get(b"retry-after")
-        return Answered(
-            status=head.status_code,
-            body=bytes(body),
-            retry_after_seconds=None if wait is None else retry_after_seconds(wait, time.time()),
-            location=headers.get(b"location"),
-        )
-
-    def _next_event(self, attempt: _Attempt) -> object:
-        while (event := self._http.next_event()) is h11.NEED_DATA:
-            data = self._wire.receive(attempt)
-            if not data and self._http.their_state is h11.SEND_RESPONSE:
-                raise ConnectionError("the connection was closed")
-            self._http.receive_data(data)
-        return event
+        self._answer.close()
 
 
-class _Wire:
-    """A socket whose every wait ends with the limits of the attempt that waits."""
-
-    def __init__(self, connected: socket.socket) -> None:
-        connected.setblocking(False)
-        self._socket = connected
-        self._given_up = False
-
-    def secure(self, trusted: ssl.SSLContext, host: str, attempt: _Attempt) -> None:
-        """Shake hands."""
-        attempt.doing = f"shaking hands with {host}"
-        secured = trusted.wrap_socket(
-            self._socket,
-            server_hostname=host,
-            do_handshake_on_connect=False,
-            suppress_ragged_eofs=False,  # else an answer that was cut could pass for a whole one
-        )
-        self._socket = secured
-        self._complete(secured.do_handshake, select.POLLIN, attempt.time_left)
-
-    def open_tunnel(
-        self, host: str, port: int, headers: list[tuple[bytes, bytes]], attempt: _Attempt
-    ) -> None:
-        """Have the proxy connect to the API."""
-        attempt.doing = "asking the proxy for a tunnel"
-        authority = _authority(host, port).encode("ascii")
-        lines = [b"CONNECT %b HTTP/1.1" % authority, b"Host: " + authority]
-        lines += [b": ".join(header) for header in headers]
-        self.send(b"\r\n".join(lines) + _HEAD_END, attempt)
-        answer = b""
-        while _HEAD_END not in answer:
-            part = self.receive(attempt)
-            answer += part
-            if not part or len(answer) > _MAX_HEAD_BYTES:
-                raise ConnectionError("no HTTP answer")
-        status = re.match(rb"HTTP/1\.[01] (\d{3})\b", answer)
-        if status is None:
-            raise ConnectionError("no HTTP answer")
-        if not status[1].startswith(b"2"):
-            raise ConnectionError(f"it answered {status[1].decode()}")
-
-    def send(self, data: bytes, attempt: _Attempt) -> None:
-        rest = memoryview(data)
-        while rest:
-            send = partial(self._socket.send, rest[:_WRITE_BYTES])
-            sent = self._complete(send, select.POLLOUT, attempt.time_left_to_write)
-            rest = rest[sent:]
-
-    def receive(self, attempt: _Attempt) -> bytes:
-        receive = partial(self._socket.recv, _READ_BYTES)
-        return self._complete(receive, select.POLLIN, attempt.time_left)
-
-    def readable(self) -> bool:
-        return self._wait(select.POLLIN, 0)
-
-    def close(self) -> None:
-        if self._given_up:
-            with contextlib.suppress(OSError):  # broken already
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DROP_UNSENT)
-        self._socket.close()
-
-    def _complete(
-        self, operation: "Callable[[], T]", event: int, time_left: "Callable[[], float]"
-    ) -> T:
-        """Try ``operation`` until it need not wait, looking at the clock right before each try."""
-        while True:
-            try:
-                left = time_left()
-            except (TimeoutError, _LeaseOverError):
-                self._given_up = True
-                raise
-            try:
-                return operation()
-            except ssl.SSLWantReadError:
-                self._wait(select.POLLIN, left)
-            except ssl.SSLWantWriteError:
-                self._wait(select.POLLOUT, left)
-            except BlockingIOError:
-                self._wait(event, left)
-
-    def _wait(self, event: int, seconds: float) -> bool:
-        waiting = select.poll()
-        waiting.register(self._socket, event)
-        return bool(waiting.poll(seconds * 1000))
+def _read(response: httpx.Response) -> Answered:
+    """Read the answer, and of its body no more than anybody needs. Raises OSError."""
+    body = bytearray()
+    for part in response.iter_raw():
+        body += part
+        if len(body) > _MAX_BODY_BYTES:
+            body[_MAX_BODY_BYTES:] = _CUT_MARK
+            break
+    wire = cast("Wire", response.extensions["network_stream"])
+    wire.end_answer(len(body), is_chunked="transfer-encoding" in response.headers)
+    wait = next(iter(response.headers.get_list("retry-after")), None)
+    return Answered(
+        status=response.status_code,
+        body=bytes(body),
+        retry_after_seconds=None if wait is None else retry_after_seconds(wait, time.time()),
+        location=response.extensions["location"],
+    )
 
 
 def retry_after_seconds(value: str, wall_clock: float) -> float | None:
@@ -514,20 +271,21 @@ def retry_after_seconds(value: str, wall_clock: float) -> float | None:
     return max(0.0, date.timestamp() - wall_clock)
 
 
-def _authority(host: str, port: int | None) -> str:
-    bracketed = f"[{host}]" if ":" in host else host
-    return bracketed if port is None else f"{bracketed}:{port}"
-
-
-def _basic(name: str, password: str) -> bytes:
-    return b"Basic " + base64.b64encode(f"{name}:{password}".encode())
+def _base(url: str) -> httpx.URL:
+    """Return the base URL, without credentials: those have settings of their own."""
+    try:
+        base = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"the API's URL is none: {error}") from None
+    if base.scheme not in {"http", "https"} or not base.host:
+        raise ValueError("the API is at an http:// or https:// URL")
+    return base.copy_with(username="", password="")
 
 
 def _trust(ssl_cert_file: str | None) -> ssl.SSLContext:
     trusted = ssl.create_default_context(cafile=ssl_cert_file)
     if ssl_cert_file is None:  # images without ca-certificates exist
         trusted.load_verify_locations(certifi.where())
-    trusted.set_alpn_protocols(["http/1.1"])
     return trusted
 
 

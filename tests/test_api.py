@@ -215,6 +215,7 @@ def test_a_request_is_as_the_api_wants_it(action: str, id_type: str) -> None:
         "Accept-Encoding: identity",
         "Accept: application/json",
         "Authorization: Basic " + base64.b64encode(b"site:key").decode(),
+        "Connection: keep-alive",
         f"Content-Length: {len(body)}",
         "Content-Type: application/json",
         f"Host: 127.0.0.1:{peer.port}",
@@ -232,7 +233,7 @@ def test_a_url_may_have_a_path() -> None:
     ("url", "host"),
     [
         ("http://track.example", "track.example"),
-        ("http://user:word@track.example:80", "track.example:80"),
+        ("http://user:word@track.example:80", "track.example"),
         ("http://[::1]:8080/x", "[::1]:8080"),
         ("http://bücher.example", "xn--bcher-kva.example"),
     ],
@@ -689,6 +690,21 @@ def test_a_redirect_is_not_followed(api: FaultyApi) -> None:
         expected = Answered(301, location="https://track-eu.customer.io/")
         assert c.post(request()) == expected
     assert api.counters().requests == 1
+
+
+@pytest.mark.parametrize("target", ["https://[", "//", "http://x:port/", ""])
+def test_a_redirect_to_nowhere_is_a_redirect(api: FaultyApi, target: str) -> None:
+    api.always(status=302, headers={"Location": target})
+    with client(api.url) as c:
+        assert c.post(request()) == Answered(302, location=target)
+
+
+def test_cookies_are_not_kept() -> None:
+    with Peer(answer(OK.replace(b"Content", b"Set-Cookie: a=b\r\nContent"))) as peer:
+        with client(peer.url) as c:
+            for _ in range(2):
+                assert c.post(request()) == Answered(200, b"{}")
+        assert b"cookie" not in b"".join(peer.seen).lower()
 
 
 def test_a_huge_body_is_not_read_and_no_success() -> None:
