@@ -47,7 +47,7 @@ def _prepare_check(parser: argparse.ArgumentParser) -> None:
 
 
 def _prepare_demo(parser: argparse.ArgumentParser) -> None:
-    from consumer.demo_story import EVENTS  # noqa: PLC0415 - the other commands start without it
+    from consumer.demo.story import EVENTS  # noqa: PLC0415 - the other commands start without it
 
     def demo(chosen: argparse.Namespace) -> int:
         from consumer import demo  # noqa: PLC0415 - the other commands start without it
@@ -68,11 +68,11 @@ def _prepare_demo(parser: argparse.ArgumentParser) -> None:
 
 
 def _prepare_replay(parser: argparse.ArgumentParser) -> None:
-    from consumer.letters import LetterReason  # noqa: PLC0415 - the other commands start without it
+    from consumer.core.letters import LetterReason  # noqa: PLC0415 - the other commands start without it
 
     def replay(chosen: argparse.Namespace) -> int:
         from consumer import replay  # noqa: PLC0415 - the other commands start without it
-        from consumer.replay_letters import Selection  # noqa: PLC0415
+        from consumer.replay.letters import Selection  # noqa: PLC0415
 
         selection = Selection(frozenset(chosen.reasons), frozenset(chosen.segments))
         choice = replay.Choice(selection, from_start=chosen.from_start, dry_run=chosen.dry_run)

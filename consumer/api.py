@@ -23,7 +23,7 @@ import httpx
 import msgspec
 
 from consumer import clock
-from consumer.outcomes import Answer, Answered, Broken, Delivered, TimedOut, Unsent, outcome_of
+from consumer.core.outcomes import Answer, Answered, Broken, Delivered, TimedOut, Unsent, outcome_of
 from consumer.wire import Attempt, LeaseOverError, Network, Proxy, Wire, basic
 
 _MAX_BODY_BYTES = 64 * 1024

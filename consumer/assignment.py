@@ -13,11 +13,11 @@ state: librdkafka keeps a pause across a revoke.
 import math
 from collections.abc import Sequence
 
+from consumer.core.ledger import Ledger
+from consumer.core.pipeline import Pipeline
+from consumer.core.positions import Start, census_of, census_text, start_of
 from consumer.errors import GiveUp
-from consumer.ledger import Ledger
-from consumer.pipeline import Pipeline
 from consumer.ports import Options, Ports
-from consumer.positions import Start, census_of, census_text, start_of
 from consumer.source import Partition
 
 RESUME_BELOW = 0.8

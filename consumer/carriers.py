@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 from consumer.api import Request
-from consumer.outcomes import Answer, Broken, TimedOut
-from consumer.pipeline import Try
+from consumer.core.outcomes import Answer, Broken, TimedOut
+from consumer.core.pipeline import Try
 
 _GRACE_SECONDS = 1.0
 

@@ -18,9 +18,9 @@ somebody else's, and with KIP-848 the broker would take it.
 import math
 from collections.abc import Iterable
 
-from consumer.lease import Lease
-from consumer.ledger import Ledger
-from consumer.pipeline import Pipeline
+from consumer.core.lease import Lease
+from consumer.core.ledger import Ledger
+from consumer.core.pipeline import Pipeline
 from consumer.ports import Options, Ports
 from consumer.source import CommitAnswer, Offsets, Partition
 

@@ -29,17 +29,17 @@ from consumer import __version__, clock, logs
 from consumer.api import Api
 from consumer.carriers import Carriers
 from consumer.cluster import Cluster, Questions
+from consumer.core.metrics import Board, Tally, initial_snapshot
+from consumer.core.pipeline import Pipeline, Rules
+from consumer.core.throttle import Throttle
 from consumer.dead_letters import DeadLetters
 from consumer.errors import GiveUp
 from consumer.health import HealthServer
 from consumer.loop import Loop
-from consumer.metrics import Board, Tally, initial_snapshot
-from consumer.pipeline import Pipeline, Rules
 from consumer.ports import LettersPort, Options, Ports, SourcePort
-from consumer.properties import admin_properties, consumer_properties, producer_properties
+from consumer.settings.properties import admin_properties, consumer_properties, producer_properties
 from consumer.source import Source
 from consumer.status import Reporter
-from consumer.throttle import Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,8 +19,9 @@ from prometheus_client.core import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from consumer import clock, metrics
-from consumer.metrics import Board, HistogramValue, Key
+from consumer import clock
+from consumer.core import metrics
+from consumer.core.metrics import Board, HistogramValue, Key
 
 _OPENMETRICS = "application/openmetrics-text"
 

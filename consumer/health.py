@@ -25,7 +25,7 @@ from consumer.exposition import Exposition
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-    from consumer.metrics import Board
+    from consumer.core.metrics import Board
 
     _Request = socket.socket | tuple[bytes, socket.socket]  # the latter is UDP's
 

@@ -20,13 +20,14 @@ from collections.abc import Callable, Sequence
 from consumer.assignment import Assignment
 from consumer.carriers import Result
 from consumer.commits import Commits
+from consumer.core.intake import Message
+from consumer.core.ledger import Ledger
+from consumer.core.outcomes import Delivered, error_of, outcome_of, status_label
+from consumer.core.pipeline import Pipeline
+from consumer.core.throttle import API_HOLDS
 from consumer.errors import GiveUp
-from consumer.intake import Message
-from consumer.ledger import Ledger
 from consumer.mailbox import Mailbox
-from consumer.outcomes import Delivered, error_of, outcome_of, status_label
 from consumer.outlook import Outlook
-from consumer.pipeline import Pipeline
 from consumer.ports import Options, Ports
 from consumer.source import (
     CommitAnswer,
@@ -36,7 +37,6 @@ from consumer.source import (
     is_offset_gone,
     trouble,
 )
-from consumer.throttle import API_HOLDS
 
 CHUNK_RECORDS = 2000
 IDLE_WAIT_SECONDS = 0.1

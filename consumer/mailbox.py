@@ -2,9 +2,9 @@
 
 import math
 
+from consumer.core.pipeline import Pipeline
 from consumer.dead_letters import Report
 from consumer.errors import GiveUp
-from consumer.pipeline import Pipeline
 from consumer.ports import Ports
 
 RETRY_SECONDS = 1.0

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 from consumer.cluster import View
 from consumer.commits import Commits
-from consumer.outcomes import HoldReason
-from consumer.pipeline import Pipeline
+from consumer.core.outcomes import HoldReason
+from consumer.core.pipeline import Pipeline
 from consumer.ports import Options, Ports
 from consumer.source import Trouble
 

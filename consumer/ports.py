@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from consumer.carriers import Result
 from consumer.cluster import View
+from consumer.core.intake import Message
+from consumer.core.letters import Letter
+from consumer.core.pipeline import Try
 from consumer.dead_letters import Report
-from consumer.intake import Message
-from consumer.letters import Letter
-from consumer.pipeline import Try
 from consumer.source import CommitAnswer, Committed, Offsets, Partition
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from confluent_kafka import (
 )
 
 if TYPE_CHECKING:
-    from consumer.intake import Message
+    from consumer.core.intake import Message
 
 Partition = tuple[str, int]
 

@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from consumer import __version__
-from consumer.ledger import Ledger
-from consumer.metrics import Key, Snapshot
+from consumer.core.ledger import Ledger
+from consumer.core.metrics import Key, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from consumer.lanes import Lane
+    from consumer.core.lanes import Lane
     from consumer.loop import Loop
 
 BUSIEST_SEGMENTS = 20

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from consumer import api as api_module
 from consumer import clock
 from consumer.api import Api, Request, retry_after_seconds
-from consumer.outcomes import (
+from consumer.core.outcomes import (
     Answer,
     Answered,
     Broken,

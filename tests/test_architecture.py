@@ -9,24 +9,6 @@ import pytest
 import consumer
 
 PACKAGE = Path(consumer.__file__).parent
-PURE_ROOMS = (
-    "buffer",
-    "events",
-    "intake",
-    "lanes",
-    "lease",
-    "ledger",
-    "letters",
-    "metrics",
-    "notes",
-    "outcomes",
-    "pipeline",
-    "positions",
-    "refusals",
-    "splitting",
-    "throttle",
-    "turns",
-)
 PURE_LIBRARIES = {
     "bisect",
     "collections",
@@ -57,12 +39,14 @@ IMPURE_BUILTINS = {
 IMPURE_SYNTAX = (ast.Global, ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith, ast.Await)
 
 
-def modules() -> dict[str, ast.Module]:
-    """Return every module of the package by its name."""
-    return {path.stem: ast.parse(path.read_text()) for path in sorted(PACKAGE.glob("*.py"))}
+def name_of(path: Path) -> str:
+    """Return a module's name below ``consumer``; a package has the name of its folder."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__") or "__init__"
 
 
-MODULES = modules()
+MODULES = {name_of(path): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
+PURE_ROOMS = tuple(name for name in MODULES if name.startswith("core."))
 
 
 def imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
@@ -98,9 +82,8 @@ def mentions(tree: ast.Module, *names: str) -> bool:
 @pytest.mark.parametrize("room", PURE_ROOMS)
 def test_a_pure_room_imports_only_what_is_pure(room: str) -> None:
     for module, name in imports(MODULES[room]):
-        package, _, below = module.partition(".")
-        if package == "consumer":
-            assert (below or name) in PURE_ROOMS, f"{room} imports {module} {name}"
+        if module.split(".")[0] == "consumer":
+            assert module.startswith("consumer.core."), f"{room} imports {module} {name}"
         else:
             assert module in PURE_LIBRARIES, f"{room} imports {module}"
             assert module != "http" or name == "HTTPStatus", f"{room} imports {module}.{name}"
@@ -114,18 +97,8 @@ def test_a_pure_room_does_nothing_to_the_world(room: str) -> None:
             assert node.id not in IMPURE_BUILTINS, f"{room} uses {node.id}"
 
 
-def test_whatever_only_pure_rooms_use_is_a_pure_room() -> None:
-    """So that a room that is split stays under this test."""
-    for room in PURE_ROOMS:
-        assert room in MODULES
-    used = {
-        below or name
-        for room in PURE_ROOMS
-        for module, name in imports(MODULES[room])
-        for package, _, below in [module.partition(".")]
-        if package == "consumer"
-    }
-    assert used <= set(PURE_ROOMS)
+def test_there_are_pure_rooms() -> None:
+    assert {"core.lanes", "core.ledger", "core.outcomes", "core.pipeline"} <= set(PURE_ROOMS)
 
 
 def test_only_source_has_a_kafka_consumer() -> None:
@@ -152,7 +125,7 @@ def test_only_api_has_an_http_client() -> None:
         assert not mentions(tree, "HTTPConnection", "HTTPSConnection", "urlopen"), name
 
 
-def test_only_settings_sources_reads_the_environment() -> None:
+def test_only_one_module_reads_the_environment() -> None:
     readers = {
         name
         for name, tree in MODULES.items()
@@ -166,4 +139,4 @@ def test_only_settings_sources_reads_the_environment() -> None:
         )
         or ("os", "environ") in imports(tree)
     }
-    assert readers == {"settings_sources"}
+    assert readers == {"settings.sources"}

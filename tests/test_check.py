@@ -16,9 +16,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # it exports t
 )
 
 from consumer.check import run
-from consumer.check_api import ApiCheck, _verdict
-from consumer.check_finding import State
-from consumer.outcomes import Answered
+from consumer.check.api import ApiCheck, _verdict
+from consumer.check.finding import State
+from consumer.core.outcomes import Answered
 from consumer.settings import Settings, load
 from tests.support.daemon import Daemon
 from tests.support.kafka import Broker

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumer import demo_verdict
-from consumer.demo_feeder import TOPIC
-from consumer.demo_screen import Look, Screen
-from consumer.demo_story import DATA_DRIVEN_SEGMENT, EVENTS, Story
-from consumer.demo_verdict import Evidence, Finding, findings
-from consumer.demo_weather import Weather
-from consumer.events import Event, EventDecoder, Malformed, Mixed
-from consumer.metrics import Tally
+from consumer.core.events import Event, EventDecoder, Malformed, Mixed
+from consumer.core.metrics import Tally
+from consumer.demo import verdict as demo_verdict
+from consumer.demo.feeder import TOPIC
+from consumer.demo.screen import Look, Screen
+from consumer.demo.story import DATA_DRIVEN_SEGMENT, EVENTS, Story
+from consumer.demo.verdict import Evidence, Finding, findings
+from consumer.demo.weather import Weather
 from consumer.settings import Settings, load, terminal
 from consumer.source import Committed
 from consumer.standin import Standin, StandinRequest

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from consumer.events import Event, EventDecoder, IdType, Malformed, Mixed
-from consumer.letters import LetterReason, refusal
+from consumer.core.events import Event, EventDecoder, IdType, Malformed, Mixed
+from consumer.core.letters import LetterReason, refusal
 
 Meaning = tuple[int, str, str, list[str]]
 SCHEMA_REGISTRY = b"\0\0\0\0\7"

@@ -11,8 +11,8 @@ from http.client import HTTPConnection, HTTPResponse
 import pytest
 
 from consumer import clock, health
+from consumer.core.metrics import Board, Snapshot, Tally, initial_snapshot
 from consumer.health import HealthServer
-from consumer.metrics import Board, Snapshot, Tally, initial_snapshot
 from tests.support.waiting import eventually
 
 LIMIT_SECONDS = 30.0

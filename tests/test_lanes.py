@@ -2,7 +2,7 @@
 
 import pytest
 
-from consumer.outcomes import Outcome, Unsent
+from consumer.core.outcomes import Outcome, Unsent
 from tests.support.driver import (
     CUT_SHORT,
     DELIVERED,

@@ -1,6 +1,6 @@
 """Until when a request may start after a proof of membership."""
 
-from consumer.lease import Lease
+from consumer.core.lease import Lease
 
 
 def test_without_a_proof_nothing_may_start() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.ledger import Ledger, base_of, offset_of, serial_of
+from consumer.core.ledger import Ledger, base_of, offset_of, serial_of
 
 
 @dataclass(eq=False)

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from consumer.ledger import Ledger
-from consumer.letters import Letter, LetterReason, refusal
+from consumer.core.ledger import Ledger
+from consumer.core.letters import Letter, LetterReason, refusal
 
 OLD = Ledger(1, "audience", 0, 0)
 NEW = Ledger(2, "audience", 1, 0)

@@ -10,9 +10,10 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from consumer import clock, metrics
+from consumer import clock
+from consumer.core import metrics
+from consumer.core.metrics import METRICS, PREFIX, Board, Histogram, Tally, initial_snapshot
 from consumer.exposition import Exposition
-from consumer.metrics import METRICS, PREFIX, Board, Histogram, Tally, initial_snapshot
 
 ACTIONS = ("action=add", "action=remove")
 OPEN = "known only later"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.outcomes import (
+from consumer.core.outcomes import (
     EXCERPT_CHARACTERS,
     Answered,
     Broken,

@@ -5,10 +5,10 @@ import math
 
 import pytest
 
-from consumer.letters import Letter, LetterReason
-from consumer.notes import MAX_NOTES, Notes
-from consumer.outcomes import HoldReason, Outcome, Unsent
-from consumer.refusals import MAX_PENDING_LETTER_BYTES, MAX_PENDING_LETTERS
+from consumer.core.letters import Letter, LetterReason
+from consumer.core.notes import MAX_NOTES, Notes
+from consumer.core.outcomes import HoldReason, Outcome, Unsent
+from consumer.core.refusals import MAX_PENDING_LETTER_BYTES, MAX_PENDING_LETTERS
 from tests.support.driver import (
     DELIVERED,
     LINGER,

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from consumer.positions import Start, census_of, census_text, start_of
+from consumer.core.positions import Start, census_of, census_text, start_of
 
 
 def start(

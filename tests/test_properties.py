@@ -10,9 +10,9 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 
-from consumer.properties import admin_properties, consumer_properties, producer_properties
-from consumer.property_checks import expression_problem, property_problems
 from consumer.settings import Settings, load
+from consumer.settings.properties import admin_properties, consumer_properties, producer_properties
+from consumer.settings.property_checks import expression_problem, property_problems
 
 silent = logging.getLogger("test.silent")
 silent.addHandler(logging.NullHandler())
@@ -196,7 +196,7 @@ def test_an_expression_is_judged_by_the_engine_that_will_match_it() -> None:
 def test_checking_properties_says_nothing_by_itself() -> None:
     """Left alone, librdkafka logs to standard error."""
     code = (
-        "from consumer.property_checks import property_problems as p;"
+        "from consumer.settings.property_checks import property_problems as p;"
         "p({'debug': 'all', 'fetch.min.bytes': '1', 'sasl.username': 'x'})"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)

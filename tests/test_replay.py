@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumer.events import EventDecoder
-from consumer.replay_letters import Change, Selection, change_of, labels_of
+from consumer.core.events import EventDecoder
+from consumer.replay.letters import Change, Selection, change_of, labels_of
 from tests.support.cluster import Record
 from tests.support.daemon import Daemon
 from tests.support.kafka_server import free_ports

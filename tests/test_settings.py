@@ -11,7 +11,7 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from consumer.settings import SECRETS, VARIABLES, Settings, SettingsError, load
-from consumer.settings_problems import accepts
+from consumer.settings.problems import accepts
 
 REQUIRED = {
     "KAFKA_BOOTSTRAP_SERVERS": "kafka-0:9092,kafka-1:9092",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.splitting import SINGLES, Split
+from consumer.core.splitting import SINGLES, Split
 
 
 class Search:

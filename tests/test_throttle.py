@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.outcomes import HoldReason, RetryReason
-from consumer.throttle import (
+from consumer.core.outcomes import HoldReason, RetryReason
+from consumer.core.throttle import (
     API_HOLDS,
     DECREASE_FACTOR,
     FIRST_BACKOFF_SECONDS,

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from consumer import clock, daemon, logs, settings
-from consumer.metrics import Board, initial_snapshot
-from consumer.pipeline import Pipeline
+from consumer.core.metrics import Board, initial_snapshot
+from consumer.core.pipeline import Pipeline
 from tests.support.api import FaultyApi
 from tests.support.kafka import Broker
 

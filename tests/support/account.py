@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from consumer.lanes import FAILING_AFTER, Batch
-from consumer.pipeline import Try
+from consumer.core.lanes import FAILING_AFTER, Batch
+from consumer.core.pipeline import Try
 
 LaneName = tuple[int, str]
 

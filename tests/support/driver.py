@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from consumer.events import IdType
-from consumer.ledger import Ledger
-from consumer.letters import Letter
-from consumer.metrics import Tally
-from consumer.outcomes import Delivered, Hold, HoldReason, Outcome, Refused, Retry, RetryReason
-from consumer.pipeline import Pipeline, Rules, Try
-from consumer.throttle import Throttle
+from consumer.core.events import IdType
+from consumer.core.ledger import Ledger
+from consumer.core.letters import Letter
+from consumer.core.metrics import Tally
+from consumer.core.outcomes import Delivered, Hold, HoldReason, Outcome, Refused, Retry, RetryReason
+from consumer.core.pipeline import Pipeline, Rules, Try
+from consumer.core.throttle import Throttle
 from tests.support.records import FakeMessage
 
 LINGER = 5.0

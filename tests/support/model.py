@@ -16,11 +16,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from consumer.events import IdType
-from consumer.ledger import Ledger
-from consumer.letters import Letter, LetterReason
-from consumer.metrics import Tally
-from consumer.outcomes import (
+from consumer.core.events import IdType
+from consumer.core.ledger import Ledger
+from consumer.core.letters import Letter, LetterReason
+from consumer.core.metrics import Tally
+from consumer.core.outcomes import (
     Delivered,
     Hold,
     HoldReason,
@@ -30,8 +30,8 @@ from consumer.outcomes import (
     RetryReason,
     Unsent,
 )
-from consumer.pipeline import Pipeline, Rules, Try
-from consumer.throttle import API_HOLDS, Throttle, backoff_seconds
+from consumer.core.pipeline import Pipeline, Rules, Try
+from consumer.core.throttle import API_HOLDS, Throttle, backoff_seconds
 from tests.support.account import Account, Change, Health, LaneName, Parcel, Truth
 from tests.support.records import FakeMessage
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from consumer.letters import Headers
+from consumer.core.letters import Headers
 
 
 class FakeMessage:

@@ -1,0 +1,243 @@
+"""A lane: everything for one (segment, id_type), and the rule that keeps its order.
+
+Buffers are per lane and action. Sent independently, ``remove x`` and a later ``add x`` could arrive
+in either order, and the API keeps whatever it processes last. So:
+
+- A new change whose id waits in the *open* batch of the opposite action takes it out there. The two
+  open batches of a lane therefore never share an id.
+- A batch may leave only when no batch of the opposite action that was *sealed earlier* and is not
+  settled shares an id with it. An open batch is never earlier than a sealed one.
+- A try whose fate is unknown (timeout, reset, answer cut short) may be applied until its start plus
+  the request timeout. Until then its ids go on standing in the way as an *echo*, even when the
+  batch was delivered by a later try, or was released because its partition went away.
+- Batches of the same action fly side by side: a repetition does no harm.
+
+A batch is *open* while it takes ids, then *sealed*, *in flight*, *settled*.
+
+Invariants (tests name them):
+- I2 (this module's part): for an id of one lane, requests start in the order of its changes.
+- I3: a batch has at most the limit of ids, none twice, all of one segment, action and id type.
+"""
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from consumer.core.splitting import Split
+
+FAILING_AFTER = 3  # failed tries in a row, of whichever batches of a lane
+
+
+class Batch:
+    """The ids of one request, from the first id until all of them are settled.
+
+    ``ids`` maps each id that is not settled yet to its origin (see `ledger`); while the batch is
+    in flight, those of the running try are among them. ``sources`` has the base of each ledger that
+    it holds. ``due_at`` is when the linger of its first id is over.
+    """
+
+    __slots__ = (
+        "action",
+        "attempts",
+        "blocker",
+        "deadline",
+        "due_at",
+        "flying",
+        "ids",
+        "lane",
+        "letters",
+        "not_before",
+        "opened_at",
+        "reason",
+        "seal",
+        "settled",
+        "sources",
+        "split",
+        "timestamp_ms",
+    )
+
+    def __init__(self, lane: "Lane", action: str, opened_at: float, due_at: float) -> None:
+        self.lane = lane
+        self.action = action
+        self.opened_at = opened_at
+        self.due_at = due_at
+        self.ids: dict[str, int] = {}
+        self.sources: set[int] = set()
+        self.timestamp_ms: int | None = None  # Kafka's, of the oldest record; None: unknown
+        self.reason = "linger"
+        self.seal: int | None = None  # the order of sealing; None while open
+        self.flying = False
+        self.deadline = math.inf  # of the running try
+        self.attempts = 0  # failed tries in a row
+        self.not_before = -math.inf
+        self.split: Split | None = None
+        self.letters = 0  # dead letters on their way
+        self.settled = False
+        self.blocker: tuple[Batch | Echo, str] | None = None
+
+    def next_ids(self) -> tuple[str, ...]:
+        """Return the ids of the next try."""
+        if self.split is None:
+            return tuple(self.ids)
+        return self.split.next_part(self.ids)
+
+    def is_waiting(self) -> bool:
+        """Whether it is sealed and has ids to send that are not in flight."""
+        return not self.flying and self.seal is not None and bool(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """Ids that a try of unknown fate may still be applied to until ``until``.
+
+    ``sources`` has the base of each ledger that its batch held.
+    """
+
+    action: str
+    seal: int
+    ids: Collection[str]
+    until: float
+    sources: frozenset[int]
+
+
+class Lane:
+    """The batches of one (segment, id_type). ``sealed`` is in the order of sealing."""
+
+    __slots__ = (
+        "_echoes",
+        "add",
+        "failures",
+        "id_type",
+        "last_error",
+        "not_before",
+        "queued",
+        "remove",
+        "sealed",
+        "segment_id",
+        "urgent",
+        "wake_at",
+    )
+
+    def __init__(self, segment_id: int, id_type: str) -> None:
+        self.segment_id = segment_id
+        self.id_type = id_type
+        self.add: Batch | None = None
+        self.remove: Batch | None = None
+        self.sealed: list[Batch] = []
+        self.queued = False
+        self.urgent = False  # a partition that it holds is going away
+        self.wake_at = math.inf  # the earliest entry that the timer has for it
+        self.failures = 0  # tries in a row that failed, whichever batch's
+        self.not_before = -math.inf  # counts while the lane is failing
+        self.last_error = ""
+        self._echoes: list[Echo] = []
+
+    def is_failing(self) -> bool:
+        """Whether so many tries failed in a row that one at a time has to do, under backoff."""
+        return self.failures >= FAILING_AFTER
+
+    def backoff_until(self, batch: Batch) -> float:
+        """Return when the backoffs of the batch and of its lane are over."""
+        return max(batch.not_before, self.not_before if self.is_failing() else -math.inf)
+
+    def take_out(self, batch: Batch) -> None:
+        """Remove the batch from where it is, open or sealed."""
+        if batch is self.add:
+            self.add = None
+        elif batch is self.remove:
+            self.remove = None
+        elif batch in self.sealed:
+            self.sealed.remove(batch)
+
+    def open_batches(self) -> list[Batch]:
+        """Return the one or two open batches, the one that is due earlier first."""
+        both = [batch for batch in (self.add, self.remove) if batch is not None]
+        if len(both) > 1 and both[1].due_at < both[0].due_at:
+            both.reverse()
+        return both
+
+    def batches(self) -> list[Batch]:
+        """Return all batches that are not settled, sealed ones first."""
+        return [*self.sealed, *self.open_batches()]
+
+    def is_idle(self) -> bool:
+        """Whether nothing is left that the lane must remember."""
+        return not (self.add or self.remove or self.sealed or self._echoes)
+
+    def echo(self, batch: Batch, ids: Collection[str], until: float) -> None:
+        """Remember that ``ids`` may yet be applied until ``until``."""
+        if batch.seal is not None:
+            sources = frozenset(batch.sources)
+            self._echoes.append(Echo(batch.action, batch.seal, frozenset(ids), until, sources))
+
+    def is_echoing(self, sources: Collection[int], now: float) -> bool:
+        """Whether there is an echo of one of these ledgers, named by their bases."""
+        return any(
+            echo.until > now and not echo.sources.isdisjoint(sources) for echo in self._echoes
+        )
+
+    def forget_echoes(self, now: float) -> None:
+        """Drop the echoes that are over."""
+        if self._echoes:
+            self._echoes = [echo for echo in self._echoes if echo.until > now]
+
+    def next_batch(self, now: float) -> Batch | None:
+        """Return the oldest batch that is due and may leave now, or None."""
+        self.forget_echoes(now)
+        if self.is_failing() and (
+            self.not_before > now or any(batch.flying for batch in self.sealed)
+        ):
+            return None
+        for batch in self.sealed:
+            if batch.is_waiting() and batch.not_before <= now and self.may_leave(batch):
+                return batch
+        for batch in self.open_batches():
+            if batch.ids and (batch.due_at <= now) and self.may_leave(batch):
+                return batch
+        return None
+
+    def next_wake(self, now: float) -> float:
+        """Return when a look at this lane may find something that can't be found at ``now``.
+
+        What waits for an answer is not among it: an answer wakes the lane anyway.
+        """
+        times = [echo.until for echo in self._echoes]
+        times += [batch.due_at for batch in self.open_batches() if batch.due_at > now]
+        times += [batch.not_before for batch in self.sealed if batch.not_before > now]
+        if self.is_failing() and self.not_before > now:
+            times.append(self.not_before)
+        return min(times, default=math.inf)
+
+    def may_leave(self, batch: Batch) -> bool:
+        """Apply the ordering rule of this module's docstring.
+
+        The witness of the last refusal is remembered: while it stands, nothing is compared again.
+        """
+        if batch.blocker is not None:
+            other, witness = batch.blocker
+            stands = not other.settled if isinstance(other, Batch) else other in self._echoes
+            if stands and witness in other.ids and witness in batch.ids:
+                return False
+            batch.blocker = None
+        seal = math.inf if batch.seal is None else batch.seal
+        others: list[Batch | Echo] = [*self.sealed, *self._echoes]
+        for other in others:
+            if other.action == batch.action or (other.seal or 0) >= seal:
+                continue
+            witness_found = _shared(batch.ids, other.ids)
+            if witness_found is not None:
+                batch.blocker = (other, witness_found)
+                return False
+        return True
+
+
+def _shared(ids: Collection[str], others: Collection[str]) -> str | None:
+    """Return an id that is in both, or None."""
+    if len(ids) > len(others):
+        ids, others = others, ids
+    for candidate in ids:
+        if candidate in others:
+            return candidate
+    return None

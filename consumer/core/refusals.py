@@ -1,0 +1,134 @@
+"""What can never be delivered: dead letters, the policies, and the limit that stops a flood.
+
+A refused change is settled when the broker acknowledged its dead letter (invariant I11), not
+before: until then its ids are held, and its offset is not committed.
+
+``DEAD_LETTER_MAX_CONSECUTIVE`` counts two runs on their own: unreadable records in the order of
+reading, which a readable record ends, and refused requests in the order of their answers, which a
+delivery ends. One run for both would never get long while readable records of segments that the API
+refuses keep coming: just the case of a wrong workspace.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from consumer.core.letters import Letter
+from consumer.core.metrics import Tally
+from consumer.core.notes import Notes
+from consumer.core.outcomes import HoldReason
+from consumer.core.throttle import Throttle
+
+MAX_PENDING_LETTERS = 1000
+MAX_PENDING_LETTER_BYTES = 16 * 2**20
+READING_STOPS = frozenset(
+    {HoldReason.DEAD_LETTER_LIMIT, HoldReason.DEAD_LETTER_UNAVAILABLE, HoldReason.STALLED}
+)
+
+
+class Refusals:
+    """``outbox`` has the letters to send; ``settle_ids`` counts held ids as ended."""
+
+    def __init__(
+        self,
+        *,
+        policy: str,
+        max_consecutive: int,
+        throttle: Throttle,
+        tally: Tally,
+        notes: Notes,
+        settle_ids: Callable[[str, str, int], None],
+    ) -> None:
+        self.outbox: deque[Letter] = deque()
+        self.unreadable_in_a_row = 0
+        self.requests_in_a_row = 0
+        self._policy = policy
+        self._max_consecutive = max_consecutive
+        self._throttle = throttle
+        self._tally = tally
+        self._notes = notes
+        self._settle_ids = settle_ids
+        self._pending: dict[Letter, None] = {}
+        self._pending_bytes = 0
+
+    @property
+    def pending(self) -> int:
+        """Return how many letters are not acknowledged yet."""
+        return len(self._pending)
+
+    def take_no_more(self) -> bool:
+        """Whether reading on would only pile up what can't be put away."""
+        return (
+            not READING_STOPS.isdisjoint(self._throttle.holds)
+            or len(self._pending) >= MAX_PENDING_LETTERS
+            or self._pending_bytes >= MAX_PENDING_LETTER_BYTES
+        )
+
+    def is_on_its_way(self, bases: set[int]) -> bool:
+        """Whether a letter of these ledgers can be expected to be acknowledged."""
+        return READING_STOPS.isdisjoint(self._throttle.holds) and any(
+            not bases.isdisjoint(letter.sources) for letter in self._pending
+        )
+
+    def refuse(self, letter: Letter, now: float, log_detail: str) -> bool:
+        """Do as the policy says; return whether the letter keeps its offset from being committed.
+
+        ``log_detail`` is what may stand in the log: no id of a person.
+        """
+        self._notes.add("refused", letter.reason.value, log_detail, source=letter.source)
+        if self._policy == "skip":
+            letter.settled = True
+            self._settle_ids(letter.action, "skipped", letter.held_ids)
+            return False
+        self._pending[letter] = None
+        self._pending_bytes += letter.size_bytes
+        if self._policy == "stall":
+            self._hold(
+                HoldReason.STALLED,
+                f"REJECT_POLICY is stall and this can't be delivered: {log_detail}"
+                f" ({letter.source}). To let it pass, restart with REJECT_POLICY=dead-letter"
+                " or skip",
+                now,
+            )
+        elif HoldReason.DEAD_LETTER_LIMIT not in self._throttle.holds:
+            self.outbox.append(letter)
+        return True
+
+    def limit(self, in_a_row: int, log_detail: str, now: float) -> None:
+        """Hold where going on would empty the topic into the dead letters."""
+        limit = self._max_consecutive
+        if self._policy == "dead-letter" and limit and in_a_row >= limit:
+            self._hold(
+                HoldReason.DEAD_LETTER_LIMIT,
+                f"{in_a_row} refusals in a row, the last: {log_detail}. Mend the producer or the"
+                " settings and restart; to let them pass, raise DEAD_LETTER_MAX_CONSECUTIVE or set"
+                " REJECT_POLICY=skip",
+                now,
+            )
+
+    def acknowledged(self, letter: Letter) -> None:
+        """Settle what the letter stands for: the broker has it."""
+        self._tally.add("dead_letters_total", letter.reason.value)
+        if not letter.settled:
+            self._drop(letter)
+            self._settle_ids(letter.action, "rejected", letter.held_ids)
+
+    def release(self, serials: set[int]) -> list[Letter]:
+        """Drop what came from these ledgers; return the letters of which nothing is left."""
+        emptied = []
+        for letter in list(self._pending):
+            self._settle_ids(letter.action, "released", letter.forget(serials))
+            if not letter.sources:
+                self._drop(letter)
+                emptied.append(letter)
+        self.outbox = deque(letter for letter in self.outbox if not letter.settled)
+        return emptied
+
+    def _drop(self, letter: Letter) -> None:
+        letter.settled = True
+        if letter in self._pending:
+            del self._pending[letter]
+            self._pending_bytes -= letter.size_bytes
+
+    def _hold(self, reason: HoldReason, detail: str, now: float) -> None:
+        if self._throttle.hold(reason, detail, now):
+            self._notes.add("hold", reason.value, detail, reason=reason.value)

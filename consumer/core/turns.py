@@ -1,0 +1,98 @@
+"""Whose turn it is: the queue of lanes with something to send, and the timers of those without.
+
+A lane in the queue is looked at; if nothing of it may leave, it gets a timer for the moment when
+that can change by time alone (a linger, a backoff or an echo ends). A lane has one entry in the
+queue and one timer that counts, so both are bounded by the number of lanes.
+
+Invariant I4 (this module's part): lanes take turns, so nothing starves.
+"""
+
+import heapq
+import math
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from consumer.core.lanes import Lane
+
+
+class Turns:
+    """The queue, the lanes that go first because a partition goes away, and the timers."""
+
+    def __init__(self) -> None:
+        self._queue: deque[Lane] = deque()
+        self._urgent: deque[Lane] = deque()
+        self._timers: list[tuple[float, int, Lane]] = []
+        self._timer_count = 0
+
+    def __bool__(self) -> bool:
+        """Whether a lane waits for its turn."""
+        return bool(self._urgent or self._queue)
+
+    def enqueue(self, lane: "Lane") -> None:
+        """Give the lane a turn."""
+        if not lane.queued:
+            lane.queued = True
+            (self._urgent if lane.urgent else self._queue).append(lane)
+
+    def next_lane(self) -> "Lane | None":
+        """Return the lane whose turn it is; it leaves the queue."""
+        queue = self._urgent or self._queue
+        if not queue:
+            return None
+        lane = queue.popleft()
+        lane.queued = False
+        return lane
+
+    def schedule(self, lane: "Lane", at: float) -> None:
+        """Give the lane a turn at that time, unless it has one earlier."""
+        if at < lane.wake_at:
+            lane.wake_at = at
+            self._timer_count += 1
+            heapq.heappush(self._timers, (at, self._timer_count, lane))
+
+    def wake(self, now: float) -> None:
+        """Queue the lanes whose time has come."""
+        timers = self._timers
+        while timers and timers[0][0] <= now:
+            self._pop_timer()
+
+    def next_wake(self) -> float:
+        """Return when `wake` will find something; inf: never by time alone."""
+        return self._timers[0][0] if self._timers else math.inf
+
+    def hurry(self) -> "Lane | None":
+        """Queue the lane of the next timer before its time, and return it; None: no timer."""
+        while self._timers:
+            lane = self._pop_timer()
+            if lane is not None:
+                return lane
+        return None
+
+    def put_first(self, lanes: "Iterable[Lane]") -> None:
+        """Let these lanes go before all others until `calm`."""
+        for lane in lanes:
+            if lane.urgent:
+                self.enqueue(lane)  # it had its turn since the last time
+            else:
+                lane.urgent = lane.queued = True
+                self._urgent.append(lane)
+        self._queue = deque(lane for lane in self._queue if not lane.urgent)
+
+    def calm(self, lanes: "Iterable[Lane]") -> None:
+        """End what `put_first` began; ``lanes`` are all there are."""
+        self._queue.extend(self._urgent)
+        self._urgent.clear()
+        for lane in lanes:
+            lane.urgent = False
+
+    def _pop_timer(self) -> "Lane | None":
+        """Queue the lane of the next timer; None if it has an earlier one by now."""
+        at, _, lane = heapq.heappop(self._timers)
+        if at != lane.wake_at:
+            return None
+        lane.wake_at = math.inf
+        self.enqueue(lane)
+        return lane

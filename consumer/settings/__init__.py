@@ -1,0 +1,258 @@
+"""The settings: the environment as one frozen value. Nothing else reads the environment.
+
+``load`` tells everything that is wrong at once, so each setting is judged by itself
+(settings_checks), then those that are right are compared with each other.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from consumer.settings import agreement, checks, sources
+from consumer.settings.problems import LinesError, SettingsError, lines_of, without_credentials
+from consumer.settings.sources import terminal
+from consumer.settings.subscription import is_topic_name, parse_topics
+
+__all__ = ["SECRETS", "VARIABLES", "Credentials", "Settings", "SettingsError", "load", "terminal"]
+
+Credentials = tuple[SecretStr, SecretStr]
+"""The site id and the key of the Track API."""
+
+_any_case = BeforeValidator(str.lower)
+_Seconds = Annotated[float, Field(gt=0, le=86_400)]
+_Text = Annotated[str | None, Field(description="text")]
+_Path = Annotated[str | None, Field(description="the path of a PEM file")]
+
+
+class Settings(BaseModel):
+    """Every variable under its name in lower case; durations are in seconds.
+
+    ``kafka_topics`` has names, and expressions anchored as ``^(...)$``.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+    )
+
+    kafka_bootstrap_servers: Annotated[
+        str, AfterValidator(checks.servers), Field(description="host:port,host:port")
+    ]
+    kafka_topics: Annotated[
+        tuple[str, ...],
+        BeforeValidator(parse_topics),
+        Field(
+            description="topic names, comma-separated, and regular expressions (POSIX extended) "
+            "for whole names, that start with ^"
+        ),
+    ]
+    kafka_group_id: str = Field("segment-consumer", description="text")
+    kafka_group_protocol: Annotated[Literal["classic", "consumer"], _any_case] = "classic"
+    kafka_group_instance_id: _Text = None
+    kafka_auto_offset_reset: Annotated[Literal["earliest", "latest", "error"], _any_case] = (
+        "earliest"
+    )
+    kafka_session_timeout_seconds: float = Field(45.0, gt=0, le=3600)
+    kafka_security_protocol: Annotated[
+        Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] | None, _any_case
+    ] = None
+    kafka_sasl_mechanism: Annotated[
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "GSSAPI"] | None,
+        BeforeValidator(str.upper),
+    ] = None
+    kafka_sasl_username: _Text = None
+    kafka_sasl_password: SecretStr | None = Field(None, description="text")
+    kafka_ssl_ca_location: _Path = None
+    kafka_ssl_certificate_location: _Path = None
+    kafka_ssl_key_location: _Path = None
+    kafka_ssl_key_password: SecretStr | None = Field(None, description="text")
+    kafka_config: Annotated[
+        dict[str, SecretStr],
+        BeforeValidator(checks.librdkafka_config),
+        Field(description="a JSON object of librdkafka's properties"),
+    ] = Field(default_factory=dict)
+    customerio_site_id: Annotated[
+        SecretStr, AfterValidator(checks.site_id), Field(description="the Track API's site id")
+    ]
+    customerio_api_key: Annotated[
+        SecretStr, AfterValidator(checks.credential), Field(description="the Track API's key")
+    ]
+    customerio_region: Annotated[Literal["us", "eu"], _any_case] = "us"
+    customerio_url: Annotated[str, AfterValidator(checks.http_url)] | None = Field(
+        None, description="http://host or https://host, with a port and a path if need be"
+    )
+    customerio_max_in_flight: int = Field(8, ge=1, le=1000)
+    customerio_requests_per_second: float = Field(100.0, gt=0)
+    customerio_timeout_seconds: _Seconds = 10.0
+    retry_max_backoff_seconds: _Seconds = 60.0
+    event_id_type: Annotated[Literal["id", "email", "cio_id"], _any_case] = "id"
+    batch_max_ids: int = Field(1000, ge=1, le=1000)
+    batch_linger_seconds: float = Field(5.0, ge=0, le=86_400)
+    buffer_max_ids: int = Field(200_000, ge=1)
+    commit_interval_seconds: _Seconds = 1.0
+    drain_timeout_seconds: _Seconds = 20.0
+    reject_policy: Annotated[Literal["dead-letter", "skip", "stall"], _any_case] = "dead-letter"
+    dead_letter_topic: str = Field(
+        "segment-consumer.dead-letters",
+        description="a topic's name: 1 to 249 of letters, digits, '.', '_' and '-'",
+    )
+    dead_letter_max_consecutive: int = Field(1000, ge=0)
+    http_host: str = Field("0.0.0.0", description="text")  # noqa: S104 - probes come from outside
+    http_port: int = Field(8080, ge=0, le=65_535)
+    liveness_timeout_seconds: _Seconds = 30.0
+    log_level: Annotated[Literal["debug", "info", "warning", "error", "critical"], _any_case] = (
+        "info"
+    )
+    log_format: Annotated[Literal["json", "console"], _any_case] = "json"
+    secrets_dir: Path | None = Field(None, description="a directory that exists")
+    ssl_cert_file: Annotated[str, AfterValidator(checks.file_that_exists)] | None = Field(
+        None, description="the path of a PEM file"
+    )
+    found: sources.Found = Field(
+        default_factory=lambda: sources.Found(values={}),
+        validate_default=True,
+        repr=False,
+        exclude=True,
+    )
+    """Where the settings came from. The last field: with it they are compared with each other."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_text(cls, value: object) -> object:
+        if isinstance(value, str) and not checks.is_utf8(value):
+            raise ValueError("is no UTF-8 text")
+        return value
+
+    @field_validator("dead_letter_topic")
+    @classmethod
+    def _is_topic_name(cls, name: str) -> str:
+        if not is_topic_name(name):
+            raise ValueError("is no topic's name")
+        return name
+
+    @field_validator("found")
+    @classmethod
+    def _agree(cls, found: sources.Found, info: ValidationInfo) -> sources.Found:
+        """Compare the settings that are right by themselves: ``info.data`` has only those.
+
+        A validator of the model would not run at all while one setting is wrong.
+        """
+        lines = tuple(agreement.disagreements({**info.data, "proxies": found.proxies}))
+        if lines:
+            raise LinesError(*lines)
+        return found
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is worth a word and no reason to stop: variables that look like ours."""
+        return self.found.warnings
+
+    @property
+    def heartbeat_interval_seconds(self) -> float:
+        """How often the member tells the group that it lives; with KIP-848 as far as known."""
+        return agreement.heartbeat_interval_seconds(
+            self.kafka_group_protocol, self.kafka_session_timeout_seconds
+        )
+
+    @property
+    def api_url(self) -> str:
+        """The Track API's base, without a slash at its end."""
+        return (self.customerio_url or agreement.API_URLS[self.customerio_region]).rstrip("/")
+
+    @property
+    def proxy_url(self) -> str | None:
+        """The proxy between here and ``api_url``. May have credentials in it."""
+        variable = agreement.proxy_variable(self.api_url, self.found.proxies)
+        return agreement.with_scheme(self.found.proxies[variable]) if variable else None
+
+    @property
+    def credentials(self) -> Credentials:
+        """The credentials as of the start."""
+        return self.customerio_site_id, self.customerio_api_key
+
+    def reread_credentials(self, known: Credentials | None = None) -> Credentials:
+        """Return the credentials as they are now in ``SECRETS_DIR``.
+
+        What came from elsewhere, or can't be read while a mounted secret is being replaced, is as
+        ``known`` (else as of the start).
+        """
+        names = ("CUSTOMERIO_SITE_ID", "CUSTOMERIO_API_KEY")
+        files = [self.found.files.get(name) for name in names]
+        texts = [sources.read_secret(file) if file else None for file in files]
+        old = known or self.credentials
+        site_id, api_key = (
+            SecretStr(text) if text else secret for text, secret in zip(texts, old, strict=True)
+        )
+        return site_id, api_key
+
+    def masked(self) -> dict[str, Any]:
+        """Return the settings for a log line, without secrets."""
+        shown = {name: _masked(getattr(self, name.lower())) for name in VARIABLES}
+        proxy = without_credentials(self.proxy_url) if self.proxy_url else None
+        return {name.lower(): value for name, value in shown.items()} | {
+            "api_url": self.api_url,
+            "proxy_url": proxy,
+            "ssl_cert_file": self.ssl_cert_file,
+        }
+
+
+_NOT_OURS = {"ssl_cert_file", "found"}
+VARIABLES = tuple(name.upper() for name in Settings.model_fields if name not in _NOT_OURS)
+"""The names of all our variables."""
+
+SECRETS = frozenset(
+    {
+        "CUSTOMERIO_SITE_ID",
+        "CUSTOMERIO_API_KEY",
+        "KAFKA_SASL_PASSWORD",
+        "KAFKA_SSL_KEY_PASSWORD",
+        "KAFKA_CONFIG",
+    }
+)
+"""Variables that are set in one place only, and whose text is never shown."""
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings of the process, or of ``environ`` alone (then without ``.env``).
+
+    Raises SettingsError with everything that is wrong.
+    """
+    found = sources.find((*VARIABLES, "SSL_CERT_FILE"), SECRETS, environ)
+    values = {name.lower(): text for name, text in found.values.items()}
+    problems = found.problems
+    try:
+        settings = Settings.model_validate({**values, "found": found})
+    except ValidationError as error:
+        fields, secrets = Settings.model_fields, frozenset(map(str.lower, SECRETS))
+        problems += tuple(lines_of(error, fields, values, secrets))
+        raise SettingsError(*problems) from None
+    if problems:
+        raise SettingsError(*problems)
+    return settings
+
+
+def _masked(value: object) -> object:
+    """Return what a log line may have of a value."""
+    match value:
+        case SecretStr():
+            return "***"
+        case dict():
+            return dict.fromkeys(value, "***")
+        case Path():
+            return str(value)
+        case _:
+            return value

@@ -1,0 +1,160 @@
+"""What settings must be together: each pair that could contradict itself, compared.
+
+A check returns a whole line, with the name of the setting to change.
+"""
+
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from consumer.settings.checks import http_parts
+from consumer.settings.problems import shown
+from consumer.settings.properties import VARIABLES
+from consumer.settings.property_checks import property_problems
+from consumer.settings.subscription import covers
+
+API_URLS = {"us": "https://track.customer.io", "eu": "https://track-eu.customer.io"}
+
+LEASE_SECONDS = 2.0
+"""The shortest lease: what is left of a session after a request and a heartbeat."""
+
+_ROUNDING = 1e-6
+_MAX_POLL_INTERVAL = "max.poll.interval.ms"
+
+
+def disagreements(given: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong between settings, of those in ``given``: right by themselves."""
+    for check, names in _AGREEMENTS:
+        if all(name in given for name in names):
+            line = check(*(given[name] for name in names))
+            if line:
+                yield line
+    properties = {
+        property_: _plain(given[variable.lower()])
+        for property_, variable in VARIABLES.items()
+        if given.get(variable.lower()) is not None
+    }
+    config = {name: _plain(value) for name, value in given.get("kafka_config", {}).items()}
+    yield from property_problems(properties | config)
+
+
+def heartbeat_interval_seconds(protocol: str, session_seconds: float) -> float:
+    """Return how often a member tells that it lives.
+
+    ``classic``: as the daemon sets it. KIP-848: the broker's default, unless it can't be so.
+    """
+    return min(session_seconds / 6, 3.0 if protocol == "classic" else 5.0)
+
+
+def proxy_variable(url: str, proxies: Mapping[str, str]) -> str | None:
+    """Return the name of the variable that has the proxy for ``url``, as curl chooses it.
+
+    The scheme's before ALL_PROXY, lower case before upper; an empty one switches off.
+    """
+    parts = urlsplit(url)
+    if any(_is_exempt(host, proxies) for host in (parts.netloc, parts.hostname or "")):
+        return None
+    for name in (f"{parts.scheme}_proxy", "all_proxy"):
+        variable = name if name in proxies else name.upper()
+        if proxies.get(variable):
+            return variable
+    return None
+
+
+def with_scheme(proxy: str) -> str:
+    """Return a proxy's URL; ``host:port`` alone means http, as everywhere."""
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _is_exempt(host: str, proxies: Mapping[str, str]) -> bool:
+    exempt = {"no": proxies.get("no_proxy", proxies.get("NO_PROXY", ""))}
+    # Undocumented, but the reading of NO_PROXY that the rest of Python has.
+    bypass = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]  # not in its stub
+    return bool(bypass(host, exempt))
+
+
+def _plain(value: str | SecretStr) -> str:
+    """Return a text, secret or not."""
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+def _max_poll_seconds(config: Mapping[str, SecretStr]) -> float:
+    given = config.get(_MAX_POLL_INTERVAL)
+    text = given.get_secret_value().strip() if given else ""
+    return int(text) / 1000 if text.isdecimal() else 300.0
+
+
+def _drain_outlasts_a_request(drain: float, timeout: float) -> str | None:
+    if timeout < drain:
+        return None
+    return (
+        f"DRAIN_TIMEOUT_SECONDS: got {drain:g}; accepts more than CUSTOMERIO_TIMEOUT_SECONDS "
+        f"({timeout:g})"
+    )
+
+
+def _drain_ends_within_a_poll(drain: float, config: Mapping[str, SecretStr]) -> str | None:
+    # The number may be KAFKA_CONFIG's, which are not shown.
+    if drain < _max_poll_seconds(config):
+        return None
+    return (
+        f"DRAIN_TIMEOUT_SECONDS: got {drain:g}; accepts less than {_MAX_POLL_INTERVAL} "
+        "(300 s unless KAFKA_CONFIG says)"
+    )
+
+
+def _session_outlasts_a_request(session: float, protocol: str, timeout: float) -> str | None:
+    heartbeat = heartbeat_interval_seconds(protocol, session)
+    if session - timeout - heartbeat > LEASE_SECONDS - _ROUNDING:
+        return None
+    return (
+        f"KAFKA_SESSION_TIMEOUT_SECONDS: got {session:g}; accepts at least "
+        f"CUSTOMERIO_TIMEOUT_SECONDS ({timeout:g}) + the heartbeat interval ({heartbeat:g} now) "
+        f"+ {LEASE_SECONDS:g}"
+    )
+
+
+def _session_fits_a_poll(
+    session: float, protocol: str, config: Mapping[str, SecretStr]
+) -> str | None:
+    if protocol != "classic" or session <= _max_poll_seconds(config):
+        return None
+    return (
+        f"KAFKA_SESSION_TIMEOUT_SECONDS: got {session:g}; accepts at most {_MAX_POLL_INTERVAL} "
+        "(300 s unless KAFKA_CONFIG says)"
+    )
+
+
+def _dead_letters_are_not_read(dead_letters: str, topics: tuple[str, ...]) -> str | None:
+    if not covers(topics, dead_letters):
+        return None
+    return (
+        f"DEAD_LETTER_TOPIC: got {dead_letters!r}, which KAFKA_TOPICS reads; accepts a topic that "
+        "is neither named nor matched there"
+    )
+
+
+def _proxy_is_usable(region: str, url: str | None, proxies: Mapping[str, str]) -> str | None:
+    variable = proxy_variable(url or API_URLS[region], proxies)
+    if variable is None or http_parts(with_scheme(proxies[variable])):
+        return None
+    return f"{variable}: got {shown(proxies[variable])}; accepts http://host:port or https://"
+
+
+_AGREEMENTS: tuple[tuple[Callable[..., str | None], tuple[str, ...]], ...] = (
+    (_drain_outlasts_a_request, ("drain_timeout_seconds", "customerio_timeout_seconds")),
+    (_drain_ends_within_a_poll, ("drain_timeout_seconds", "kafka_config")),
+    (
+        _session_outlasts_a_request,
+        ("kafka_session_timeout_seconds", "kafka_group_protocol", "customerio_timeout_seconds"),
+    ),
+    (
+        _session_fits_a_poll,
+        ("kafka_session_timeout_seconds", "kafka_group_protocol", "kafka_config"),
+    ),
+    (_dead_letters_are_not_read, ("dead_letter_topic", "kafka_topics")),
+    (_proxy_is_usable, ("customerio_region", "customerio_url", "proxies")),
+)

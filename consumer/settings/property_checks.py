@@ -1,0 +1,120 @@
+"""What librdkafka says about properties, found out by creating a client of it.
+
+A producer knows the names and values of all properties, a consumer's too. Without brokers among
+them it reaches for nothing, and costs about a millisecond.
+"""
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+
+from confluent_kafka import KafkaException, Producer
+
+from consumer.settings.properties import PRODUCER, PRODUCER_OWNED, VARIABLES, Properties
+
+_TOGETHER = "Failed to create producer: "
+"""How librdkafka starts when each property is fine by itself."""
+
+_SHORT = 2
+"""Values up to this length are not blacked out in librdkafka's words: they would riddle them."""
+
+_FETCH_MIN_BYTES = range(1, 100_000_001)
+
+_silent = logging.getLogger("consumer.settings.property_checks.silent")
+_silent.addHandler(logging.NullHandler())
+_silent.propagate = False
+
+
+def expression_problem(expression: str) -> str | None:
+    """Return what librdkafka has against a regular expression, in the engine that will match it."""
+    # A list of expressions whose commas can't be escaped: say the same without them.
+    commaless = re.sub(r"\{(\d+),\d*\}", r"{\1}", expression).replace(",", "_")
+    words = _creation_error({"topic.blacklist": commaless})
+    return None if words is None else "is no expression: " + words.rpartition('": ')[2]
+
+
+def property_problems(properties: Mapping[str, str]) -> list[str]:
+    """Return what librdkafka has against ``properties``, each with the variable to blame.
+
+    First each property alone, since librdkafka stops at the first wrong one and calls it by another
+    name than ours; then together. No value that ``KAFKA_CONFIG`` gave is repeated. All text must be
+    UTF-8 without NUL: of anything else confluent_kafka 2.16 makes a segmentation fault.
+    """
+    problems: list[str] = []
+    good: dict[str, str] = {}
+    for name, value in properties.items():
+        words = _creation_error({name: value})
+        if words is None or words.startswith(_TOGETHER):
+            good[name] = value
+        else:
+            problems.append(_of_one(name, words))
+    return [*problems, *_of_all(good), *_of_a_consumer(good)]
+
+
+def _creation_error(properties: Properties | dict[str, str]) -> str | None:
+    try:
+        producer = Producer(dict(properties), logger=_silent)
+    except KafkaException as error:
+        return str(error.args[0].str()).strip()
+    producer.close()
+    return None
+
+
+def _of_one(name: str, words: str) -> str:
+    if words.startswith("No such"):
+        return f"KAFKA_CONFIG: librdkafka has no property {name!r}"
+    allowed = re.search(r"allowed range (-?\d+\.\.-?\d+)", words)
+    accepts = allowed[1] if allowed else "what its manual says"
+    return f"KAFKA_CONFIG: librdkafka refuses the value of {name!r}; accepts {accepts}"
+
+
+def _of_all(good: dict[str, str]) -> Iterator[str]:
+    """Yield what is wrong with properties that are fine one by one, taking out the culprits."""
+    blamed: set[str] = set()
+    while words := _creation_error(PRODUCER | good | PRODUCER_OWNED):
+        culprit = _culprit(words, good)
+        if culprit in blamed:
+            return
+        blamed.add(culprit)
+        reason = _blacked_out(words.removeprefix(_TOGETHER), good)
+        value = good.pop(culprit, None)
+        got = "" if value is None or _is_secret(culprit) else f"got {value!r}; "
+        yield f"{VARIABLES.get(culprit, 'KAFKA_CONFIG')}: {got}librdkafka says: {reason}"
+
+
+def _culprit(words: str, good: Mapping[str, str]) -> str:
+    if "SASL mechanism" in words:
+        return "sasl.mechanism"
+    missing = [name for name in VARIABLES if name in words and name not in good]
+    named = [name for name in good if name in words]
+    return next(iter(missing), max(named, key=len, default=""))
+
+
+def _blacked_out(words: str, properties: Mapping[str, str]) -> str:
+    secrets = {value for name, value in properties.items() if _is_secret(name)}
+    for value in sorted(secrets, key=len, reverse=True):
+        words = words.replace(value, "***") if len(value) > _SHORT else words
+    return words
+
+
+def _is_secret(name: str) -> bool:
+    return name not in VARIABLES or name.endswith("password")
+
+
+def _of_a_consumer(good: Mapping[str, str]) -> Iterator[str]:
+    """Yield what only the creation of a consumer would find."""
+    message_max = _number(good, "message.max.bytes", 1_000_000)
+    queued = 1024 * _number(good, "queued.max.messages.kbytes", 16_384)
+    fetch_max = _number(good, "fetch.max.bytes", max(min(52_428_800, queued), message_max))
+    if fetch_max < message_max:
+        yield "KAFKA_CONFIG: 'fetch.max.bytes' must not be below 'message.max.bytes'"
+    if _number(good, "receive.message.max.bytes", fetch_max + 512) < fetch_max + 512:
+        yield "KAFKA_CONFIG: 'receive.message.max.bytes' must be 'fetch.max.bytes' + 512 or more"
+    if _number(good, "fetch.min.bytes", 1) not in _FETCH_MIN_BYTES:
+        yield "KAFKA_CONFIG: 'fetch.min.bytes' must be from 1 to 100000000"
+
+
+def _number(properties: Mapping[str, str], name: str, default: int) -> int:
+    """Return a property's number as librdkafka reads it: the digits at its start."""
+    digits = re.match(r"\s*[-+]?\d+", properties.get(name, ""))
+    return int(digits[0]) if digits else default
