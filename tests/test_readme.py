@@ -77,7 +77,7 @@ def test_the_command_table_has_every_command() -> None:
 
 @pytest.mark.parametrize("reason", [reason.value for reason in HoldReason])
 def test_every_hold_is_explained(reason: str) -> None:
-    assert f"`{reason}`" in README
+    assert f'hold{{reason="{reason}"}}' in README
 
 
 def test_the_two_commands_stand_alone_in_their_blocks() -> None:
