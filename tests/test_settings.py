@@ -5,8 +5,9 @@ import os
 import re
 from pathlib import Path
 
+import certifi
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
@@ -461,7 +462,7 @@ def test_a_proxy_may_stand_in_dotenv(process: pytest.MonkeyPatch, tmp_path: Path
 
 def test_a_proxy_that_cannot_be_used_is_a_problem_without_its_credentials() -> None:
     assert problem(ALL_PROXY="socks5://me:hunter2@host:1") == (
-        "ALL_PROXY: got 'socks5://***@host:1'; accepts http://host:port or https://"
+        "ALL_PROXY: got 'socks5://***@host:1'; accepts http://host:port"
     )
 
 
@@ -469,10 +470,18 @@ def test_a_proxy_that_is_not_for_the_api_may_be_anything() -> None:
     assert loaded(ALL_PROXY="socks5://host:1", NO_PROXY="customer.io").proxy_url is None
 
 
-def test_a_certificate_file_must_exist(tmp_path: Path) -> None:
+def test_a_proxy_is_not_spoken_to_over_tls() -> None:
+    assert problem(HTTPS_PROXY="https://me:hunter2@host:1") == (
+        "HTTPS_PROXY: got 'https://***@host:1'; accepts http://host:port"
+    )
+
+
+def test_a_certificate_file_must_have_certificates(tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
-    assert "SSL_CERT_FILE: got" in problem(SSL_CERT_FILE=str(file))
+    assert "is no file" in problem(SSL_CERT_FILE=str(file))
     file.touch()
+    assert "has no certificates that can be read" in problem(SSL_CERT_FILE=str(file))
+    file.write_bytes(Path(certifi.where()).read_bytes())
     assert loaded(SSL_CERT_FILE=str(file)).ssl_cert_file == str(file)
 
 
@@ -697,6 +706,9 @@ _NAMES = [
 
 
 @hypothesis(deadline=None, max_examples=60)
+@example(  # a user's name that looks like a scheme
+    variables={"CUSTOMERIO_URL": "hunter2:7331"}, config={}, url="{}@host", protocol="", wrong=False
+)
 @given(
     variables=st.dictionaries(st.sampled_from(_NAMES), _SECRET, min_size=1),
     config=st.dictionaries(

@@ -25,6 +25,13 @@ _NOISE = re.compile(
 _HINTS = (
     ("resolve", "correct KAFKA_BOOTSTRAP_SERVERS, or see DNS"),
     ("PLAINTEXT broker", "set KAFKA_SECURITY_PROTOCOL to plaintext or sasl_plaintext, or the port"),
+    (
+        "connection closed by peer",
+        (
+            "set KAFKA_SECURITY_PROTOCOL to plaintext or sasl_plaintext, or the port; else see the"
+            " KAFKA_SSL_ settings"
+        ),
+    ),
     ("certificate", "see KAFKA_SSL_CA_LOCATION, and the names in the broker's certificate"),
     ("SSL", "see KAFKA_SECURITY_PROTOCOL and the KAFKA_SSL_ settings"),
     ("mechanism", "see KAFKA_SECURITY_PROTOCOL and KAFKA_SASL_MECHANISM"),

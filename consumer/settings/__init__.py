@@ -119,7 +119,7 @@ class Settings(BaseModel):
     )
     log_format: Annotated[Literal["json", "console"], _any_case] = "json"
     secrets_dir: Path | None = Field(None, description="a directory that exists")
-    ssl_cert_file: Annotated[str, AfterValidator(checks.file_that_exists)] | None = Field(
+    ssl_cert_file: Annotated[str, AfterValidator(checks.certificates)] | None = Field(
         None, description="the path of a PEM file"
     )
     found: sources.Found = Field(

@@ -139,9 +139,10 @@ def _dead_letters_are_not_read(dead_letters: str, topics: tuple[str, ...]) -> st
 
 def _proxy_is_usable(region: str, url: str | None, proxies: Mapping[str, str]) -> str | None:
     variable = proxy_variable(url or API_URLS[region], proxies)
-    if variable is None or http_parts(with_scheme(proxies[variable])):
+    parts = None if variable is None else http_parts(with_scheme(proxies[variable]))
+    if variable is None or (parts is not None and parts.scheme == "http"):
         return None
-    return f"{variable}: got {shown(proxies[variable])}; accepts http://host:port or https://"
+    return f"{variable}: got {shown(proxies[variable])}; accepts http://host:port"
 
 
 _AGREEMENTS: tuple[tuple[Callable[..., str | None], tuple[str, ...]], ...] = (

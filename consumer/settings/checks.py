@@ -6,6 +6,7 @@ A check returns the value, or raises ValueError with the reason.
 import json
 import os
 import re
+import ssl
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
@@ -80,10 +81,14 @@ def librdkafka_config(text: str) -> dict[str, str]:
     return {n: v if isinstance(v, str) else json.dumps(v) for n, v in config.items()}
 
 
-def file_that_exists(path: str) -> str:
-    """Check that a file is there to be read."""
+def certificates(path: str) -> str:
+    """Check that a file has certificate authorities in it."""
     if not os.path.isfile(path):  # noqa: PTH113 - a path too long or with a NUL is False here
         raise ValueError("is no file")
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:
+        raise ValueError(f"has no certificates that can be read ({type(error).__name__})") from None
     return path
 
 

@@ -77,5 +77,5 @@ def shown(text: str) -> str:
 
 def without_credentials(text: str) -> str:
     """Return a text without what may be secret in it, should it be a URL or meant as one."""
-    text = re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*:/*)?.*@", r"\1***@", text, flags=re.DOTALL)
+    text = re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*:/+)?.*@", r"\1***@", text, flags=re.DOTALL)
     return re.sub(r"(://[^?#]*[?#]).*", r"\1***", text, flags=re.DOTALL)
