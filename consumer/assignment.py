@@ -80,6 +80,8 @@ class Assignment:
             return
         self._pipeline.tally.add("offset_resets_total", topic)
         if self._reset == "error":
+            marks = self._ports.source.watermarks(name, 2.0)
+            self._say_gone(ledger, None if marks is None else marks[0], now)
             raise GiveUp(
                 f"offset {ledger.position} of {topic}:{partition} is gone"
                 " and KAFKA_AUTO_OFFSET_RESET is error"
@@ -205,15 +207,17 @@ class Assignment:
                 ledger.restart(beginning)
             self._ports.source.start({name: beginning}, paused=self.pausing)
 
-    def _say_gone(self, ledger: Ledger, beginning: int, now: float) -> None:
-        is_behind = beginning >= ledger.position
-        missed = f"{ledger.position} to {beginning - 1}" if is_behind else "unknown"
+    def _say_gone(self, ledger: Ledger, beginning: int | None, now: float) -> None:
+        """Log what was missed; ``beginning`` is the first offset there is, None: not known."""
+        is_behind = beginning is not None and beginning >= ledger.position
+        missed = f"{ledger.position} to {beginning - 1}" if beginning and is_behind else "unknown"
+        then = f"reading goes on at {beginning}, the first it has"
         self._ports.say(
             now,
             "offsets_gone",
             f"{ledger.topic}:{ledger.partition}",
             f"the broker has offset {ledger.source(ledger.position)} no more; offsets missed:"
-            f" {missed}; reading goes on at {beginning}, the first it has",
+            f" {missed}; {'this ends the daemon' if self._reset == 'error' else then}",
             level="error",
             topic=ledger.topic,
             partition=ledger.partition,

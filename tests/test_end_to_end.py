@@ -332,7 +332,10 @@ _HTML = b"<html><body>Please log in to the network</body></html>"
         pytest.param({"status": 404}, "not-found", "404", id="404 before any success"),
         pytest.param({"status": 418}, "unexpected-answer", "418", id="418"),
         pytest.param(
-            {"status": 200, "body": _HTML}, "unexpected-answer", "200.*Please log in", id="HTML"
+            {"status": 200, "body": _HTML},
+            "unexpected-answer",
+            "200 with 54 bytes of HTML",
+            id="HTML",
         ),
     ],
 )
