@@ -21,6 +21,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, s
     ResourceType,
 )
 
+from consumer.group import Group
+
 _TIMEOUT_SECONDS = 5.0
 _INTERVAL_SECONDS = 3.0
 _DEAD_LETTER_CONFIG = {
@@ -71,6 +73,7 @@ class Cluster:
         self.member_id = ""
         self._questions = questions
         self._admin = AdminClient(dict(properties))
+        self._group = Group(properties, questions.group_id)
         self._ends: dict[Partition, int] = {}
         self._dead_letter_is_there = False
         self._hurry = threading.Event()
@@ -176,10 +179,8 @@ class Cluster:
         member_id = self.member_id
         if not member_id:
             return None
-        group_id = self._questions.group_id
-        futures = self._admin.describe_consumer_groups([group_id], request_timeout=_TIMEOUT_SECONDS)
         try:
-            group = futures[group_id].result()
+            group = self._group.describe(_TIMEOUT_SECONDS)
         except KafkaException:
             return None
         return any(member.member_id == member_id for member in group.members)

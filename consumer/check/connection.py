@@ -10,6 +10,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from consumer.check.finding import Finding, State
+from consumer.group import Group
 from consumer.settings import Settings
 from consumer.settings.properties import admin_properties, consumer_properties
 from consumer.source import Source
@@ -52,12 +53,16 @@ class Connection:
         self._logger = logging.getLogger("consumer.check")
         self._logger.handlers = [self._heard]
         self._logger.propagate = False
-        properties: dict[str, Any] = {**admin_properties(settings), "logger": self._logger}
-        self.admin = AdminClient(properties)
+        self._properties: dict[str, Any] = {**admin_properties(settings), "logger": self._logger}
+        self.admin = AdminClient(self._properties)
 
     def source(self) -> Source:
         """Return a consumer of the group that has not joined it."""
         return Source({**consumer_properties(self._settings), "logger": self._logger})
+
+    def group(self) -> Group:
+        """Return the group, as its coordinator tells of it."""
+        return Group(self._properties, self._settings.kafka_group_id)
 
     def try_brokers(self) -> tuple[Finding, Mapping[str, Any] | None]:
         """Return what became of asking for the topics, and these; None: no broker answered."""

@@ -15,6 +15,7 @@ from consumer.check.finding import Finding, State, count
 from consumer.check.session import session_finding
 from consumer.check.topics import topic_findings
 from consumer.cluster import create_dead_letter_topic
+from consumer.group import Group
 from consumer.settings import Settings
 from consumer.source import Partition, Source
 
@@ -46,7 +47,7 @@ def kafka_findings(settings: Settings) -> Iterator[Finding]:
     try:
         partitions, findings = topic_findings(settings, topics, connection, source)
         yield from findings
-        group = _group_finding(settings, connection.admin)
+        group = _group_finding(settings, connection.group())
         yield group
         if group.state is not State.FAILED and partitions:
             yield _committed_finding(settings, source, partitions)
@@ -56,11 +57,11 @@ def kafka_findings(settings: Settings) -> Iterator[Finding]:
     yield session_finding(settings, connection.admin)
 
 
-def _group_finding(settings: Settings, admin: AdminClient) -> Finding:
+def _group_finding(settings: Settings, asked: Group) -> Finding:
     group_id = settings.kafka_group_id
     tried = f"group {group_id}"
     try:
-        group = _described(admin, group_id)
+        group = _described(asked)
     except KafkaException as error:
         reason: KafkaError = error.args[0]
         to_do = "see the group's coordinator, and its topic __consumer_offsets"
@@ -73,20 +74,15 @@ def _group_finding(settings: Settings, admin: AdminClient) -> Finding:
     return Finding(State.GOOD, tried, f"may be joined, {count(len(group.members), 'member')} now")
 
 
-def _described(admin: AdminClient, group_id: str) -> ConsumerGroupDescription:
+def _described(group: Group) -> ConsumerGroupDescription:
     """Return the group; a coordinator that begins gets a moment. Raises KafkaException."""
     deadline = time.monotonic() + _ANSWER_SECONDS
     while True:
-        futures = admin.describe_consumer_groups(
-            [group_id], include_authorized_operations=True, request_timeout=_ANSWER_SECONDS
-        )
         try:
-            group: ConsumerGroupDescription = futures[group_id].result()
+            return group.describe(_ANSWER_SECONDS, with_operations=True)
         except KafkaException as error:
             if error.args[0].code() not in _NOT_YET or time.monotonic() >= deadline:
                 raise
-        else:
-            return group
         time.sleep(_RETRY_SECONDS)
 
 

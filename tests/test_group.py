@@ -1,0 +1,58 @@
+"""The question who is in the group, and what became of those who asked it at a bad moment."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+from confluent_kafka import KafkaException
+
+from consumer.group import Group
+from tests.support.scenario import PATIENCE_SECONDS, additions
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from tests.support.kafka import Broker
+    from tests.support.scenario import Scenario
+
+UNREACHABLE_SECONDS = 8.0  # longer than the daemon waits for any answer about the group
+
+
+def test_a_group_is_described_again_after_its_coordinator_was_away(
+    broker: "Broker", group: str
+) -> None:
+    """The library aborts the process if its own timeout is what ends the question."""
+    way_in, proxy = broker.proxied(0)
+    asked = Group({"bootstrap.servers": way_in, "reconnect.backoff.max.ms": 200}, group)
+    assert not asked.describe(PATIENCE_SECONDS).members
+    for _ in range(2):
+        proxy.cut()
+        with pytest.raises(KafkaException):
+            asked.describe(0.5)
+        proxy.mend()
+        assert not asked.describe(PATIENCE_SECONDS).members
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_a_member_without_partitions_survives_that_no_broker_is_reachable(
+    scenario: "Scenario",
+) -> None:
+    way_in, proxy = scenario.broker.proxied(0)
+    busy = [scenario.start_ready() for _ in range(4)]  # one for each partition
+    idle = scenario.start_ready(KAFKA_BOOTSTRAP_SERVERS=way_in)
+    eventually(
+        lambda: [daemon.metric("assigned_partitions") for daemon in (*busy, idle)],
+        PATIENCE_SECONDS,
+        "one partition for each of four members, none for the fifth",
+        until=lambda counts: counts == [1, 1, 1, 1, 0],
+    )
+    proxy.cut()
+    eventually(
+        lambda: idle.get("/readyz")[1],
+        PATIENCE_SECONDS + UNREACHABLE_SECONDS,
+        "the idle member to say that no broker is reachable",
+        until=lambda told: "kafka-unavailable" in told,
+    )
+    proxy.mend()
+    idle.wait_ready(PATIENCE_SECONDS)
+    scenario.produce(additions(1, 40))
+    scenario.await_all_committed()
+    assert idle.exit_code is None
