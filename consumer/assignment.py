@@ -22,6 +22,7 @@ from consumer.source import Partition
 
 RESUME_BELOW = 0.8
 RETRY_SECONDS = 1.0
+WATERMARKS_SECONDS = 2.0  # of one leader that does not answer, in one turn of the loop
 
 
 class Assignment:
@@ -80,7 +81,7 @@ class Assignment:
             return
         self._pipeline.tally.add("offset_resets_total", topic)
         if self._reset == "error":
-            marks = self._ports.source.watermarks(name, 2.0)
+            marks = self._ports.source.watermarks(name, WATERMARKS_SECONDS)
             self._say_gone(ledger, None if marks is None else marks[0], now)
             raise GiveUp(
                 f"offset {ledger.position} of {topic}:{partition} is gone"
@@ -108,17 +109,16 @@ class Assignment:
         self._starting.clear()
         self._gone.clear()
 
-    def pause_or_resume(self, now: float, *, has_backlog: bool) -> None:
-        """Stop fetching while the buffer is full, or dead letters can't be put away."""
+    def pause_or_resume(self, now: float, *, has_backlog: bool, is_full: bool) -> None:
+        """Stop fetching while the buffer is full, or dead letters can't be put away.
+
+        ``has_backlog``: something was consumed that could not be received, ``is_full``: because of
+        the buffer's limit. What settled since does not count: fetching goes on when all is in.
+        """
         pipeline = self._pipeline
-        limit, held, full_of_letters = (
-            pipeline.rules.buffer_max_ids,
-            pipeline.held_ids,
-            pipeline.takes_no_more(),
-        )
-        threshold = RESUME_BELOW * limit if self.pausing else limit - 1
-        self.pausing = held > threshold or full_of_letters or (self.pausing and has_backlog)
-        is_full = self.pausing and not full_of_letters
+        limit, held = pipeline.rules.buffer_max_ids, pipeline.held_ids
+        is_full = is_full or held > (RESUME_BELOW * limit if self.paused else limit - 1)
+        self.pausing = is_full or has_backlog or pipeline.takes_no_more()
         if is_full != self.paused:
             self.paused = is_full
             event = "paused" if is_full else "resumed"
@@ -185,19 +185,22 @@ class Assignment:
                     f"{name[0]}:{name[1]} has no committed offset in this group"
                     " and KAFKA_AUTO_OFFSET_RESET is error"
                 )
-            marks = source.watermarks(name, 2.0)
-            if marks is not None:
-                position = marks[0] if start is Start.BEGINNING else marks[1]
-                found[name] = (position, census_text(name[0], counts) if counts else "")
+            marks = source.watermarks(name, WATERMARKS_SECONDS)
+            if marks is None:  # its leader may be down: others first the next time, none now
+                self._starting[name] = self._starting.pop(name)
+                break
+            position = marks[0] if start is Start.BEGINNING else marks[1]
+            found[name] = (position, census_text(name[0], counts) if counts else "")
         return found
 
     def _go_on(self, now: float) -> None:
         """Begin partitions whose position is gone again, once the broker says what it has."""
         self._next_try = now + RETRY_SECONDS
         for name in list(self._gone):
-            marks = self._ports.source.watermarks(name, 2.0)
+            marks = self._ports.source.watermarks(name, WATERMARKS_SECONDS)
             if marks is None:
-                continue
+                self._gone[name] = self._gone.pop(name)
+                break
             del self._gone[name]
             ledger, beginning = self._pipeline.ledgers[name], marks[0]
             self._say_gone(ledger, beginning, now)

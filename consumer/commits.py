@@ -56,7 +56,7 @@ class Commits:
         if now >= self._next_commit:
             self._next_commit = now + self._interval_seconds
             offsets = self._to_commit()
-        if not offsets and self._pipeline.held_ids and now >= self._next_proof:
+        if not offsets and now >= self._next_proof and self._has_unsettled():
             offsets = self._to_repeat()
         if not offsets:
             return
@@ -125,11 +125,14 @@ class Commits:
         }
 
     def _to_repeat(self) -> dict[Partition, int]:
-        """Return one committed offset to commit again."""
+        """Return one committed offset to commit again, or one where reading began."""
         for name, ledger in self._pipeline.ledgers.items():
-            if ledger.committed is not None:
-                return {name: ledger.committed}
+            return {name: ledger.beginning if ledger.committed is None else ledger.committed}
         return {}
+
+    def _has_unsettled(self) -> bool:
+        """Whether anything waits for a request or a dead letter, be it a batch without ids left."""
+        return any(not ledger.is_settled() for ledger in self._pipeline.ledgers.values())
 
     def _with_metadata(self, offsets: dict[Partition, int]) -> dict[Partition, Offsets]:
         ledgers = self._pipeline.ledgers
@@ -142,9 +145,10 @@ class Commits:
             ledger = ledgers.get(name)
             if ledger is not None and (ledger.committed is None or ledger.committed < offset):
                 ledger.committed = offset
+        if answer.is_member and (answer.committed or answer.error is None):
+            self.lease.proven(sent_at)  # what is refused for one partition is proven by another
         if answer.error is None:
             tally.add("commits_total", "ok")
-            self.lease.proven(sent_at)
             return
         tally.add("commits_total", "failed")
         text = f"{answer.error}; it is tried again"

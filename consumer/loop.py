@@ -63,7 +63,8 @@ class Loop:
         self.last_delivery_wall = 0.0
         self.last_api_error = ""
         self.drain_deadline = math.inf  # of the drain that runs, or ran when a stop was asked for
-        self._backlog: list[Message] = []
+        self._backlog: list[Message] = []  # consumed, and beyond the bounds
+        self._is_full = False  # the buffer's limit is what keeps the backlog out
         self._next_publish = -math.inf
 
     # -- what the daemon calls --------------------------------------------------------------------
@@ -84,7 +85,7 @@ class Loop:
         self.mailbox.turn(now)
         self.assignment.retry(now)
         self.commits.send(now)
-        self.assignment.pause_or_resume(now, has_backlog=bool(self._backlog))
+        self.assignment.pause_or_resume(now, has_backlog=bool(self._backlog), is_full=self._is_full)
         self.outlook.look(now, self.assignment.waiting, self.mailbox.trouble(now))
         self._speak(now)
 
@@ -144,8 +145,9 @@ class Loop:
             messages = source.consume(CHUNK_RECORDS, min(limit, self._until_next(now)))
             return carriers.collect(0.0), messages
         if in_flight:
-            results = carriers.collect(BUSY_WAIT_SECONDS)
-            return results, source.consume(CHUNK_RECORDS, 0.0)
+            # Settled before the callbacks that consume may fire: a drain must know of them.
+            self._settle(carriers.collect(BUSY_WAIT_SECONDS), self.ports.clock())
+            return (), source.consume(CHUNK_RECORDS, 0.0)
         wait = min(BUSY_WAIT_SECONDS, self._until_next(now))
         return (), source.consume(CHUNK_RECORDS, wait)
 
@@ -160,6 +162,7 @@ class Loop:
         return min(max(next_at - now, 0.001), IDLE_WAIT_SECONDS)
 
     def _receive(self, messages: Sequence[Message], now: float) -> None:
+        self._is_full = False
         if self._backlog:
             self._backlog.extend(messages)
             messages = self._backlog
@@ -167,6 +170,7 @@ class Loop:
             return
         taken, errors = self.pipeline.receive(messages, now)
         self._backlog = list(messages[taken:])
+        self._is_full = bool(self._backlog) and not self.pipeline.takes_no_more()
         for message in errors:
             self._message_error(message, now)
 
@@ -217,7 +221,7 @@ class Loop:
         tries = self.pipeline.dispatch(now, latest_start)
         for attempt in tries:
             self.ports.carriers.send(attempt, lease.end)
-        if self.assignment.pausing and not tries and not self.throttle.in_flight:
+        if self.assignment.paused and not tries and not self.throttle.in_flight:
             self.pipeline.press(now, self.throttle.slots)
         return len(tries)
 
@@ -266,7 +270,8 @@ class Loop:
         """Send and settle without polling; return whether the membership held all along.
 
         A request starts only if its timeout ends before the deadline: one that outlived the drain
-        could land after the next owner's opposite one.
+        could land after the next owner's opposite one. So could a try whose answer was lost: it is
+        waited out.
         """
         latest_start = deadline - self.options.request_timeout_seconds
         lease, carriers = self.commits.lease, self.ports.carriers
@@ -274,7 +279,10 @@ class Loop:
         while True:
             now = self.ports.clock()
             self.ports.beat(now)
-            if all(ledger.is_settled() for ledger in ledgers) or now >= deadline:
+            if now >= deadline:
+                return True
+            is_echoing = self.pipeline.is_echoing(ledgers, now)
+            if not is_echoing and all(ledger.is_settled() for ledger in ledgers):
                 return True
             if not self.commits.renew(now):
                 return False
@@ -285,7 +293,8 @@ class Loop:
             self.mailbox.turn(now)
             started = self._dispatch(now, latest_start)
             self._speak(now)
-            if not started and not self.pipeline.can_progress(ledgers, latest_start):
+            progresses = started or self.pipeline.can_progress(ledgers, now, latest_start)
+            if not progresses and not is_echoing:
                 return True
             if not lease.holds(now) and not self.throttle.in_flight:
                 return False

@@ -17,6 +17,7 @@ class Mailbox:
     def __init__(self, pipeline: Pipeline, ports: Ports) -> None:
         self._pipeline = pipeline
         self._ports = ports
+        self._in_flight = 0
         self._waiting_since: float | None = None
         self._not_before = -math.inf
         self._trouble = ""
@@ -34,11 +35,13 @@ class Mailbox:
         letters = self._pipeline.letters
         while letters and now >= self._not_before and self._ports.letters.send(letters[0]):
             letters.popleft()
-        if self._waiting_since is None and self._pipeline.pending_letters:
+            self._in_flight += 1
+        if self._waiting_since is None and (letters or self._in_flight):
             self._waiting_since = now
         for report in self._ports.letters.poll():
+            self._in_flight -= 1
             self._take(report, now)
-        if not self._pipeline.pending_letters:
+        if not (letters or self._in_flight):  # a hold may keep others from being sent at all
             self._waiting_since = None
             self._trouble = ""
 

@@ -70,10 +70,13 @@ class Outlook:
                 - (view.heartbeat_seconds or self._options.heartbeat_interval_seconds)
             )
         self.problems = self._find_problems(view, waiting, now)
-        detail = "; ".join(self.problems.values())
+        if not self.problems:
+            self._client_trouble = ""
+        # Partitions that wait for their start make the daemon unready, but the others go on.
+        holding = {name: text for name, text in self.problems.items() if name != "start"}
+        detail = "; ".join((holding if ledgers else self.problems).values())
         if not detail:
             self._since = None
-            self._client_trouble = ""
         elif self._since is None:
             self._since = now
         is_long = self._since is not None and now - self._since >= TROUBLE_SECONDS
@@ -121,6 +124,6 @@ class Outlook:
             )
         elif self._pipeline.held_ids and not self._lease.holds(now):
             problems["lease"] = "the broker does not confirm commits, so nothing may be sent"
-        if problems and self._client_trouble:
+        if problems.keys() - {"start"} and self._client_trouble:
             problems["client"] = self._client_trouble
         return problems

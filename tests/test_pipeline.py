@@ -215,6 +215,15 @@ def test_what_is_no_record_of_ours_is_not_taken_in() -> None:
     assert driver.ledgers[0].position == 8
 
 
+def test_a_record_of_whatever_depth_is_taken() -> None:
+    """One that is just not too deep to be read must not be too deep to be written again."""
+    driver = Driver()
+    for depth in range(900, 1010):
+        nested = b'{"a":' * depth + b"1" + b"}" * depth
+        driver.read(b'{"segment_id":1,"action":"add","ids":["good",' + nested + b"]}")
+    assert len(driver.letters()) == 110
+
+
 def test_a_tombstone_is_counted_and_passed_over() -> None:
     driver = Driver()
     driver.read(None, event("add", "x"), None)
@@ -385,7 +394,7 @@ def test_after_calm_lanes_take_turns_again() -> None:
 
 def progresses(driver: Driver, seconds: float = 10.0) -> bool:
     """Whether a drain of partition 0 that lets requests start so long would go on."""
-    return driver.pipeline.can_progress([driver.ledgers[0]], driver.now + seconds)
+    return driver.pipeline.can_progress([driver.ledgers[0]], driver.now, driver.now + seconds)
 
 
 def test_a_drain_waits_for_what_is_in_flight_and_for_what_may_start() -> None:

@@ -42,7 +42,11 @@ class Event(msgspec.Struct, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Mixed:
-    """A readable record with invalid ids: ``event`` carries the good ones, if there are any."""
+    """A readable record with invalid ids: ``event`` carries the good ones, if there are any.
+
+    ``invalid`` has lists and objects as the JSON that they are: whoever writes them again is deeper
+    in the stack than the decoder was, and nesting as deep as that allows would be too deep there.
+    """
 
     event: Event | None
     segment_id: int
@@ -113,6 +117,14 @@ class EventDecoder:
         given = _given_ids(members)
         if isinstance(given, Malformed):
             return given
+        try:
+            return self._sorted_ids(segment_id, action, id_type, given)
+        except RecursionError:
+            return Malformed("nested too deeply")
+
+    def _sorted_ids(
+        self, segment_id: int, action: Action, id_type: IdType, given: list[Any]
+    ) -> Event | Mixed:
         good: list[str] = []
         invalid: list[Any] = []
         problems: dict[str, None] = {}
@@ -121,7 +133,10 @@ class EventDecoder:
             if isinstance(name, str):
                 good.append(name)
             else:
-                invalid.append(candidate)
+                is_nested = isinstance(candidate, list | dict)
+                invalid.append(
+                    msgspec.Raw(msgspec.json.encode(candidate)) if is_nested else candidate
+                )
                 problems[name.detail] = None
         event = Event(segment_id, action, ids=good, id_type=id_type) if good else None
         if invalid or event is None:

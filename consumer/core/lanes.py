@@ -190,13 +190,16 @@ class Lane:
             self.not_before > now or any(batch.flying for batch in self.sealed)
         ):
             return None
+        oldest = None
         for batch in self.sealed:
             if batch.is_waiting() and batch.not_before <= now and self.may_leave(batch):
+                oldest = batch
+                break
+        for batch in self.open_batches():  # an older one must not wait for all that is full
+            is_older = oldest is None or batch.opened_at < oldest.opened_at
+            if is_older and batch.ids and batch.due_at <= now and self.may_leave(batch):
                 return batch
-        for batch in self.open_batches():
-            if batch.ids and (batch.due_at <= now) and self.may_leave(batch):
-                return batch
-        return None
+        return oldest
 
     def next_wake(self, now: float) -> float:
         """Return when a look at this lane may find something that can't be found at ``now``.

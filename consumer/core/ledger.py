@@ -33,7 +33,8 @@ class Ledger:
     """The account of one assignment of one partition. ``serial`` is never used twice.
 
     ``position`` is the next offset to read. ``committed`` is what the broker said is committed;
-    None while it has nothing. ``base`` makes an *origin* of an offset: one integer that remembers
+    None while it has nothing; ``beginning`` is where reading began, so it may always be committed,
+    as a proof of membership. ``base`` makes an *origin* of an offset: one integer that remembers
     this ledger and the offset (``base + offset``), as small as what each held id can carry.
     """
 
@@ -41,6 +42,7 @@ class Ledger:
         "_fence",
         "_holds",
         "base",
+        "beginning",
         "committed",
         "metadata",
         "partition",
@@ -63,6 +65,7 @@ class Ledger:
         self.topic = topic
         self.partition = partition
         self.position = position
+        self.beginning = position
         self.committed = committed
         self.metadata = metadata
         self._holds: deque[tuple[int, Holder, float]] = deque()
@@ -105,7 +108,7 @@ class Ledger:
         """
         self._fence.extend(self._holds)
         self._holds.clear()
-        self.position = position
+        self.position = self.beginning = position
         self.committed = None
 
 

@@ -58,7 +58,8 @@ class Letter:
     @property
     def size_bytes(self) -> int:
         """Return about how much memory the letter's content takes."""
-        return len(self.key or b"") + len(self.value or b"")
+        headers = sum(len(name) + len(value or b"") for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + headers
 
     def forget(self, serials: set[int]) -> int:
         """Drop what came from those ledgers; return how many ids it were."""

@@ -143,12 +143,13 @@ class Pipeline:
         self._buffer.held_ids -= self._buffer.release(serials)
         return held - self.held_ids
 
-    def can_progress(self, ledgers: Iterable[Ledger], latest_start: float) -> bool:
+    def can_progress(self, ledgers: Iterable[Ledger], now: float, latest_start: float) -> bool:
         """Whether something of ``ledgers`` is in flight or may start up to ``latest_start``."""
         bases = {ledger.base for ledger in ledgers}
         if self._refusals.is_on_its_way(bases):
             return True
-        may_start = not self.throttle.holds and self.throttle.earliest_start() <= latest_start
+        earliest_start = max(now, self.throttle.earliest_start())
+        may_start = not self.throttle.holds and earliest_start <= latest_start
         return any(
             batch.flying or (may_start and lane.backoff_until(batch) <= latest_start)
             for lane in self.lanes()

@@ -1,0 +1,331 @@
+"""The real loop between ports of a test's own, on a clock that moves only when the loop waits.
+
+One topic, whose partitions hold as many records as a test says; an API that takes its time; a
+dead-letter topic that acknowledges at once. `WorldClock.now` is the time of all of them.
+"""
+
+import heapq
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from consumer.carriers import Result
+from consumer.cluster import View
+from consumer.core.intake import Message
+from consumer.core.letters import Letter
+from consumer.core.metrics import Tally
+from consumer.core.outcomes import Answer, Answered
+from consumer.core.pipeline import Pipeline, Rules, Try
+from consumer.core.throttle import Throttle
+from consumer.dead_letters import Report
+from consumer.loop import Loop
+from consumer.ports import Options, Ports
+from consumer.source import CommitAnswer, Committed, Offsets, Partition
+from tests.support.records import FakeMessage
+
+TOPIC = "audience"
+START = 1000.0
+STEP_SECONDS = 0.0001  # what looking at the clock costs: nothing here takes no time at all
+ACCEPTED = Answered(200, b"{}")
+
+
+class World:
+    """Kafka, the API and time. ``answer`` and ``latency`` are the API's; change them at will."""
+
+    def __init__(
+        self,
+        value_of: Callable[[int, int], bytes],
+        *,
+        records: int = 10**9,
+        partitions: int = 1,
+        per_second: float = 100_000.0,
+        session_seconds: float = 45.0,
+        drain_seconds: float = 20.0,
+        timeout_seconds: float = 10.0,
+        max_in_flight: int = 8,
+        requests_per_second: float = 100.0,
+        **rules: object,
+    ) -> None:
+        self.now = START
+        self.value_of = value_of
+        self.records = records
+        self.per_second = per_second
+        self.latency = 0.1
+        self.answer: Callable[[Try], Answer] = lambda _: ACCEPTED
+        self.refused_commits: set[int] = set()
+        self.deaf_leaders: set[int] = set()
+        self.has_commits = True
+        self.sent: list[tuple[float, Try]] = []
+        self.said: list[tuple[str, str]] = []
+        self.beats: list[float] = []
+        self.inside_consume: list[Callable[[], object]] = []
+        self.before_consume: Callable[[float], None] = lambda _: None
+        self.collected = 0  # answers, the last time
+        self.errors: list[Message] = []
+        self.acknowledges = True
+        self._positions: dict[int, int] = {}
+        self._paused: set[int] = set()
+        self._ready = 0.0
+        self._ready_at = self.now
+        self._commits: list[CommitAnswer] = []
+        self._flying: list[tuple[float, int, Try, float]] = []
+        self._numbers = itertools.count()
+        self._turns = itertools.count()
+        self._letters: list[Letter] = []
+        given: dict[str, Any] = {
+            "batch_max_ids": 1000,
+            "linger_seconds": 5.0,
+            "buffer_max_ids": 200_000,
+            "request_timeout_seconds": timeout_seconds,
+            "max_backoff_seconds": 60.0,
+            "reject_policy": "dead-letter",
+            "dead_letter_max_consecutive": 1000,
+            **rules,
+        }
+        throttle = Throttle(
+            max_in_flight=max_in_flight,
+            requests_per_second=requests_per_second,
+            max_backoff_seconds=60.0,
+        )
+        self.pipeline = Pipeline(Rules(**given), "id", throttle, Tally())
+        options = Options(
+            request_timeout_seconds=timeout_seconds,
+            drain_timeout_seconds=drain_seconds,
+            commit_interval_seconds=1.0,
+            session_timeout_seconds=session_seconds,
+            heartbeat_interval_seconds=min(3.0, session_seconds / 6),
+            offset_reset="earliest",
+            needs_dead_letters=True,
+        )
+        self.view = View(asked=True)
+        self.partitions: tuple[Partition, ...] = ()
+        self.id_of_member = ""
+        self.loop = Loop(
+            options,
+            self.pipeline,
+            Ports(
+                source=_Source(self),
+                carriers=_Carriers(self),
+                letters=_Letters(self),
+                cluster=_Cluster(self),
+                clock=self._look,
+                wall=lambda: 1.7e9 + self.now,
+                jitter=lambda: 0.5,
+                say=self._say,
+                beat=self.beats.append,
+                publish=lambda _loop, _now: None,
+                before_probe=lambda: None,
+            ),
+        )
+        names = [(TOPIC, partition) for partition in range(partitions)]
+        self.inside_consume.append(lambda: self.loop.assigned(names))
+
+    def run_until(self, seconds: float) -> "World":
+        """Turn until so many seconds after the start."""
+        while self.now < START + seconds:
+            self.loop.turn()
+        return self
+
+    def run_while(self, goes_on: Callable[[], object], most_seconds: float = 600.0) -> "World":
+        """Turn as long as that is true."""
+        ends_at = self.now + most_seconds
+        while goes_on():
+            assert self.now < ends_at, "still the same after so long"
+            self.loop.turn()
+        return self
+
+    def flying_ids(self) -> set[str]:
+        """Return what the API is just busy with."""
+        return {name for _, _, attempt, _ in self._flying for name in attempt.ids}
+
+    def holds(self) -> set[str]:
+        """Return the reasons for which the loop is held."""
+        return {reason.value for reason in self.pipeline.throttle.holds}
+
+    def _look(self) -> float:
+        self.now += STEP_SECONDS
+        return self.now
+
+    def _say(
+        self, now: float, event: str, key: str, message: str, *, level: str, **fields: object
+    ) -> None:
+        assert now <= self.now, (key, fields)
+        assert level in {"info", "warning", "error"}
+        self.said.append((event, message))
+
+    # -- Kafka ------------------------------------------------------------------------------------
+
+    def consume(self, count: int, timeout_seconds: float) -> Sequence[Message]:
+        """Return what arrived; callbacks fire here."""
+        self.before_consume(timeout_seconds)
+        while self.inside_consume:
+            self.inside_consume.pop(0)()
+        answers, self._commits = self._commits, []
+        for answer in answers:
+            self.loop.commit_answered(answer)
+        errors, self.errors = self.errors, []
+        if errors:
+            return errors
+        live = [each for each in self._positions if each not in self._paused]
+        if not any(self._positions[each] < self.records for each in live):
+            self.now += timeout_seconds
+            self._ready_at = self.now
+            return []
+        self._arrive()
+        if self._ready < count and timeout_seconds > 0:
+            self.now += min(timeout_seconds, (count - self._ready) / self.per_second)
+            self._arrive()
+        taken: list[Message] = []
+        for _ in range(int(min(count, self._ready))):
+            partition = live[next(self._turns) % len(live)]
+            offset = self._positions[partition]
+            if offset < self.records:
+                self._positions[partition] += 1
+                value = self.value_of(partition, offset)
+                taken.append(FakeMessage(TOPIC, partition, offset, value))
+        self._ready -= len(taken)
+        return taken
+
+    def _arrive(self) -> None:
+        self._ready = min(
+            100_000.0, self._ready + self.per_second * max(0.0, self.now - self._ready_at)
+        )
+        self._ready_at = self.now
+
+    def answer_to(self, offsets: dict[Partition, Offsets]) -> CommitAnswer:
+        """Return what the broker says of a commit."""
+        taken = {n: o.offset for n, o in offsets.items() if n[1] not in self.refused_commits}
+        error = None if len(taken) == len(offsets) else "unknown topic or partition"
+        return CommitAnswer(taken, error, retriable=False)
+
+    def place(self, positions: dict[Partition, int], *, paused: bool) -> None:
+        """Begin to read."""
+        for (_, partition), offset in positions.items():
+            self._positions[partition] = offset
+            (self._paused.add if paused else self._paused.discard)(partition)
+
+    def leave(self, partitions: Iterable[Partition]) -> None:
+        """Read no more."""
+        for _, partition in partitions:
+            self._positions.pop(partition, None)
+
+    def pause(self, partitions: Iterable[Partition]) -> None:
+        """Fetch nothing for a while."""
+        self._paused |= {partition for _, partition in partitions}
+
+    def resume(self, partitions: Iterable[Partition]) -> None:
+        """Fetch again."""
+        self._paused -= {partition for _, partition in partitions}
+
+    def send_commit(self, offsets: dict[Partition, Offsets]) -> None:
+        """Answer at the next consume."""
+        self._commits.append(self.answer_to(offsets))
+
+    # -- the API and the dead letters -------------------------------------------------------------
+
+    def start_try(self, attempt: Try) -> None:
+        """Have a request on its way."""
+        self.sent.append((self.now, attempt))
+        entry = (self.now + self.latency, next(self._numbers), attempt, self.now)
+        heapq.heappush(self._flying, entry)
+
+    def collect(self, timeout_seconds: float) -> Sequence[Result]:
+        """Return the answers that are there, waiting for the first."""
+        if self._flying and timeout_seconds > 0 and self._flying[0][0] > self.now:
+            self.now = min(self._flying[0][0], self.now + timeout_seconds)
+        results: list[Result] = []
+        while self._flying and self._flying[0][0] <= self.now:
+            _, _, attempt, began = heapq.heappop(self._flying)
+            results.append(Result(attempt, self.answer(attempt), self.now - began))
+        self.collected = len(results)
+        return results
+
+    def wait(self, timeout_seconds: float) -> None:
+        """Let time pass."""
+        self.now += timeout_seconds
+
+    def post_letter(self, letter: Letter) -> None:
+        """Take a dead letter."""
+        self._letters.append(letter)
+
+    def letter_reports(self) -> Sequence[Report]:
+        """Acknowledge what was taken."""
+        if not self.acknowledges:
+            return []
+        letters, self._letters = self._letters, []
+        return [Report(letter, None) for letter in letters]
+
+
+class _Source:
+    def __init__(self, world: World) -> None:
+        self.consume = world.consume
+        self.start = world.place
+        self.stop = world.leave
+        self.pause = world.pause
+        self.resume = world.resume
+        self.commit_now = world.answer_to
+        self._world = world
+
+    def commit(self, offsets: dict[Partition, Offsets]) -> str | None:
+        self._world.send_commit(offsets)
+        return None
+
+    def committed(
+        self, partitions: Iterable[Partition], timeout_seconds: float
+    ) -> dict[Partition, Committed]:
+        assert timeout_seconds > 0
+        offset = 0 if self._world.has_commits else None
+        return {name: Committed(offset, "") for name in partitions}
+
+    def watermarks(self, partition: Partition, timeout_seconds: float) -> tuple[int, int] | None:
+        if partition[1] in self._world.deaf_leaders:
+            self._world.wait(timeout_seconds)
+            return None
+        return 0, self._world.records
+
+    def partition_counts(self, timeout_seconds: float) -> dict[str, int] | None:
+        assert timeout_seconds > 0
+        return {TOPIC: 1}
+
+    def is_reachable(self, timeout_seconds: float) -> bool:
+        return timeout_seconds > 0
+
+    def member_id(self) -> str:
+        return "member"
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class _Carriers:
+    def __init__(self, world: World) -> None:
+        self.collect = world.collect
+        self.wait = world.wait
+        self._world = world
+
+    def send(self, attempt: Try, lease_end: float) -> None:
+        assert lease_end > self._world.now
+        self._world.start_try(attempt)
+
+
+class _Letters:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def send(self, letter: Letter) -> bool:
+        self._world.post_letter(letter)
+        return True
+
+    def poll(self, timeout_seconds: float = 0.0) -> Sequence[Report]:
+        assert timeout_seconds == 0
+        return self._world.letter_reports()
+
+
+class _Cluster:
+    def __init__(self, world: World) -> None:
+        self.view = world.view
+        self.partitions: tuple[Partition, ...] = ()
+        self.member_id = ""
+
+    def hurry(self) -> None:
+        """Do nothing."""

@@ -1,0 +1,165 @@
+"""The loop on a clock of its own: what only shows when reading, sending and rebalances meet."""
+
+import itertools
+
+import pytest
+from confluent_kafka import KafkaError
+
+from consumer.core.outcomes import Answer, Answered, Broken
+from tests.support.loop_world import ACCEPTED, START, TOPIC, World
+from tests.support.records import FakeMessage, event
+
+
+def one_each(partition: int, offset: int) -> bytes:
+    """Add another customer, to one of 40 segments."""
+    return event("add", f"c{partition}-{offset}", segment=offset % 40 + 1)
+
+
+# Reading
+
+
+def test_i7_a_full_buffer_pauses_reading_though_answers_make_room_in_every_turn() -> None:
+    """What was consumed beyond the limit must not grow while room comes back as fast as it goes."""
+    world = World(
+        lambda _, offset: event("add", f"c{offset}", segment=offset % 5 + 1),
+        per_second=200_000,
+        buffer_max_ids=30_000,
+    )
+    most = 0
+    while world.now < START + 5:
+        world.loop.turn()
+        most = max(most, len(world.loop._backlog))  # noqa: SLF001 - nobody else can see it
+    assert most <= 4000
+    assert ("paused", "the buffer is full") in world.said
+    assert len(world.sent) > 100
+
+
+def test_i7_letters_that_pile_up_pause_reading_and_the_buffer_is_not_called_full() -> None:
+    world = World(lambda _, offset: b"{" if offset % 2 else event("add", f"c{offset % 500}"))
+    world.acknowledges = False
+    world.run_until(10)
+    assert len(world.loop._backlog) <= 2000  # noqa: SLF001 - nobody else can see it
+    assert not any(said == "paused" for said, _ in world.said)
+    assert not world.pipeline.tally.counters["batches_total", "add", "pressure"]
+
+
+def test_i4_a_due_batch_does_not_wait_for_a_backfill_of_its_own_segment() -> None:
+    """It would wait for millions, and its offset would keep all of them from being committed."""
+    world = World(
+        lambda _, offset: event("remove", "leaver") if offset == 0 else event("add", f"c{offset}"),
+        max_in_flight=2,
+        requests_per_second=10.0,
+    )
+    world.run_until(7)
+    removes = [attempt.ids for _, attempt in world.sent if attempt.batch.action == "remove"]
+    assert removes == [("leaver",)]
+
+
+# Rebalances
+
+
+@pytest.mark.parametrize("slots", [1, 8])
+def test_a_revoke_inside_consume_knows_the_answers_that_came_just_before(slots: int) -> None:
+    """Else their batches fly until the deadline, and what was delivered is delivered again."""
+    world = World(one_each, partitions=2, buffer_max_ids=5_000, max_in_flight=slots)
+    took: list[float] = []
+
+    def revoke(timeout_seconds: float) -> None:
+        if world.now > START + 3 and world.collected and timeout_seconds == 0 and not took:
+            took.append(-world.now)
+            world.loop.revoked([(TOPIC, 1)])
+            took.append(world.now)
+
+    world.before_consume = revoke
+    world.run_while(lambda: not took)
+    assert sum(took) < 10
+    assert world.loop.released == 0
+
+
+def test_i2_a_drain_waits_until_a_lost_try_can_no_longer_be_applied() -> None:
+    """Its retry was delivered, but the next owner's opposite could be overtaken by the first."""
+    lost: list[Answer] = [Broken("cut short", ambiguous=True)]
+    answers = itertools.chain(lost, itertools.repeat(ACCEPTED))
+    world = World(lambda *_: event("add", "x"), records=1)
+    world.answer = lambda _: next(answers)
+    world.run_while(lambda: world.pipeline.held_ids or not world.sent)
+    (first, _), *_ = world.sent
+    assert world.now < first + 2
+    world.loop.revoked([(TOPIC, 0)])
+    assert first + 10 <= world.now < first + 11
+
+
+def test_a_drain_that_can_start_nothing_more_waits_for_answers_only() -> None:
+    world = World(one_each, buffer_max_ids=500, max_in_flight=2)
+    world.latency = 3.0
+    world.run_until(6)
+    began = world.now
+    world.loop.revoked([(TOPIC, 0)])
+    latest_answer = max(at for at, _ in world.sent) + world.latency
+    assert world.now < latest_answer + 1
+    assert world.now < began + 14
+
+
+# Commits and the lease
+
+
+def test_a_topic_made_anew_is_gone_on_with_though_the_lease_was_over() -> None:
+    """What was read before holds the new log's commits; membership is proven nevertheless."""
+    world = World(lambda _, offset: event("add", f"c{offset}"), records=10, per_second=10)
+    world.answer = lambda _: Answered(503) if world.now < START + 60 else ACCEPTED
+    world.run_until(3)
+    gone = KafkaError(KafkaError._AUTO_OFFSET_RESET)  # noqa: SLF001 - librdkafka's local error codes are spelt so
+    world.records = 0
+    world.errors.append(FakeMessage(TOPIC, 0, 0, error=gone))
+    world.run_until(200)
+    assert not world.pipeline.held_ids
+    assert not world.holds()
+
+
+def test_a_batch_whose_ids_were_all_taken_out_does_not_hold_the_commit() -> None:
+    """Nothing is held, yet something is unsettled: without a lease nobody would finish it."""
+    values = [event("add", "x"), event("remove", "x", *(f"y{n}" for n in range(999)))]
+    world = World(lambda _, offset: values[offset], records=2, session_seconds=15.0)
+    world.run_until(30)
+    ledger = world.pipeline.ledgers[TOPIC, 0]
+    assert ledger.committed == 2
+    assert world.pipeline.oldest_read_at() is None
+
+
+def test_i8_a_partition_whose_commits_are_refused_does_not_stop_the_others() -> None:
+    world = World(one_each, partitions=2, per_second=10)
+    world.run_until(10)
+    world.refused_commits = {1}
+    world.run_until(120)
+    latest, _ = world.sent[-1]
+    assert latest > world.now - 10
+    assert not world.holds()
+
+
+# What else happens in a turn
+
+
+def test_leaders_that_do_not_answer_take_two_seconds_of_a_turn_and_leave_the_others_going() -> None:
+    world = World(one_each, partitions=40, per_second=100)
+    world.has_commits = False
+    world.deaf_leaders = set(range(40)) - {7}
+    longest = 0.0
+    while world.now < START + 200:
+        began = world.now
+        world.loop.turn()
+        longest = max(longest, world.now - began)
+    assert longest < 5
+    assert set(world.pipeline.ledgers) == {(TOPIC, 7)}
+    assert world.sent
+
+
+def test_letters_that_a_hold_keeps_back_do_not_make_the_topic_unavailable() -> None:
+    world = World(
+        lambda _, offset: event("add", "x", segment=offset + 1),
+        per_second=20,
+        dead_letter_max_consecutive=3,
+    )
+    world.answer = lambda _: Answered(404, vouched=True)
+    world.run_until(60)
+    assert world.holds() == {"dead-letter-limit"}
+    assert world.pipeline.pending_letters
