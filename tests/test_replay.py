@@ -147,7 +147,7 @@ def test_what_was_refused_is_delivered_once_it_can_be(scenario: Scenario, replay
     assert scenario.api.members(56) == set(names(500))
     assert replays.committed() == replays.ends()
     assert len(replays.letters()) == refused
-    assert f"done: {refused} of {refused} letter, 500 ids delivered, 0 refused again" in said
+    assert f"done: {refused} of {refused} letter read, 500 ids delivered, 0 refused again" in said
     assert "overwrites the newer state" in " ".join(said.split())
     assert "customer-" not in said
 
@@ -394,7 +394,7 @@ def test_what_is_refused_again_goes_to_the_topic_once_more(replays: Replays) -> 
     assert all(header(each, "source").startswith(f"{replays.topic}:") for each in again)
     assert "2 of 2 letters read, 0 ids delivered, 21 refused again" in replays.run(expect=NOT_ALL)
     api.heal()
-    assert "2 of 2 letters read, 21 id delivered, 0 refused again" in replays.run()
+    assert "2 of 2 letters read, 21 ids delivered, 0 refused again" in replays.run()
     assert api.members(1) == set(names(50))
     assert api.members(2) == set(names(20))
     assert replays.committed() == replays.ends()

@@ -530,6 +530,7 @@ def code(tmp_path: "Path") -> "Path":
     """Put a stand-in that speaks as the daemon does in the daemon's place."""
     package = tmp_path / "consumer"
     package.mkdir()
+    (package / "__init__.py").touch()  # else the installed package goes before it
     (package / "__main__.py").write_text(STAND_IN)
     return tmp_path
 
