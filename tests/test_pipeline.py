@@ -801,6 +801,16 @@ def test_requests_are_counted_by_their_size() -> None:
     assert driver.tally.histograms["batch_ids", "add"].freeze().total == 30
 
 
+def test_a_hold_that_two_requests_show_is_noted_once() -> None:
+    driver = Driver()
+    driver.read(event("add", "a"), event("add", "b", segment=2))
+    attempts = driver.wait().tries()
+    for attempt in attempts:
+        driver.answer(attempt, UNAUTHORIZED)
+    assert len(attempts) == 2
+    assert [note.event for note in driver.pipeline.notes] == ["hold"]
+
+
 def test_what_is_to_be_logged_goes_out_as_notes_without_ids() -> None:
     driver = Driver()
     driver.read(b"{", event("add", "person-1", "person-2"), event("remove", "person-3"))

@@ -11,7 +11,7 @@ Invariants (tests name them):
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, assert_never
 
 from msgspec import UNSET
 
@@ -162,6 +162,8 @@ class Intake:
             case Mixed():
                 self._take_invalid(event, ledger, message.offset(), now)
                 return event.event
+            case _:
+                assert_never(event)
 
     def _take_malformed(self, message: Message, detail: str, ledger: Ledger, now: float) -> None:
         refusals, offset = self._refusals, message.offset()

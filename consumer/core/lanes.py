@@ -148,7 +148,7 @@ class Lane:
             self.add = None
         elif batch is self.remove:
             self.remove = None
-        elif batch in self.sealed:
+        else:
             self.sealed.remove(batch)
 
     def open_batches(self) -> list[Batch]:
@@ -168,9 +168,8 @@ class Lane:
 
     def echo(self, batch: Batch, ids: Collection[str], until: float) -> None:
         """Remember that ``ids`` may yet be applied until ``until``."""
-        if batch.seal is not None:
-            sources = frozenset(batch.sources)
-            self._echoes.append(Echo(batch.action, batch.seal, frozenset(ids), until, sources))
+        sources = frozenset(batch.sources)
+        self._echoes.append(Echo(batch.action, batch.seal or 0, frozenset(ids), until, sources))
 
     def is_echoing(self, sources: Collection[int], now: float) -> bool:
         """Whether there is an echo of one of these ledgers, named by their bases."""

@@ -125,9 +125,8 @@ class Refusals:
 
     def _drop(self, letter: Letter) -> None:
         letter.settled = True
-        if letter in self._pending:
-            del self._pending[letter]
-            self._pending_bytes -= letter.size_bytes
+        del self._pending[letter]
+        self._pending_bytes -= letter.size_bytes
 
     def _hold(self, reason: HoldReason, detail: str, now: float) -> None:
         if self._throttle.hold(reason, detail, now):
