@@ -6,6 +6,7 @@ import pytest
 from confluent_kafka import KafkaError
 
 from consumer.core.outcomes import Answer, Answered, Broken
+from consumer.core.pipeline import Try
 from tests.support.loop_world import ACCEPTED, START, TOPIC, World
 from tests.support.records import FakeMessage, event
 
@@ -163,3 +164,77 @@ def test_letters_that_a_hold_keeps_back_do_not_make_the_topic_unavailable() -> N
     world.run_until(60)
     assert world.holds() == {"dead-letter-limit"}
     assert world.pipeline.pending_letters
+
+
+# One segment and the others
+
+
+def test_i4_under_a_low_rate_batches_are_far_fuller_instead_of_waiting_in_line() -> None:
+    def mean_ids(rate: float) -> float:
+        world = World(
+            lambda _, offset: event("add", f"c{offset}", segment=offset % 2000 + 1),
+            per_second=1_000,
+            requests_per_second=rate,
+            max_in_flight=64,
+            linger_seconds=1.0,
+        )
+        world.run_until(210)
+        late = [len(attempt.ids) for at, attempt in world.sent if at > START + 120]
+        return sum(late) / len(late)
+
+    assert mean_ids(20) > 5 * mean_ids(200)
+
+
+def test_i4_a_hot_segment_does_not_delay_the_single_change_of_another() -> None:
+    """However much of one segment is waiting: once read, the other leaves within its linger."""
+    lonely = 300_000
+    world = World(
+        lambda _, offset: (
+            event("add", "x", segment=2) if offset == lonely else event("add", f"c{offset}")
+        ),
+        per_second=50_000,
+    )
+    world.latency = 0.05
+    world.run_while(lambda: world.pipeline.ledgers.get((TOPIC, 0)) is None)
+    world.run_while(lambda: world.pipeline.ledgers[TOPIC, 0].position <= lonely)
+    read_at = world.now
+    world.run_while(lambda: not any("x" in attempt.ids for _, attempt in world.sent[-200:]))
+    assert world.now < read_at + 5 + 2
+
+
+@pytest.mark.parametrize("trouble", ["503", "slow"])
+def test_a_segment_in_trouble_holds_back_itself_and_the_commit_not_the_others(
+    trouble: str,
+) -> None:
+    world = World(
+        lambda _, offset: event("add", f"c{offset}", segment=1 if offset % 10 == 0 else 2),
+        per_second=2_000,
+        timeout_seconds=5.0,
+        session_seconds=20.0,
+    )
+
+    def answer(attempt: Try) -> Answer:
+        return Answered(503) if attempt.batch.lane.segment_id == 1 else ACCEPTED
+
+    if trouble == "503":
+        world.answer = answer
+    else:
+        world.latency_of = lambda attempt: 4.9 if attempt.batch.lane.segment_id == 1 else 0.05
+    world.run_until(60)
+    delivered = world.pipeline.tally.counters["ids_total", "add", "delivered"]
+    assert delivered > 0.85 * 2_000 * 50
+    ledger = world.pipeline.ledgers[TOPIC, 0]
+    assert (ledger.committed or 0) < ledger.position - 2_000
+    assert not world.holds()
+
+
+def test_i7_ids_of_a_segment_in_trouble_fill_the_buffer_and_pause_reading() -> None:
+    world = World(lambda _, offset: event("add", f"c{offset}"), buffer_max_ids=20_000)
+    world.answer = lambda _: Answered(503)
+    world.run_until(120)
+    assert world.loop.assignment.paused
+    assert 20_000 <= world.pipeline.held_ids <= 22_000
+    tries = [at for at, _ in world.sent if at > START + 60]
+    assert len(tries) < 10, "one after each backoff, which grew"
+    world.answer = lambda _: ACCEPTED
+    world.run_while(lambda: world.loop.assignment.paused, most_seconds=100)

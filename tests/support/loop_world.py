@@ -51,6 +51,7 @@ class World:
         self.records = records
         self.per_second = per_second
         self.latency = 0.1
+        self.latency_of: Callable[[Try], float] = lambda _: self.latency
         self.answer: Callable[[Try], Answer] = lambda _: ACCEPTED
         self.refused_commits: set[int] = set()
         self.deaf_leaders: set[int] = set()
@@ -226,7 +227,7 @@ class World:
     def start_try(self, attempt: Try) -> None:
         """Have a request on its way."""
         self.sent.append((self.now, attempt))
-        entry = (self.now + self.latency, next(self._numbers), attempt, self.now)
+        entry = (self.now + self.latency_of(attempt), next(self._numbers), attempt, self.now)
         heapq.heappush(self._flying, entry)
 
     def collect(self, timeout_seconds: float) -> Sequence[Result]:
