@@ -458,7 +458,6 @@ def test_whatever_the_api_answers_is_told(
         ({}, "Connection refused -> see firewalls"),
         ({"CUSTOMERIO_URL": "http://api.invalid"}, "-> see DNS and CUSTOMERIO_URL"),
         ({"HTTP_PROXY": f"http://user:pass-word@{NOWHERE}"}, "-> see HTTPS_PROXY and NO_PROXY"),
-        ({"CUSTOMERIO_URL": f"https://{NOWHERE}", "SSL_CERT_FILE": __file__}, "SSL_CERT_FILE"),
     ],
 )
 def test_why_the_api_can_not_be_reached_is_told(more: dict[str, object], words: str) -> None:

@@ -419,6 +419,7 @@ def test_the_url_is_the_regions_unless_one_is_given(
         ("http://host/?token=hunter2", "has more than a path after the host"),
         ("http://me:hunter2@host", "has credentials in it"),
         ("me:hunter2@host", "is no http or https URL"),
+        ("http://bücher.example", "is no http or https URL"),
         ("http://me:hun@hunter2@host:x", "is no http or https URL"),
     ],
 )

@@ -93,10 +93,11 @@ def certificates(path: str) -> str:
 
 
 def http_parts(text: str) -> SplitResult | None:
-    """Return the parts of an http or https URL with a host; None if it is none."""
+    """Return the parts of an http or https URL with a host in ASCII; None if it is none."""
     try:
         parts = urlsplit(text)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        host = parts.hostname or ""
+        usable = parts.scheme in {"http", "https"} and host and host.isascii() and parts.port != 0
     except ValueError:  # whose words may show credentials
         return None
     return parts if usable else None
