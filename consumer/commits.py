@@ -35,7 +35,10 @@ class Commits:
         self.lease = Lease(
             options.session_timeout_seconds
             - options.request_timeout_seconds
-            - options.heartbeat_interval_seconds
+            - options.heartbeat_interval_seconds,
+            # A static member gets its partitions back at once, whatever a predecessor that was
+            # killed had on its way to the API. By then that is over.
+            ports.clock() + options.request_timeout_seconds if options.is_static else -math.inf,
         )
         self._interval_seconds = options.commit_interval_seconds
         self._pipeline = pipeline

@@ -174,6 +174,7 @@ def options_of(settings: "Settings") -> Options:
         session_timeout_seconds=settings.kafka_session_timeout_seconds,
         heartbeat_interval_seconds=settings.heartbeat_interval_seconds,
         offset_reset=settings.kafka_auto_offset_reset,
+        is_static=settings.kafka_group_instance_id is not None,
         needs_dead_letters=settings.reject_policy == "dead-letter",
     )
 

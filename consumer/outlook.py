@@ -122,7 +122,7 @@ class Outlook:
                 " a request must not outlive the membership that sent it. Lower the timeout, or"
                 " raise group.consumer.session.timeout.ms at the broker"
             )
-        elif self._pipeline.held_ids and not self._lease.holds(now):
+        elif self._pipeline.held_ids and not self._lease.is_proven(now):
             problems["lease"] = "the broker does not confirm commits, so nothing may be sent"
         if problems.keys() - {"start"} and self._client_trouble:
             problems["client"] = self._client_trouble

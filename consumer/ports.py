@@ -30,6 +30,7 @@ class Options:
     heartbeat_interval_seconds: float
     offset_reset: str
     needs_dead_letters: bool
+    is_static: bool = False
 
 
 class SourcePort(Protocol):

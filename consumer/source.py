@@ -5,6 +5,8 @@ a commit from another thread would wait behind a poll. Every commit names its of
 stored offsets survive a seek, and a commit without offsets would commit them for all partitions.
 """
 
+import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -38,6 +40,10 @@ _NO_ANSWER = frozenset(
         KafkaError._WAIT_COORD,  # noqa: SLF001
     }
 )
+
+
+_NAME_IN_USE = KafkaError(KafkaError.UNRELEASED_INSTANCE_ID)
+_REJOIN_SECONDS = 1.0
 
 
 class Listener(Protocol):
@@ -102,19 +108,24 @@ class Source:
 
     def __init__(self, properties: Mapping[str, Any]) -> None:
         self._listener: Listener | None = None
-        self._consumer = Consumer(
-            {
-                **properties,
-                "on_commit": self._on_commit,
-                "error_cb": self._on_error,
-            }
-        )
+        self._topics: list[str] = []
+        self._rejoin_at = math.inf
+        self._properties: dict[str, Any] = {
+            **properties,
+            "on_commit": self._on_commit,
+            "error_cb": self._on_error,
+        }
+        self._consumer = Consumer(self._properties)
 
     def subscribe(self, topics: Sequence[str], listener: Listener) -> None:
         """Join the group."""
         self._listener = listener
+        self._topics = list(topics)
+        self._join(listener)
+
+    def _join(self, listener: Listener) -> None:
         self._consumer.subscribe(
-            list(topics),
+            self._topics,
             on_assign=lambda _, partitions: listener.assigned(_names(partitions)),
             on_revoke=lambda _, partitions: listener.revoked(_names(partitions)),
             on_lost=lambda _, partitions: listener.lost(_names(partitions)),
@@ -127,7 +138,12 @@ class Source:
             KafkaException: librdkafka says that it can't go on.
 
         """
-        return self._consumer.consume(count, timeout_seconds)
+        if time.monotonic() >= self._rejoin_at:
+            self._rejoin()
+        messages = self._consumer.consume(count, timeout_seconds)
+        if len(messages) == 1 and (error := messages[0].error()) is not None:
+            self._heed(trouble(error))  # it comes alone: such a member reads nothing
+        return messages
 
     def start(self, positions: Mapping[Partition, int], *, paused: bool) -> None:
         """Begin reading at these positions.
@@ -239,16 +255,33 @@ class Source:
             self._listener.commit_answered(_answer(error, partitions))
 
     def _on_error(self, error: KafkaError) -> None:
+        seen = trouble(error)
+        self._heed(seen)
         if self._listener is not None:
-            self._listener.kafka_error(trouble(error))
+            self._listener.kafka_error(seen)
+
+    def _heed(self, seen: Trouble) -> None:
+        if seen.code == _NAME_IN_USE.name():
+            self._rejoin_at = min(self._rejoin_at, time.monotonic() + _REJOIN_SECONDS)
+
+    def _rejoin(self) -> None:
+        """Join with a new client; the old one has given up for good."""
+        self._rejoin_at = math.inf
+        self._consumer.close()
+        self._consumer = Consumer(self._properties)
+        if self._listener is not None:
+            self._join(self._listener)
 
 
 def trouble(error: KafkaError) -> Trouble:
     """Return an error of the library as a value.
 
     One that a message carries says fatal by its code alone: its ``fatal()`` is False
-    (confluent_kafka 2.16).
+    (confluent_kafka 2.16). With KIP-848 a static member that was killed keeps its name until its
+    session is over; for librdkafka that is a fatal error of its successor, which is to wait.
     """
+    if _NAME_IN_USE.str() in error.str():
+        return Trouble(_NAME_IN_USE.name(), error.str())
     is_fatal = error.fatal() or error.code() == KafkaError._FATAL  # noqa: SLF001 - librdkafka's local error codes are spelt so
     return Trouble(error.name(), error.str(), is_fatal)
 

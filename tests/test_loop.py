@@ -101,6 +101,15 @@ def test_a_drain_that_can_start_nothing_more_waits_for_answers_only() -> None:
     assert world.now < began + 14
 
 
+def test_i2_a_static_member_waits_until_what_its_predecessor_sent_is_over() -> None:
+    """It gets its partitions back at once, also from one that was killed in mid-request."""
+    world = World(one_each, is_static=True)
+    world.run_until(60)
+    (first, _), *_ = world.sent
+    assert START + 10 <= first < START + 11
+    assert not world.holds()
+
+
 # Commits and the lease
 
 

@@ -12,10 +12,14 @@ import math
 
 
 class Lease:
-    """Owned by the loop. Times are on a clock that goes on while the machine sleeps."""
+    """Owned by the loop. Times are on a clock that goes on while the machine sleeps.
 
-    def __init__(self, seconds: float) -> None:
+    It doesn't begin before ``start``, however well proven.
+    """
+
+    def __init__(self, seconds: float, start: float = -math.inf) -> None:
         self.seconds = seconds
+        self.start = start
         self.end = -math.inf
         self._void_until = -math.inf
 
@@ -35,6 +39,10 @@ class Lease:
             self.end += seconds - self.seconds
             self.seconds = seconds
 
+    def is_proven(self, now: float) -> bool:
+        """Whether the membership was proven lately."""
+        return now < self.end
+
     def holds(self, now: float) -> bool:
         """Whether a request may start."""
-        return now < self.end
+        return self.start <= now < self.end

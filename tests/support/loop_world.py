@@ -44,6 +44,7 @@ class World:
         timeout_seconds: float = 10.0,
         max_in_flight: int = 8,
         requests_per_second: float = 100.0,
+        is_static: bool = False,
         **rules: object,
     ) -> None:
         self.now = START
@@ -96,6 +97,7 @@ class World:
             session_timeout_seconds=session_seconds,
             heartbeat_interval_seconds=min(3.0, session_seconds / 6),
             offset_reset="earliest",
+            is_static=is_static,
             needs_dead_letters=True,
         )
         self.view = View(asked=True)
