@@ -70,6 +70,8 @@ def _never() -> bool:
 
 def run(settings: "Settings") -> int:
     """Run until a signal says stop; return the exit code."""
+    stopper = Stopper(settings.drain_timeout_seconds)
+    stopper.watch()  # first of all: a signal during the start is a stop, not a death
     logs.configure(settings.log_level, settings.log_format)
     logs.log("starting", f"segment-consumer {__version__}", **settings.masked())
     for warning in settings.warnings:
@@ -88,8 +90,6 @@ def run(settings: "Settings") -> int:
         logs.log("gave_up", str(error), level=logging.ERROR)
         return 1
     logs.log("listening", f"http://{address}", address=address)
-    stopper = Stopper(settings.drain_timeout_seconds)
-    stopper.watch()
     return guarded(lambda: run_until(settings, board, stopper))
 
 

@@ -213,7 +213,9 @@ def test_a_stop_while_starting_is_clean(scenario: "Scenario") -> None:
     bootstrap, proxy = scenario.broker.proxied(0)
     proxy.cut()
     away = scenario.start(KAFKA_BOOTSTRAP_SERVERS=bootstrap)
-    joining = scenario.start()
+    joining, hardly_there = scenario.start(), scenario.start()
+    hardly_there.wait_log("starting", 10)
+    assert gone_after(hardly_there)[0] == 0
     for daemon in (away, joining):
         daemon.wait_log("listening", 10)
         code, seconds = gone_after(daemon)
