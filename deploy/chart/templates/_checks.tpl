@@ -1,0 +1,114 @@
+{{- /*
+What values must be together, each with a sentence. All that is wrong is told at once; what a single
+value may be says values.schema.json.
+*/}}
+{{- define "segment-consumer.check" -}}
+{{- $wrong := list -}}
+{{- $values := .Values -}}
+{{- $settings := .Values.settings -}}
+{{- $secrets := .Values.secrets -}}
+
+{{- if not $values.image.repository -}}
+{{- $wrong = append $wrong "image.repository is empty: set it to the repository you pushed the image to" -}}
+{{- end -}}
+{{- if not $settings.KAFKA_BOOTSTRAP_SERVERS -}}
+{{- $wrong = append $wrong "settings.KAFKA_BOOTSTRAP_SERVERS is empty: set it to host:port,host:port" -}}
+{{- end -}}
+{{- if not $settings.KAFKA_TOPICS -}}
+{{- $wrong = append $wrong "settings.KAFKA_TOPICS is empty: set it to the topics to read, comma-separated" -}}
+{{- end -}}
+
+{{- range $name := list "CUSTOMERIO_SITE_ID" "CUSTOMERIO_API_KEY" -}}
+{{- if not (or $secrets.existingSecret (index $secrets $name)) -}}
+{{- $wrong = append $wrong (printf "secrets.%s is empty and there is no secrets.existingSecret: the daemon needs credentials of the Track API" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $name := list "CUSTOMERIO_SITE_ID" "CUSTOMERIO_API_KEY" "KAFKA_SASL_PASSWORD" "KAFKA_SSL_KEY_PASSWORD" "KAFKA_CONFIG" -}}
+{{- if and $secrets.existingSecret (index $secrets $name) -}}
+{{- $wrong = append $wrong (printf "secrets.%s and secrets.existingSecret are both set: put it into the existing Secret, under its name" $name) -}}
+{{- end -}}
+{{- end -}}
+
+{{- $timeout := float64 $settings.CUSTOMERIO_TIMEOUT_SECONDS -}}
+{{- $drain := float64 $settings.DRAIN_TIMEOUT_SECONDS -}}
+{{- $session := float64 $settings.KAFKA_SESSION_TIMEOUT_SECONDS -}}
+{{- $maxPoll := include "segment-consumer.maxPollSeconds" . | float64 -}}
+{{- if le $drain $timeout -}}
+{{- $wrong = append $wrong (printf "settings.DRAIN_TIMEOUT_SECONDS (%v) must be more than settings.CUSTOMERIO_TIMEOUT_SECONDS (%v): a drain has to outlast a request" $drain $timeout) -}}
+{{- end -}}
+{{- if ge $drain $maxPoll -}}
+{{- $wrong = append $wrong (printf "settings.DRAIN_TIMEOUT_SECONDS (%v) must be less than max.poll.interval.ms (%v s): the group would take the member for dead" $drain $maxPoll) -}}
+{{- end -}}
+{{- $least := addf $timeout (include "segment-consumer.heartbeatSeconds" . | float64) 2 -}}
+{{- if lt (addf $session 0.000001) $least -}}
+{{- $wrong = append $wrong (printf "settings.KAFKA_SESSION_TIMEOUT_SECONDS (%v) must be at least %v, the request's timeout + the heartbeat interval + 2: no request may outlive its membership" $session $least) -}}
+{{- end -}}
+{{- if and (eq $settings.KAFKA_GROUP_PROTOCOL "classic") (gt $session $maxPoll) -}}
+{{- $wrong = append $wrong (printf "settings.KAFKA_SESSION_TIMEOUT_SECONDS (%v) must be at most max.poll.interval.ms (%v s)" $session $maxPoll) -}}
+{{- end -}}
+
+{{- range $topic := splitList "," $settings.KAFKA_TOPICS -}}
+{{- $topic = trim $topic -}}
+{{- $expression := ternary (printf "^(%s)$" (trimPrefix "^" $topic)) (printf "^%s$" (regexQuoteMeta $topic)) (hasPrefix "^" $topic) -}}
+{{- if and $topic (regexMatch $expression $settings.DEAD_LETTER_TOPIC) -}}
+{{- $wrong = append $wrong (printf "settings.DEAD_LETTER_TOPIC (%s) is read by settings.KAFKA_TOPICS (%s): dead letters would come back as events" $settings.DEAD_LETTER_TOPIC $topic) -}}
+{{- end -}}
+{{- end -}}
+
+{{- if or (hasPrefix "127." $settings.HTTP_HOST) (has $settings.HTTP_HOST (list "localhost" "::1")) -}}
+{{- $wrong = append $wrong (printf "settings.HTTP_HOST (%s) is the pod's loopback: probes and scrapes come from outside" $settings.HTTP_HOST) -}}
+{{- end -}}
+{{- if lt (int $settings.HTTP_PORT) 1024 -}}
+{{- $wrong = append $wrong (printf "settings.HTTP_PORT (%v) must be from 1024 on: the pod has no right to a lower one, and 0 would be a port that no probe knows" $settings.HTTP_PORT) -}}
+{{- end -}}
+
+{{- if $values.autoscaling.enabled -}}
+{{- $partitions := int $values.autoscaling.partitions -}}
+{{- $max := include "segment-consumer.maxReplicas" . | int -}}
+{{- if not $partitions -}}
+{{- $wrong = append $wrong "autoscaling.partitions is 0: say how many partitions the topics have, as more members than that are idle" -}}
+{{- else if gt $max $partitions -}}
+{{- $wrong = append $wrong (printf "autoscaling.maxReplicas (%d) is more than autoscaling.partitions (%d): the others would be idle" $max $partitions) -}}
+{{- else if gt (int $values.autoscaling.minReplicas) $max -}}
+{{- $wrong = append $wrong (printf "autoscaling.minReplicas (%d) is more than the maximum (%d)" (int $values.autoscaling.minReplicas) $max) -}}
+{{- end -}}
+{{- if and (contains "sasl" $settings.KAFKA_SECURITY_PROTOCOL) (eq $settings.KAFKA_SASL_MECHANISM "OAUTHBEARER") -}}
+{{- $wrong = append $wrong "autoscaling is on and settings.KAFKA_SASL_MECHANISM is OAUTHBEARER: the chart can't give KEDA a token, bring a ScaledObject of your own" -}}
+{{- end -}}
+{{- end -}}
+
+{{- $rate := include "segment-consumer.requestsPerSecond" . | float64 -}}
+{{- $processes := include "segment-consumer.maxProcesses" . | int -}}
+{{- if gt (mulf $rate $processes) (addf (float64 $values.accountRequestsPerSecond) 0.000001) -}}
+{{- $wrong = append $wrong (printf "settings.CUSTOMERIO_REQUESTS_PER_SECOND (%v) times the %d processes that can run at a time is more than accountRequestsPerSecond (%v): leave it empty and each gets its share" $rate $processes $values.accountRequestsPerSecond) -}}
+{{- else if le $rate 0.0 -}}
+{{- $wrong = append $wrong (printf "accountRequestsPerSecond (%v) leaves each of %d processes less than a request in 1000 s" $values.accountRequestsPerSecond $processes) -}}
+{{- end -}}
+
+{{- if and $values.kafkaTls.existingSecret (not (contains "ssl" $settings.KAFKA_SECURITY_PROTOCOL)) -}}
+{{- $wrong = append $wrong (printf "kafkaTls.existingSecret is set, but settings.KAFKA_SECURITY_PROTOCOL (%q) is neither ssl nor sasl_ssl: the files would not be used" $settings.KAFKA_SECURITY_PROTOCOL) -}}
+{{- end -}}
+{{- if ne (empty $values.kafkaTls.certificateKey) (empty $values.kafkaTls.privateKeyKey) -}}
+{{- $wrong = append $wrong "kafkaTls.certificateKey and kafkaTls.privateKeyKey go together: a client has both or none" -}}
+{{- end -}}
+
+{{- $ours := concat (keys $settings) (keys (omit $secrets "existingSecret")) (list "SECRETS_DIR" "KAFKA_GROUP_INSTANCE_ID" "KAFKA_SSL_CA_LOCATION" "KAFKA_SSL_CERTIFICATE_LOCATION" "KAFKA_SSL_KEY_LOCATION") -}}
+{{- range $variable := $values.extraEnv -}}
+{{- if has $variable.name $ours -}}
+{{- $wrong = append $wrong (printf "extraEnv has %s, which is the chart's own: use settings, secrets, kafkaTls or staticMembership" $variable.name) -}}
+{{- end -}}
+{{- end -}}
+
+{{- $rule := $values.monitoring.prometheusRule -}}
+{{- $shortest := addf $drain (float64 $settings.BATCH_LINGER_SECONDS) -}}
+{{- if le (float64 $rule.stuckSeconds) $shortest -}}
+{{- $wrong = append $wrong (printf "monitoring.prometheusRule.stuckSeconds (%v) must be more than the linger and a drain (%v): the alert would fire when all is well" $rule.stuckSeconds $shortest) -}}
+{{- end -}}
+{{- if and $rule.enabled (not $values.monitoring.podMonitor.enabled) (not $rule.selector) -}}
+{{- $wrong = append $wrong "monitoring.prometheusRule is on without the PodMonitor: set monitoring.prometheusRule.selector to matchers that find this release's series, else no alert would ever fire" -}}
+{{- end -}}
+
+{{- if $wrong -}}
+{{- fail (printf "\n\nThese values can't be:\n- %s\n" (join "\n- " $wrong)) -}}
+{{- end -}}
+{{- end }}

@@ -1,0 +1,485 @@
+"""The chart: what it renders agrees with itself, with Kubernetes and with the daemon."""
+
+import json
+import math
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consumer import daemon, health, settings
+from consumer.core.metrics import PREFIX, initial_snapshot
+from consumer.settings import agreement
+from tests.deploy.chart import (
+    KUBERNETES,
+    MATRIX,
+    NAMESPACE,
+    Release,
+    documents,
+    fails,
+    parsed,
+    rendered,
+    template,
+    values,
+)
+from tests.deploy.tools import CHART, DEPLOY, HELM, ROOT, module, run, tool
+
+NEEDS = (*HELM, "kubernetes-validate")
+
+OLDEST, NEWEST = 27, 37
+VERSIONS = [f"1.{minor}" for minor in (OLDEST, 30, 34, NEWEST)]
+CUSTOM = {"PodMonitor", "PrometheusRule", "ScaledObject", "TriggerAuthentication"}
+"""Kinds that operators bring: Kubernetes has no schema of them."""
+
+BY_THE_CHART = {
+    "SECRETS_DIR",
+    "KAFKA_GROUP_INSTANCE_ID",
+    "KAFKA_SSL_CA_LOCATION",
+    "KAFKA_SSL_CERTIFICATE_LOCATION",
+    "KAFKA_SSL_KEY_LOCATION",
+}
+"""Variables that follow from other values."""
+
+
+def default_values() -> dict[str, Any]:
+    defaults: dict[str, Any] = parsed((CHART / "values.yaml").read_text())
+    return defaults
+
+
+@pytest.fixture(params=MATRIX)
+def release(request: pytest.FixtureRequest) -> Release:
+    """Render the chart with each set of values."""
+    return rendered(request.param)
+
+
+# Kubernetes and Helm take it
+
+
+@pytest.mark.parametrize("name", MATRIX)
+def test_helm_has_nothing_to_say_against_it(name: str) -> None:
+    options = ("--kube-version", KUBERNETES, "--values", CHART / "ci" / f"{name}-values.yaml")
+    result = run(tool("helm"), "lint", "--strict", CHART, *options)
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", MATRIX)
+def test_every_manifest_is_valid_for_kubernetes(name: str, version: str) -> None:
+    schemas = module("kubernetes-validate")
+    code, said, wrong = template(name, kubernetes=f"{version}.0")
+    assert code == 0, wrong
+    for manifest in documents(said):
+        if manifest["kind"] not in CUSTOM:
+            schemas.validate(manifest, version, strict=True)
+
+
+def test_an_older_kubernetes_is_refused() -> None:
+    code, _, wrong = template("default", kubernetes=f"1.{OLDEST - 1}.0")
+    assert code != 0
+    assert "requires kubeVersion" in wrong
+
+
+def test_names_are_unique_and_short_enough(release: Release) -> None:
+    names = [(each["kind"], each["metadata"]["name"]) for each in release.manifests]
+    assert len(names) == len(set(names))
+    assert all(len(name) <= 63 for _, name in names)
+
+
+# The chart and the daemon have the same settings
+
+
+def test_every_setting_of_the_daemon_is_in_the_chart_and_the_other_way_round() -> None:
+    defaults = default_values()
+    secrets = set(defaults["secrets"]) - {"existingSecret"}
+    assert set(defaults["settings"]) | secrets | BY_THE_CHART == set(settings.VARIABLES)
+    assert secrets == settings.SECRETS
+
+
+def test_what_is_rendered_has_no_other_variables_and_leaves_none_out() -> None:
+    ever: set[str] = set()
+    for name in MATRIX:
+        extra = {"HTTPS_PROXY"}
+        assert rendered(name).variables - extra <= set(settings.VARIABLES), name
+        ever |= rendered(name).variables - extra
+    assert ever == set(settings.VARIABLES)
+
+
+def test_the_chart_s_defaults_are_the_daemon_s() -> None:
+    """But for the rate, which is a share of the account's."""
+    for name, default in default_values()["settings"].items():
+        field = settings.Settings.model_fields[name.lower()]
+        if name == "CUSTOMERIO_REQUESTS_PER_SECOND" or field.is_required():
+            assert default == "", name
+        else:
+            assert default == (field.default if field.default is not None else ""), name
+
+
+def test_the_schema_has_the_daemon_s_bounds() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    daemon_s = settings.Settings.model_json_schema()["properties"]
+    for name, told in schema["properties"]["settings"]["properties"].items():
+        known = daemon_s[name.lower()]
+        variants = [told, *told.get("anyOf", [])]
+        of_daemon = [known, *known.get("anyOf", [])]
+        for bound in ("minimum", "maximum", "exclusiveMinimum"):
+            assert [v[bound] for v in variants if bound in v] == [
+                v[bound] for v in of_daemon if bound in v
+            ], f"{name}: {bound}"
+        allowed = [set(v["enum"]) - {""} for v in variants if "enum" in v]
+        assert allowed == [set(v["enum"]) for v in of_daemon if "enum" in v], name
+
+
+@pytest.mark.parametrize("name", MATRIX)
+def test_the_daemon_takes_what_the_chart_gives_it(name: str, tmp_path: Path) -> None:
+    release = rendered(name)
+    secret = {"CUSTOMERIO_SITE_ID": "site", "CUSTOMERIO_API_KEY": "key"}
+    for each in release.all("Secret"):
+        secret = each["stringData"]
+    for key, text in secret.items():
+        (tmp_path / key).write_text(text)
+    given = {**release.settings, "SECRETS_DIR": str(tmp_path)}
+    # The files of the TLS Secret are not here, and librdkafka would look for them.
+    given = {key: text for key, text in given.items() if not key.endswith("_LOCATION")}
+    (tmp_path / "KAFKA_SSL_KEY_PASSWORD").unlink(missing_ok=True)
+    loaded = settings.load(given)
+    assert not loaded.warnings
+
+
+# Budgets, ports and paths
+
+
+def test_a_pod_has_the_time_that_the_daemon_may_take(release: Release) -> None:
+    drain = float(release.settings["DRAIN_TIMEOUT_SECONDS"])
+    timeout = float(release.settings["CUSTOMERIO_TIMEOUT_SECONDS"])
+    grace = release.pod["terminationGracePeriodSeconds"]
+    assert timeout < drain
+    assert grace == math.ceil(drain) + 10
+    assert drain + daemon.OVERTIME_SECONDS < grace, "the daemon's own watchdog comes first"
+
+
+def test_a_request_does_not_outlive_the_session(release: Release) -> None:
+    given = release.settings
+    session = float(given["KAFKA_SESSION_TIMEOUT_SECONDS"])
+    heartbeat = agreement.heartbeat_interval_seconds(given["KAFKA_GROUP_PROTOCOL"], session)
+    request = float(given["CUSTOMERIO_TIMEOUT_SECONDS"])
+    assert session >= request + heartbeat + agreement.LEASE_SECONDS
+
+
+def test_the_members_together_stay_within_the_account_s_rate() -> None:
+    for name in MATRIX:
+        given = parsed((CHART / "ci" / f"{name}-values.yaml").read_text())
+        account = given.get("accountRequestsPerSecond", 100)
+        release = rendered(name)
+        spec = release.workload["spec"]
+        replicas = spec.get("replicas") or release.one("ScaledObject")["spec"]["maxReplicaCount"]
+        surge = spec["strategy"]["rollingUpdate"]["maxSurge"] + 1 if "strategy" in spec else 0
+        rate = float(release.settings["CUSTOMERIO_REQUESTS_PER_SECOND"])
+        assert rate * (replicas + surge) <= account, name
+        assert "CUSTOMERIO_REQUESTS_PER_SECOND" in given["settings"] or (
+            rate * (replicas + surge) > account * 0.99
+        ), name
+
+
+def test_a_rollout_never_drops_below_the_wanted_members_and_drains_one_at_a_time(
+    release: Release,
+) -> None:
+    spec = release.workload["spec"]
+    if release.workload["kind"] == "Deployment":
+        assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+        assert spec["minReadySeconds"] >= release.pod["terminationGracePeriodSeconds"]
+
+
+def test_the_probes_ask_paths_that_the_daemon_has(release: Release) -> None:
+    server = health.HealthServer("127.0.0.1", 0, _board(), 30, "1")
+    routes = server._answers._routes  # noqa: SLF001 - the list of paths is nowhere else
+    paths = {
+        kind: release.container[f"{kind}Probe"]["httpGet"]["path"]
+        for kind in ("startup", "liveness", "readiness")
+    }
+    assert set(paths.values()) <= set(routes)
+    assert paths == {"startup": "/livez", "liveness": "/livez", "readiness": "/readyz"}
+    for monitor in release.all("PodMonitor"):
+        assert {each["path"] for each in monitor["spec"]["podMetricsEndpoints"]} == {"/metrics"}
+
+
+def test_all_ports_are_the_daemon_s(release: Release) -> None:
+    (port,) = release.container["ports"]
+    assert port == {"name": "http", "containerPort": int(release.settings["HTTP_PORT"])}
+    for kind in ("startup", "liveness", "readiness"):
+        assert release.container[f"{kind}Probe"]["httpGet"]["port"] == port["name"]
+    for policy in release.all("NetworkPolicy"):
+        (rule,) = policy["spec"]["ingress"]
+        assert [each["port"] for each in rule["ports"]] == [port["name"]]
+    for monitor in release.all("PodMonitor"):
+        assert [each["port"] for each in monitor["spec"]["podMetricsEndpoints"]] == [port["name"]]
+    for service in release.all("Service"):
+        assert [each["port"] for each in service["spec"]["ports"]] == [port["containerPort"]]
+    annotations = release.workload["spec"]["template"]["metadata"]["annotations"]
+    assert annotations.get("prometheus.io/port", str(port["containerPort"])) == str(
+        port["containerPort"]
+    )
+
+
+# Security
+
+
+@pytest.mark.parametrize("of_member", [True, False], ids=["member", "check"])
+def test_pods_are_as_restricted_as_the_standard_asks(release: Release, *, of_member: bool) -> None:
+    pod = release.pod if of_member else release.one("Pod")["spec"]
+    (container,) = pod["containers"]
+    user = re.search(r"^USER (\d+):(\d+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert user
+    assert pod["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": int(user[1]),
+        "runAsGroup": int(user[2]),
+        "fsGroup": int(user[2]),
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["enableServiceLinks"] is False
+
+
+def test_secrets_are_files_of_a_directory_and_never_variables(release: Release) -> None:
+    """A file mounted by itself would not change when the Secret does."""
+    assert not settings.SECRETS & set(release.settings)
+    assert not settings.SECRETS & {each["name"] for each in release.container.get("env", [])}
+    mounts = {each["mountPath"]: each for each in release.container["volumeMounts"]}
+    mount = mounts[release.settings["SECRETS_DIR"]]
+    assert "subPath" not in mount
+    volumes = {each["name"]: each for each in release.pod["volumes"]}
+    name = volumes[mount["name"]]["secret"]["secretName"]
+    own = {each["metadata"]["name"] for each in release.all("Secret")}
+    assert {name} == (own or {"segment-consumer-credentials"})
+
+
+def test_a_new_key_of_the_api_restarts_nothing_and_another_setting_does() -> None:
+    def annotations(*options: str) -> dict[str, str]:
+        template_ = rendered("everything", *options).workload["spec"]["template"]
+        found: dict[str, str] = template_["metadata"]["annotations"]
+        return found
+
+    before = annotations()
+    assert annotations("--set", "secrets.CUSTOMERIO_API_KEY=new") == before
+    assert annotations("--set", "secrets.KAFKA_SASL_PASSWORD=new") != before
+    assert annotations("--set", "settings.BATCH_MAX_IDS=500") != before
+
+
+def test_every_volume_that_is_mounted_is_there(release: Release) -> None:
+    for pod in (release.pod, release.one("Pod")["spec"]):
+        mounted = {each["name"] for each in pod["containers"][0]["volumeMounts"]}
+        assert mounted == {each["name"] for each in pod["volumes"]}
+
+
+def test_what_leaves_a_pod_goes_to_dns_kafka_and_the_api_only() -> None:
+    policy = rendered("default").one("NetworkPolicy")
+    assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    ports = [[each["port"] for each in rule["ports"]] for rule in policy["spec"]["egress"]]
+    assert ports == [[53, 53], [9092], [443]]
+
+
+# Selectors
+
+
+def test_everything_that_selects_members_selects_these_pods_and_not_the_check(
+    release: Release,
+) -> None:
+    labels = release.workload["spec"]["template"]["metadata"]["labels"]
+    check = release.one("Pod")["metadata"]["labels"]
+    selectors = [release.workload["spec"]["selector"]["matchLabels"]]
+    for kind in ("PodDisruptionBudget", "PodMonitor"):
+        selectors += [each["spec"]["selector"]["matchLabels"] for each in release.all(kind)]
+    selectors += [each["spec"]["selector"] for each in release.all("Service")]
+    selectors += [
+        each["labelSelector"]["matchLabels"]
+        for each in release.pod.get("topologySpreadConstraints", [])
+    ]
+    for selector in selectors:
+        assert selector.items() <= labels.items()
+        assert not selector.items() <= check.items()
+    for policy in release.all("NetworkPolicy"):
+        selector = policy["spec"]["podSelector"]["matchLabels"]
+        assert selector.items() <= labels.items()
+        assert selector.items() <= check.items()
+
+
+def test_a_held_member_does_not_block_a_node_s_drain(release: Release) -> None:
+    for budget in release.all("PodDisruptionBudget"):
+        assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+        assert budget["spec"]["maxUnavailable"] == 1
+
+
+# Static membership and autoscaling
+
+
+def test_static_members_have_the_names_of_their_pods() -> None:
+    release = rendered("static")
+    assert release.workload["kind"] == "StatefulSet"
+    (variable,) = release.container["env"]
+    assert variable["name"] == "KAFKA_GROUP_INSTANCE_ID"
+    assert variable["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
+    assert release.workload["spec"]["serviceName"] == release.one("Service")["metadata"]["name"]
+
+
+def test_an_autoscaled_release_leaves_the_number_to_keda_and_never_exceeds_the_partitions() -> None:
+    for name, partitions, most in (("everything", 12, 12), ("static-autoscaled", 6, 4)):
+        release = rendered(name)
+        assert "replicas" not in release.workload["spec"]
+        scaled = release.one("ScaledObject")["spec"]
+        assert scaled["maxReplicaCount"] == most <= partitions
+        assert scaled["scaleTargetRef"] == {
+            "apiVersion": release.workload["apiVersion"],
+            "kind": release.workload["kind"],
+            "name": release.workload["metadata"]["name"],
+        }
+        (trigger,) = scaled["triggers"]
+        assert trigger["metadata"]["consumerGroup"] == release.settings["KAFKA_GROUP_ID"]
+        assert all(isinstance(value, str) for value in trigger["metadata"].values())
+
+
+def test_keda_logs_in_as_the_daemon_does() -> None:
+    release = rendered("everything")
+    spec = release.one("TriggerAuthentication")["spec"]
+    (secret,) = release.all("Secret")
+    asked = {each["parameter"]: (each["name"], each["key"]) for each in spec["secretTargetRef"]}
+    assert asked["password"] == (secret["metadata"]["name"], "KAFKA_SASL_PASSWORD")
+    assert asked["ca"] == ("kafka-tls", "ca.crt")
+    assert asked["keyPassword"][1] in secret["stringData"]
+    (trigger,) = release.one("ScaledObject")["spec"]["triggers"]
+    assert trigger["metadata"]["sasl"] == "scram_sha512"
+    assert trigger["metadata"]["tls"] == "enable"
+
+
+# Wrong values
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ("image.repository=", "image.repository is empty"),
+        ("settings.KAFKA_TOPICS=", "settings.KAFKA_TOPICS is empty"),
+        ("secrets.existingSecret=", "the daemon needs credentials of the Track API"),
+        ("secrets.CUSTOMERIO_API_KEY=k", "put it into the existing Secret"),
+        ("settings.DRAIN_TIMEOUT_SECONDS=10", "a drain has to outlast a request"),
+        ("settings.DRAIN_TIMEOUT_SECONDS=300", "the group would take the member for dead"),
+        ("settings.KAFKA_SESSION_TIMEOUT_SECONDS=14", "no request may outlive its membership"),
+        ("settings.KAFKA_SESSION_TIMEOUT_SECONDS=301", "must be at most max.poll.interval.ms"),
+        ("settings.DEAD_LETTER_TOPIC=audience-changes", "would come back as events"),
+        ("settings.KAFKA_TOPICS=^segment-.*", "would come back as events"),
+        ("settings.HTTP_PORT=80", "must be from 1024 on"),
+        ("settings.HTTP_HOST=127.0.0.1", "probes and scrapes come from outside"),
+        ("autoscaling.enabled=true", "say how many partitions the topics have"),
+        (
+            "autoscaling.enabled=true,autoscaling.partitions=4,autoscaling.maxReplicas=5",
+            "autoscaling.maxReplicas (5) is more than autoscaling.partitions (4)",
+        ),
+        (
+            "autoscaling.enabled=true,autoscaling.partitions=4,autoscaling.minReplicas=5",
+            "autoscaling.minReplicas (5) is more than the maximum (4)",
+        ),
+        ("settings.CUSTOMERIO_REQUESTS_PER_SECOND=26", "leave it empty and each gets its share"),
+        ("kafkaTls.existingSecret=tls", "the files would not be used"),
+        ("kafkaTls.certificateKey=tls.crt", "a client has both or none"),
+        ("extraEnv[0].name=BATCH_MAX_IDS", "extraEnv has BATCH_MAX_IDS, which is the chart's own"),
+        ("monitoring.prometheusRule.stuckSeconds=25", "would fire when all is well"),
+        ("monitoring.prometheusRule.enabled=true", "else no alert would ever fire"),
+        ("repicas=3", "additional properties 'repicas' not allowed"),
+        ("settings.BATCH_MAX_ID=3", "additional properties 'BATCH_MAX_ID' not allowed"),
+        ("settings.BATCH_MAX_IDS=1001", "maximum: got 1,001, want 1,000"),
+        ("settings.BATCH_MAX_IDS=many", "got string, want integer"),
+        ("settings.CUSTOMERIO_REGION=de", "value must be one of 'us', 'eu'"),
+        ("replicas=0", "minimum: got 0, want 1"),
+        ("image.digest=sha256:12", "does not match pattern"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_reason(options: str, why: str) -> None:
+    assert why in fails("default", "--set", options)
+
+
+def test_an_account_s_rate_that_leaves_nothing_for_a_member_is_refused() -> None:
+    wrong = fails("default", "--set-json", "accountRequestsPerSecond=0.001")
+    assert "less than a request in 1000 s" in wrong
+
+
+def test_all_that_contradicts_itself_is_told_at_once() -> None:
+    wrong = fails("default", "--set", "settings.HTTP_PORT=80,settings.DRAIN_TIMEOUT_SECONDS=5")
+    assert "must be from 1024 on" in wrong
+    assert "a drain has to outlast a request" in wrong
+
+
+# What people read
+
+
+def test_every_value_is_documented_in_the_chart_s_readme() -> None:
+    """The table is made of values.yaml: ``python -m tests.deploy.values_table`` writes it."""
+    readme = (CHART / "README.md").read_text()
+    told = [
+        [cell.strip() for cell in row.strip("|").split(" | ")]
+        for row in readme.splitlines()
+        if row.startswith("| `")
+    ]
+    assert told == [[f"`{v.path}`", f"`{v.default}`", v.meaning] for v in values()]
+
+
+def test_every_value_has_a_meaning_and_a_place_in_the_schema() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    assert "settings.KAFKA_TOPICS" in {value.path for value in values()}
+    for value in values():
+        assert value.meaning.endswith("."), value.path
+        here = schema
+        for key in value.path.split("."):
+            here = here["properties"][key]
+
+
+def test_the_notes_have_the_commands_for_this_release(tmp_path: Path) -> None:
+    chart = tmp_path / "chart"
+    shutil.copytree(CHART, chart)
+    (chart / "templates/NOTES.txt").rename(chart / "files/NOTES.txt")
+    (chart / "templates/notes.yaml").write_text(
+        "kind: Notes\ntext: {{ tpl (.Files.Get `files/NOTES.txt`) . | toJson }}\n"
+    )
+    for name in MATRIX:
+        code, said, wrong = template(name, chart=chart)
+        assert code == 0, wrong
+        (notes,) = (each["text"] for each in documents(said) if each["kind"] == "Notes")
+        workload = rendered(name).workload
+        target = f"{workload['kind'].lower()}/{workload['metadata']['name']}"
+        assert f"kubectl --namespace {NAMESPACE} exec {target} -- segment-consumer check" in notes
+        assert f"port-forward {target} {rendered(name).settings['HTTP_PORT']}" in notes
+        alerts = bool(rendered(name).all("PrometheusRule"))
+        assert ("NOBODY IS TOLD" in notes) is not alerts
+
+
+def test_the_chart_s_version_of_the_daemon_is_the_project_s() -> None:
+    chart = parsed((CHART / "Chart.yaml").read_text())
+    project = (ROOT / "pyproject.toml").read_text()
+    assert f'\nversion = "{chart["appVersion"]}"\n' in project
+    assert f">=1.{OLDEST}." in chart["kubeVersion"]
+
+
+def test_the_guide_and_the_runbook_name_only_values_and_metrics_that_exist() -> None:
+    known = {value.path for value in values()}
+    tops = {path.partition(".")[0] for path in known}
+    for page in (DEPLOY / "README.md", DEPLOY / "runbook.md"):
+        text = page.read_text()
+        for path in re.findall(r"`((?:\w+\.)+\w+)`", text):
+            if path.partition(".")[0] in tops:
+                assert any(v == path or v.startswith(f"{path}.") for v in known), path
+        for path, _ in re.findall(r"--set[ -]?(?:string )?([\w.]+)=(\S*)", text):
+            assert any(v == path or path.startswith(f"{v}.") for v in known), path
+        metrics = {key[0] for key in initial_snapshot("1").samples}
+        for name in re.findall(rf"`{PREFIX}(\w+)", text):
+            assert name in metrics, name
+
+
+def _board() -> Any:  # noqa: ANN401 - the server only keeps it
+    from consumer.core.metrics import Board  # noqa: PLC0415 - beside its only use
+
+    return Board(initial_snapshot("1"), 0.0)

@@ -1,0 +1,32 @@
+"""The Dockerfile as it is written."""
+
+import re
+import tomllib
+
+from consumer import settings
+from tests.deploy.image import DOCKERFILE, base_name
+from tests.deploy.tools import ROOT
+
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+
+
+def test_the_base_is_one_version_of_python_and_of_debian() -> None:
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-[a-z]+", base_name())
+    assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) == ["${BASE}", "${BASE}"]
+
+
+def test_the_version_on_the_label_is_the_project_s() -> None:
+    assert f"ARG VERSION={VERSION}\n" in DOCKERFILE
+
+
+def test_nothing_goes_to_the_build_but_what_it_copies() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    wanted = {line.removeprefix("!") for line in ignored if line.startswith("!")}
+    copies = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
+    assert "*" in ignored
+    assert wanted == {name for names in copies for name in names.split()}
+
+
+def test_the_image_exposes_the_default_port() -> None:
+    (port,) = re.findall(r"^EXPOSE (\d+)$", DOCKERFILE, re.MULTILINE)
+    assert int(port) == settings.Settings.model_fields["http_port"].default

@@ -1,0 +1,97 @@
+"""The image: built by the Dockerfile, run with no rights, no network and no writable place."""
+
+import json
+import re
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.image import Image
+from tests.deploy.test_requirements import pins
+from tests.deploy.tools import IMAGE, ROOT, run, tool
+from tests.support.waiting import eventually
+
+NEEDS = IMAGE
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+
+_LISTENING_SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def image() -> Iterator[Image]:
+    """Build the image, once for all tests here."""
+    with tempfile.TemporaryDirectory(prefix="image-for-tests-") as folder:
+        image = Image(Path(folder))
+        image.build()
+        yield image
+
+
+def test_the_dockerfile_has_no_lint() -> None:
+    result = run(tool("hadolint"), "--failure-threshold", "style", "Dockerfile")
+    assert result.returncode == 0, result.stdout
+
+
+def test_the_image_says_what_it_is_and_starts_without_a_shell(image: Image) -> None:
+    config = json.loads(image.inspect("{{json .Config}}"))
+    assert config["User"] == "65532:65532"
+    assert config["Entrypoint"] == ["/opt/segment-consumer/bin/segment-consumer"]
+    assert config["Cmd"] == ["run"]
+    assert set(config["ExposedPorts"]) == {"8080/tcp"}
+    labels = {
+        key.removeprefix("org.opencontainers.image."): config["Labels"][key]
+        for key in config["Labels"]
+    }
+    assert labels["title"] == "segment-consumer"
+    assert labels["version"] == VERSION
+    assert {"description", "revision"} <= set(labels)
+
+
+def test_it_runs_as_nobody_in_particular_and_can_write_nowhere(image: Image) -> None:
+    said = image.run(
+        "-c",
+        "import os; print(os.getuid(), os.getgid());"
+        "print(*(line for line in open('/proc/self/status') if line.startswith('Cap')));"
+        "print([d for d, _, _ in os.walk('/') if not d.startswith('/proc') "
+        " and not d.startswith('/dev') and os.access(d, os.W_OK)])",
+        entrypoint="python3",
+    )
+    assert said.startswith("65532 65532\n")
+    assert re.findall(r"Cap(?:Inh|Prm|Eff|Bnd|Amb):\s*(\w+)", said) == ["0" * 16] * 5
+    assert said.strip().endswith("[]")
+
+
+def test_it_has_the_pinned_packages_and_no_others(image: Image) -> None:
+    said = image.run(
+        "-c",
+        "import importlib.metadata as m; print(*(f'{d.name}=={d.version}' for d in "
+        "m.distributions(path=__import__('site').getsitepackages()[:1])))",
+        entrypoint="python3",
+    )
+    installed = {name.lower().replace("_", "-") for name in said.split()}
+    pinned = {f"{name}=={pin.version}" for name, pin in pins("requirements.txt").items()}
+    assert installed == pinned | {f"segment-consumer=={VERSION}"}
+
+
+def test_it_tells_its_version(image: Image) -> None:
+    assert image.run("--version").strip() == VERSION
+
+
+def test_the_demo_is_verified_in_it(image: Image) -> None:
+    assert "Every member is where the last event says" in image.run("demo", "--events", "5000")
+
+
+def test_sigterm_reaches_the_daemon_as_process_1_and_ends_it_with_0(image: Image) -> None:
+    settings = {
+        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9",
+        "KAFKA_TOPICS": "audience-changes",
+        "CUSTOMERIO_SITE_ID": "site",
+        "CUSTOMERIO_API_KEY": "key",
+    }
+    with image.running(environment=settings) as container:
+        eventually(lambda: '"listening"' in image.said(), _LISTENING_SECONDS, "it to listen")
+        container.terminate()
+        assert container.wait(60) == 0
+    assert '"stopped"' in image.said()
