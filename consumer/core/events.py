@@ -75,6 +75,8 @@ class EventDecoder:
         """Return what ``value`` says. Never raises, whatever the bytes are."""
         try:
             event = self._decode(value)
+            if not value.isascii():
+                value.decode()  # msgspec doesn't look at members that it ignores
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return self._explain(value)
         name = event.id

@@ -19,7 +19,14 @@ from consumer.core.buffer import Buffer
 from consumer.core.events import Event, EventDecoder, IdType, Malformed, Mixed
 from consumer.core.lanes import Batch
 from consumer.core.ledger import Ledger
-from consumer.core.letters import MAX_IDS_PER_LETTER, Headers, Letter, LetterReason, refusal
+from consumer.core.letters import (
+    MAX_IDS_PER_LETTER,
+    Headers,
+    Letter,
+    LetterReason,
+    headers_of,
+    refusal,
+)
 from consumer.core.metrics import Tally
 from consumer.core.refusals import Refusals
 
@@ -169,13 +176,15 @@ class Intake:
         refusals, offset = self._refusals, message.offset()
         self._tally.add("records_total", "malformed")
         refusals.unreadable_in_a_row += 1
+        headers = headers_of(message)
+        note = "" if headers is not None else "; its headers have a name that is no text: not kept"
         letter = Letter(
             LetterReason.MALFORMED,
-            detail,
+            detail + note,
             ledger.source(offset),
             message.key(),
             message.value(),
-            message.headers() or (),
+            headers or (),
             sources={ledger.base},
         )
         if refusals.refuse(letter, now, detail):

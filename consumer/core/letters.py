@@ -8,7 +8,7 @@ that the API or the rules refused become an event again, keyed by the segment, f
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -27,6 +27,23 @@ class LetterReason(StrEnum):
     INVALID_ID = "invalid-id"
     REJECTED = "rejected"
     SEGMENT_REJECTED = "segment-rejected"
+
+
+class HasHeaders(Protocol):
+    """A record as confluent-kafka gives it, as far as its headers go."""
+
+    def headers(self) -> Headers | None: ...  # noqa: D102 - the library's own
+
+
+def headers_of(message: HasHeaders) -> Headers | None:
+    """Return a record's headers; None if the library can't give them out.
+
+    Kafka takes any bytes for a header's name, confluent_kafka (2.16) only UTF-8.
+    """
+    try:
+        return message.headers() or ()
+    except (SystemError, UnicodeDecodeError):
+        return None
 
 
 @dataclass(slots=True, eq=False)

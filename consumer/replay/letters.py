@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from consumer.core.events import Event, EventDecoder, IdType, Malformed, Mixed
 from consumer.core.intake import Message
-from consumer.core.letters import HEADER_PREFIX, LetterReason
+from consumer.core.letters import HEADER_PREFIX, LetterReason, headers_of
 
 UNKNOWN = "-"
 _LONGEST_DETAIL = 200
@@ -124,7 +124,7 @@ def _count(event: Event) -> int:
 
 
 def _own_headers(message: Message) -> Iterator[tuple[str, str]]:
-    for name, value in message.headers() or ():
+    for name, value in headers_of(message) or ():
         if name.startswith(HEADER_PREFIX):
             text = value.decode(errors="replace") if isinstance(value, bytes) else value or ""
             yield name.removeprefix(HEADER_PREFIX), text
