@@ -1,0 +1,72 @@
+"""What one process was given, sent and heard of: what it may commit, seen from outside."""
+
+from dataclasses import dataclass, field
+
+from tests.simulation.api import is_bad
+from tests.simulation.log import Lane, Record
+
+SHARED = "any"
+Change = tuple[Lane, str, str]  # lane, action, id
+
+
+@dataclass(slots=True)
+class Taken:
+    """One assignment of one partition: what was handed out, and what is on its way."""
+
+    number: int
+    handed: dict[int, float] = field(default_factory=dict)  # by offset, when
+    latest: dict[Change, int] = field(default_factory=dict)  # the last offset that says so
+    flying: set[tuple[int, str]] = field(default_factory=set)  # offset and id of tries
+
+
+def is_shared(name: str) -> bool:
+    """Whether an id is in several partitions: those change it in no order, and for each other."""
+    return name.startswith(SHARED)
+
+
+class Account:
+    """``taken`` is by partition: the assignment of now, or the last one."""
+
+    def __init__(self, *, skips: bool) -> None:
+        self.taken: dict[int, Taken] = {}
+        self.delivered: dict[Change, float] = {}  # when the request started that was answered 200
+        self.buried: dict[Change, float] = {}  # when the broker had the dead letter
+        self.buried_sources: dict[str, float] = {}
+        self._skips = skips
+
+    def hand_out(self, record: Record, now: float) -> None:
+        """Take down that the application got a record."""
+        taken = self.taken[record.partition]
+        taken.handed[record.offset] = now
+        for name in record.names:
+            taken.latest[record.lane, record.action, name] = record.offset
+
+    def why_unsettled(self, record: Record) -> str:
+        """Return why a record's offset must not be passed by a commit; empty: it may be."""
+        taken = self.taken.get(record.partition)
+        handed_at = None if taken is None else taken.handed.get(record.offset)
+        if taken is None or handed_at is None:
+            return "was never read"
+        source = f"audience:{record.partition}:{record.offset}"
+        needs_letter = (record.is_malformed or record.invalid) and not self._skips
+        if needs_letter and self.buried_sources.get(source, -1.0) < handed_at:
+            return "has no acknowledged dead letter (I11)"
+        for name in record.names:
+            if not is_shared(name) and not self._is_settled(taken, record, name, handed_at):
+                return f"{name} is unsettled"
+        return ""
+
+    def lowest_flying(self, partition: int) -> int | None:
+        """Return the lowest offset of a change whose request has no good answer yet."""
+        taken = self.taken.get(partition)
+        return min((offset for offset, _ in taken.flying), default=None) if taken else None
+
+    def _is_settled(self, taken: Taken, record: Record, name: str, handed_at: float) -> bool:
+        change = (record.lane, record.action, name)
+        if is_bad(record.lane, name):
+            if self._skips or self.buried.get(change, -1.0) >= handed_at:
+                return True
+        elif self.delivered.get(change, -1.0) >= handed_at:
+            return True
+        opposite = "remove" if record.action == "add" else "add"
+        return taken.latest.get((record.lane, opposite, name), -1) > record.offset

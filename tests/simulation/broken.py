@@ -1,0 +1,97 @@
+"""Loops with one rule broken each: what the simulation is there to find.
+
+Each breaks its own objects only, so that nothing else in the process is changed.
+"""
+
+import math
+from typing import TYPE_CHECKING
+
+from consumer.core.lanes import Batch, Lane
+from consumer.core.lease import Lease
+from consumer.core.ledger import Ledger
+from consumer.loop import Loop
+from tests.simulation.run import LoopOf, real_loop
+
+if TYPE_CHECKING:
+    from consumer.core.buffer import Buffer
+    from consumer.core.pipeline import Pipeline
+    from consumer.ports import Ports
+    from tests.simulation.process import Process
+
+
+class EndlessLease(Lease):
+    """A lease that always holds."""
+
+    def holds(self, now: float) -> bool:  # noqa: ARG002 - whatever the time is
+        """Say yes."""
+        return True
+
+    @property
+    def end(self) -> float:
+        """Return the end of days."""
+        return math.inf
+
+    @end.setter
+    def end(self, _: float) -> None:
+        """Take no notice."""
+
+
+class HastyLedger(Ledger):
+    """A ledger that commits whatever was read."""
+
+    __slots__ = ()
+
+    def committable(self) -> int | None:
+        """Return the position."""
+        return self.position
+
+
+class UnrulyLane(Lane):
+    """A lane that keeps no order."""
+
+    __slots__ = ()
+
+    def may_leave(self, batch: Batch) -> bool:  # noqa: ARG002 - whichever it is
+        """Say yes."""
+        return True
+
+
+def endless_lease(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loop:
+    """Return a loop whose lease always holds."""
+    loop = real_loop(process, pipeline, ports)
+    loop.commits.lease = loop.outlook._lease = EndlessLease(loop.commits.lease.seconds)  # noqa: SLF001 - to break it
+    return loop
+
+
+def hasty_ledger(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loop:
+    """Return a loop that commits what was read."""
+    begin = pipeline.assign
+
+    def assign(*given: object) -> Ledger:
+        ledger = begin(*given)  # type: ignore[arg-type]  # whatever the loop gives
+        ledger.__class__ = HastyLedger
+        return ledger
+
+    pipeline.assign = assign  # type: ignore[method-assign, assignment]  # of this one only
+    return real_loop(process, pipeline, ports)
+
+
+def unruly_lane(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loop:
+    """Return a loop that keeps no order in a lane."""
+    buffer: Buffer = pipeline._buffer  # noqa: SLF001 - to break it
+    begin = buffer.new_lane
+
+    def new_lane(segment_id: int, id_type: object) -> Lane:
+        lane = begin(segment_id, id_type)
+        lane.__class__ = UnrulyLane
+        return lane
+
+    buffer.new_lane = new_lane  # type: ignore[method-assign]  # of this one only
+    return real_loop(process, pipeline, ports)
+
+
+BROKEN: dict[str, tuple[LoopOf, str]] = {
+    "a lease that always holds": (endless_lease, "I5"),
+    "a ledger that commits the position": (hasty_ledger, "I1"),
+    "a lane that keeps no order": (unruly_lane, "I2"),
+}

@@ -1,0 +1,177 @@
+"""What goes wrong, when, for how long; all of it is over when the chaos is."""
+
+from typing import TYPE_CHECKING
+
+from tests.simulation.api import MISTAKES, OUTAGES
+
+if TYPE_CHECKING:
+    from tests.simulation.process import Process
+    from tests.simulation.world import World
+
+KINDS = (
+    *("freeze",) * 5,
+    *("cut",) * 3,
+    *("kill",) * 3,
+    *("stop",) * 4,
+    "join",
+    *("api",) * 8,
+    "mistake",
+    "slow",
+    *("kafka",) * 4,
+    "outage",
+    *("letters",) * 2,
+    "unwritable",
+    "retention",
+    "truncation",
+)
+
+
+class Faults:
+    """Draws faults one after the other and lets them happen."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._draw = world.draw
+        self._is_on = True
+
+    def start(self) -> None:
+        """Begin."""
+        self._wait()
+
+    def stop(self) -> None:
+        """Let everything be well from now on."""
+        self._is_on = False
+        world = self._world
+        world.api.weather.clear()
+        world.kafka_weather.clear(self._world.scheduler.now)
+        world.letter_weather.clear()
+        for process in world.alive():
+            process.link.mend()
+            process.link.slowness = 0.004
+            process.thaw()
+
+    def _wait(self) -> None:
+        rate = self._world.setup.faults_per_second
+        self._world.scheduler.after(self._draw.expovariate(rate), self._strike)
+
+    def _strike(self) -> None:
+        if not self._is_on:
+            return
+        kind = self._draw.choice(("stop", "join") if self._world.setup.is_calm else KINDS)
+        self._world.trace(None, "fault", kind)
+        getattr(self, f"_{kind}")()
+        self._wait()
+
+    def _later(self, seconds: float, action: str, *given: object) -> None:
+        def act() -> None:
+            if self._is_on:
+                getattr(self, action)(*given)
+
+        self._world.scheduler.after(seconds, act)
+
+    def _victim(self) -> "Process | None":
+        alive = self._world.alive()
+        return self._draw.choice(alive) if alive else None
+
+    def _about_a_session(self) -> float:
+        return self._world.setup.session_seconds * self._draw.choice((0.4, 1.1, 1.6))
+
+    def _some_seconds(self) -> float:
+        return self._draw.choice((0.5, 2.0, 5.0, 9.0, 14.0)) * (0.5 + self._draw.random())
+
+    # -- processes --------------------------------------------------------------------------------
+
+    def _freeze(self) -> None:
+        if victim := self._victim():
+            calls = self._draw.choice((None, self._draw.randrange(60)))
+            victim.freeze(self._about_a_session(), calls)
+
+    def _cut(self) -> None:
+        if victim := self._victim():
+            victim.was_disturbed = True
+            victim.link.cut()
+            self._later(self._about_a_session(), "_mend", victim)
+
+    def _mend(self, victim: "Process") -> None:
+        victim.link.mend()
+
+    def _kill(self) -> None:
+        if victim := self._victim():
+            victim.kill()
+            self._later(self._draw.random() * 8.0, "_join")
+
+    def _stop(self) -> None:
+        if victim := self._victim():
+            victim.ask_to_stop()
+            self._later(self._draw.random() * 6.0, "_join")
+
+    def _join(self) -> None:
+        if len(self._world.alive()) < self._world.setup.members + 1:
+            self._world.start_process()
+
+    # -- the API ----------------------------------------------------------------------------------
+
+    def _api(self) -> None:
+        weather = self._world.api.weather
+        weather.kind = self._draw.choice(OUTAGES)
+        weather.share = self._draw.choice((0.1, 0.4, 0.7, 1.0))
+        self._later(self._some_seconds(), "_api_is_well")
+
+    def _mistake(self) -> None:
+        weather = self._world.api.weather
+        weather.kind = self._draw.choice(MISTAKES)
+        weather.share = self._draw.choice((0.5, 1.0))
+        self._later(self._some_seconds(), "_api_is_well")
+
+    def _slow(self) -> None:
+        self._world.api.weather.slow = self._draw.choice((0.1, 0.5))
+        self._later(self._some_seconds(), "_api_is_well")
+
+    def _api_is_well(self) -> None:
+        self._world.api.weather.clear()
+
+    # -- Kafka ------------------------------------------------------------------------------------
+
+    def _kafka(self) -> None:
+        self._world.kafka_weather.storm(self._draw)
+        for process in self._world.alive():
+            process.was_disturbed = True
+        self._later(self._some_seconds(), "_kafka_is_well")
+
+    def _kafka_is_well(self) -> None:
+        self._world.kafka_weather.clear(self._world.scheduler.now)
+
+    def _outage(self) -> None:
+        for process in self._world.alive():
+            process.was_disturbed = True
+            process.link.cut()
+        self._later(self._some_seconds(), "_outage_is_over")
+
+    def _outage_is_over(self) -> None:
+        for process in self._world.alive():
+            process.link.mend()
+
+    def _letters(self) -> None:
+        weather = self._world.letter_weather
+        weather.failing = self._draw.choice((0.0, 0.3, 1.0))
+        weather.latency = self._draw.choice((0.02, 1.0, 4.0))
+        self._later(self._some_seconds(), "_letters_are_well")
+
+    def _unwritable(self) -> None:
+        self._world.letter_weather.is_unwritable = True
+        self._world.letter_weather.failing = 1.0
+        self._later(self._some_seconds(), "_letters_are_well")
+
+    def _letters_are_well(self) -> None:
+        self._world.letter_weather.clear()
+
+    def _retention(self) -> None:
+        log = self._draw.choice(self._world.logs)
+        before = log.start + round((log.end - log.start) * self._draw.choice((0.2, 0.7, 1.0)))
+        self._world.delete_head(log, before)
+
+    def _truncation(self) -> None:
+        if self._draw.random() < 0.4:
+            log = self._draw.choice(self._world.logs)
+            to = log.start + round((log.end - log.start) * self._draw.choice((0.0, 0.5, 0.9)))
+            self._world.truncate(log, to)

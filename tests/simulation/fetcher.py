@@ -1,0 +1,128 @@
+"""What a client fetches: positions, pauses, a prefetch, and what it says at a log's ends."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from confluent_kafka import KafkaError
+
+from tests.simulation.log import TOPIC, PartitionLog, Record
+from tests.support.records import FakeMessage
+
+_END = KafkaError(KafkaError._PARTITION_EOF)  # noqa: SLF001 - librdkafka's local error codes are spelt so
+_GONE = KafkaError(KafkaError._AUTO_OFFSET_RESET)  # noqa: SLF001
+
+
+@dataclass(slots=True, eq=False)
+class Reading:
+    """One partition that is read. ``position`` is of what is fetched next."""
+
+    log: PartitionLog
+    position: int
+    generation: int
+    is_paused: bool
+    queue: deque[FakeMessage] = field(default_factory=deque)
+    records: deque[Record | None] = field(default_factory=deque)
+    end_said: int | None = None
+    is_gone: bool = False
+
+
+class Fetcher:
+    """``hand_out`` hears of each record that the application gets."""
+
+    def __init__(
+        self,
+        logs: list[PartitionLog],
+        hand_out: Callable[[Record], None],
+        begun: Callable[[int, int], None],
+        generation_of: Callable[[int, int], int],
+        prefetch_records: int,
+    ) -> None:
+        self._logs = logs
+        self._hand_out = hand_out
+        self._begun = begun
+        self._generation_of = generation_of
+        self._prefetch_records = prefetch_records
+        self._readings: dict[int, Reading] = {}
+        self._turn = 0
+
+    @property
+    def partitions(self) -> int:
+        """Return how many there are."""
+        return len(self._logs)
+
+    def watermarks(self, partition: int) -> tuple[int, int]:
+        """Return the first and the end offset."""
+        return self._logs[partition].start, self._logs[partition].end
+
+    def start(self, partition: int, offset: int, *, is_paused: bool) -> None:
+        """Begin to read."""
+        generation = self._generation_of(partition, offset)
+        log = self._logs[partition]
+        self._readings[partition] = Reading(log, offset, generation, is_paused)
+        self._begun(partition, offset)
+
+    def stop(self, partition: int) -> None:
+        """Read it no more."""
+        self._readings.pop(partition, None)
+
+    def pause(self, partition: int) -> None:
+        """Drop what was fetched, and fetch no more."""
+        reading = self._readings[partition]
+        reading.is_paused = True
+        if reading.queue:
+            reading.position = reading.queue[0].offset()
+            reading.queue.clear()
+            reading.records.clear()
+            reading.end_said = None
+            reading.is_gone = False  # it was not told yet
+
+    def resume(self, partition: int) -> None:
+        """Fetch again."""
+        self._readings[partition].is_paused = False
+
+    def take(self, count: int, *, is_up: bool) -> list[FakeMessage]:
+        """Return what is there, the partitions taking turns."""
+        taken: list[FakeMessage] = []
+        readings = list(self._readings.values())
+        if not readings:
+            return taken
+        self._turn = (self._turn + 1) % len(readings)
+        for reading in readings[self._turn :] + readings[: self._turn]:
+            if reading.is_paused:
+                continue
+            if is_up and not reading.is_gone:
+                self._fetch(reading)
+            queue, records = reading.queue, reading.records
+            while queue and len(taken) < count:
+                taken.append(queue.popleft())
+                record = records.popleft()
+                if record is not None:
+                    self._hand_out(record)
+        return taken
+
+    def _fetch(self, reading: Reading) -> None:
+        log = reading.log
+        if reading.position == log.end == reading.end_said and reading.generation == log.generation:
+            return
+        if not log.has(reading.position, reading.generation):
+            reading.is_gone = True
+            self._say(reading, _GONE)
+            return
+        reading.generation = log.generation
+        if len(reading.queue) < self._prefetch_records:
+            index = log.index(reading.position)
+            for record in log.records[index : index + self._prefetch_records]:
+                reading.queue.append(record.message)
+                reading.records.append(record)
+                reading.position = record.offset + 1
+            if index + self._prefetch_records >= len(log.records):
+                reading.position = log.end
+                if reading.end_said != log.end:
+                    reading.end_said = log.end
+                    self._say(reading, _END)
+
+    def _say(self, reading: Reading, error: KafkaError) -> None:
+        message = FakeMessage(TOPIC, reading.log.partition, reading.position, error=error)
+        reading.queue.append(message)
+        reading.records.append(None)

@@ -1,0 +1,61 @@
+"""A membership with the new protocol (KIP-848): all of it goes by heartbeats."""
+
+from tests.simulation.kip848 import NewGroup
+from tests.simulation.membership import Callback, Membership
+
+
+class NewMembership(Membership):
+    """Tells what it has, hears what it is to have. Its session is never over by its own clock."""
+
+    group: NewGroup
+    is_joining = False
+
+    def cut(self) -> None:
+        """Take in that the connection is lost, and an answer with it."""
+        self.is_joining = False
+
+    def leave(self) -> None:
+        """Tell the group that we go."""
+        super().leave()
+        member_id = self.member_id
+        self._link.request(lambda: self.group.leave(member_id))
+
+    def _served(self, callback: Callback) -> None:
+        """Say nothing yet: `_idle` will."""
+
+    def _idle(self) -> None:
+        if self._target is not None:
+            target, self._target = self._target, None
+            self._take(target)
+        if not self.callbacks and not self.has_left:
+            self._tick()
+
+    def _tick(self) -> None:
+        if self.epoch == 0 and (self._busy() or self.is_joining):
+            return
+        member_id, epoch, owned = self.member_id, self.epoch, frozenset(self.owned)
+        self.is_joining = epoch == 0
+        self.is_joining &= self._link.request(
+            lambda: self.group.heartbeat(
+                member_id,
+                self._owner,
+                epoch,
+                owned,
+                lambda *answer: self._link.answer(lambda: self._heard(epoch, *answer)),
+            )
+        )
+
+    def _heard(
+        self, asked: int, error: str, member_id: str, epoch: int, assigned: frozenset[int]
+    ) -> None:
+        if self.has_left or (asked == 0) != (self.epoch == 0):
+            return
+        self.is_joining = False
+        if error:
+            self.lose()
+            return
+        self.member_id, self.epoch = member_id, epoch
+        if self._busy():
+            self._target = assigned
+        else:
+            self._take(assigned)

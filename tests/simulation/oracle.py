@@ -1,0 +1,202 @@
+"""Says what must never happen, looking from outside: at the broker, the API and the topics.
+
+It keeps no ledger and no lanes. The one thing that it takes from the inside is the origin that each
+id of a try remembers, to know which record a request is about.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from consumer.core.ledger import offset_of, serial_of
+from consumer.core.letters import Letter, LetterReason
+from consumer.core.outcomes import Answer, Answered, Delivered, outcome_of
+from tests.simulation.account import Account, Taken, is_shared
+from tests.simulation.api import Request, is_bad
+from tests.simulation.group import Commit, Watch
+from tests.simulation.log import Lane, PartitionLog, Record
+
+if TYPE_CHECKING:
+    from consumer.core.pipeline import Try
+    from tests.simulation.process import Process
+
+MANY_BAD = 8  # refused singles are a verdict on all of a batch
+
+
+class Violation(AssertionError):  # noqa: N818 - it is the code under test that errs
+    """Something that must never happen."""
+
+
+@dataclass(slots=True)
+class Applied:
+    """What the API applied last to an id."""
+
+    assignment: int
+    offset: int
+    action: str
+    owner: int
+
+
+@dataclass(eq=False)
+class Oracle(Watch):
+    """``handed`` counts by partition how often the coordinator gave it away."""
+
+    logs: list[PartitionLog]
+    max_ids: int
+    accounts: dict[int, Account] = field(default_factory=dict)
+    handings: dict[int, int] = field(default_factory=dict)
+    owners: dict[int, int] = field(default_factory=dict)
+    applied: dict[tuple[Lane, str], Applied] = field(default_factory=dict)
+    applications: dict[tuple[int, int, str], int] = field(default_factory=dict)
+    requests: int = 0  # that were applied
+    reset: set[int] = field(default_factory=set)  # logs that were truncated since a commit
+    serials: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+
+    # -- the broker -------------------------------------------------------------------------------
+
+    def handed_out(self, partition: int, owner: int) -> None:
+        """Take down whose a partition is."""
+        self.handings[partition] = self.handings.get(partition, 0) + 1
+        self.owners[partition] = owner
+
+    def begun(self, process: "Process", partition: int) -> None:
+        """Take down that a process reads a partition now, in an assignment of its own."""
+        number = self.handings[partition]
+        account = self.accounts[process.number]
+        taken = account.taken.get(partition)
+        if taken is None or taken.number != number:
+            account.taken[partition] = Taken(number)
+
+    def committed(self, partition: int, owner: int, old: Commit | None, new: Commit) -> None:
+        """Look at a commit that the broker took (I1, I5, I11)."""
+        if self.owners.get(partition) != owner:
+            raise Violation(f"I5: process {owner} committed partition {partition}, not its own")
+        log = self.logs[partition]
+        first = log.start if old is None else old.offset
+        if new.offset < first and old is not None:
+            if partition not in self.reset:
+                raise Violation(
+                    f"I1: the commit of partition {partition} went from {first} to {new.offset}"
+                )
+            self.reset.discard(partition)
+        account = self.accounts[owner]
+        if partition in self.reset:
+            return  # what was read before it was truncated may be committed late
+        for record in log.between(first, new.offset):
+            if why := account.why_unsettled(record):
+                invariant = "I11" if "I11" in why else "I1"
+                raise Violation(
+                    f"{invariant}: {partition}:{record.offset} {why}, committed is {new.offset}"
+                )
+        lowest = account.lowest_flying(partition)
+        if lowest is not None and lowest < new.offset:
+            raise Violation(f"I1: {partition}:{lowest} is on its way, committed is {new.offset}")
+
+    def buried(self, process: "Process", letter: Letter) -> None:
+        """Look at a dead letter that the broker has (I10, I12)."""
+        now = process.now()
+        account = self.accounts[process.number]
+        account.buried_sources[letter.source] = now
+        if letter.reason is LetterReason.MALFORMED:
+            self._check_malformed(letter)
+        if letter.reason not in {LetterReason.REJECTED, LetterReason.SEGMENT_REJECTED}:
+            return
+        said = json.loads(letter.value or b"")
+        lane, action = (said["segment_id"], said["id_type"]), said["action"]
+        bad = [name for name in said["ids"] if is_bad(lane, name)]
+        good = [name for name in said["ids"] if not is_bad(lane, name)]
+        if good and (letter.reason is LetterReason.REJECTED or len(bad) < MANY_BAD):
+            raise Violation(f"I10, I12: {good} of {lane} are dead letters, {letter.detail}")
+        for name in said["ids"]:
+            account.buried[lane, action, name] = now
+
+    def _check_malformed(self, letter: Letter) -> None:
+        _, partition, offset = letter.source.split(":")
+        records = self.logs[int(partition)].between(int(offset), int(offset) + 1)
+        if records and not records[0].is_malformed and int(partition) not in self.reset:
+            raise Violation(f"I10: {letter.source} is a dead letter, and can be read")
+
+    # -- the API ----------------------------------------------------------------------------------
+
+    def origins_of(self, process: "Process", attempt: "Try") -> dict[str, tuple[int, int, int]]:
+        """Return partition, assignment and offset of each id of a try."""
+        account = self.accounts[process.number]
+        for ledger in process.loop.pipeline.ledgers.values():
+            if (process.number, ledger.serial) not in self.serials:
+                number = account.taken[ledger.partition].number
+                self.serials[process.number, ledger.serial] = (ledger.partition, number)
+        origins = {}
+        for name in attempt.ids:
+            origin = attempt.batch.ids.get(name)
+            if origin is None:
+                raise Violation(f"I3: {name} is sent and is not in its batch")
+            partition, number = self.serials[process.number, serial_of(origin)]
+            origins[name] = (partition, number, offset_of(origin))
+        return origins
+
+    def sent(self, request: Request) -> None:
+        """Look at a request as it is handed to a carrier (I3)."""
+        ids = request.attempt.ids
+        if not 1 <= len(ids) <= self.max_ids or len(set(ids)) < len(ids):
+            raise Violation(f"I3: {len(ids)} ids, {len(set(ids))} different ones")
+        if any(not isinstance(name, str) or not name for name in ids):
+            raise Violation(f"I3: not all are strings: {ids}")
+        account = self.accounts[request.process.number]
+        for name, (partition, number, offset) in request.origins.items():
+            taken = account.taken[partition]
+            if taken.number != number:
+                raise Violation(f"I5: {name} is of an assignment of {partition} that is over")
+            if partition not in request.process.client.membership.owned:
+                raise Violation(f"I5: {name} is of partition {partition}, which was given up")
+            if not (is_shared(name) or is_bad(request.lane, name)):
+                taken.flying.add((offset, name))
+
+    def collected(self, request: Request, answer: Answer) -> None:
+        """Take down an answer that the loop got."""
+        if not isinstance(answer, Answered) or not isinstance(outcome_of(answer), Delivered):
+            return
+        account = self.accounts[request.process.number]
+        for name, (partition, number, offset) in request.origins.items():
+            change = (request.lane, request.action, name)
+            account.delivered[change] = max(
+                request.sent_at, account.delivered.get(change, request.sent_at)
+            )
+            taken = account.taken[partition]
+            if taken.number == number:
+                taken.flying.discard((offset, name))
+
+    def received(self, request: Request) -> None:
+        """Look at a request as the API applies it (I2, I5)."""
+        owner = request.process.number
+        self.requests += 1
+        for name, (partition, number, offset) in request.origins.items():
+            if self.owners[partition] != owner:
+                raise Violation(
+                    f"I5: process {owner} sent {request.action} {name}, but partition"
+                    f" {partition} is process {self.owners[partition]}'s by now"
+                )
+            before = self.applied.get((request.lane, name))
+            if (
+                before is not None
+                and not is_shared(name)
+                and before.action != request.action
+                and (before.assignment, before.offset) > (number, offset)
+                and not self.logs[partition].generation  # else it is read once more
+            ):
+                raise Violation(
+                    f"I2: {request.action} {name} of {partition}:{offset} was applied after"
+                    f" {before.action} of offset {before.offset}"
+                )
+            self.applied[request.lane, name] = Applied(number, offset, request.action, owner)
+            key = (partition, offset, name)
+            self.applications[key] = self.applications.get(key, 0) + 1
+
+    def truncated(self, partition: int) -> None:
+        """Take down that a log went back: its commits may."""
+        self.reset.add(partition)
+
+    # -- what a process publishes -----------------------------------------------------------------
+
+    def handed(self, process: "Process", record: Record) -> None:
+        """Take down that the application got a record."""
+        self.accounts[process.number].hand_out(record, process.now())

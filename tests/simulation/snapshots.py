@@ -1,0 +1,41 @@
+"""Looks at what a process publishes: every id is accounted for (I6), memory is bounded (I7)."""
+
+from typing import TYPE_CHECKING
+
+from consumer.status import Reporter
+from tests.simulation.oracle import Violation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from consumer.loop import Loop
+
+EVERY = 5  # a whole snapshot is costly; between them the counters are looked at
+
+
+class Snapshots:
+    """One process's. ``record_ids`` is the most that one record carries."""
+
+    def __init__(self, limit_ids: int, record_ids: int) -> None:
+        self._limit_ids = limit_ids + record_ids
+        self._reporter = Reporter()
+        self._count = 0
+
+    def look(self, loop: "Loop", now: float) -> None:
+        """Look at what would be published now."""
+        self._count += 1
+        held: float = loop.pipeline.held_ids
+        counters: Mapping[tuple[str, ...], float] = loop.tally.counters
+        if self._count % EVERY == 0:
+            counters = self._reporter.snapshot(loop, now, now).samples
+            held = counters["held_ids",]
+        received = ended = 0.0
+        for key, value in counters.items():
+            if key[0] == "ids_received_total":
+                received += value
+            elif key[0] == "ids_total":
+                ended += value
+        if received != ended + held:
+            raise Violation(f"I6: {received} received, {ended} ended, {held} held")
+        if not 0 <= held <= self._limit_ids:
+            raise Violation(f"I7: {held} held, {self._limit_ids} at most")

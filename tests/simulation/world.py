@@ -1,0 +1,218 @@
+"""A world from a seed: brokers, the API, producers, processes; chaos, then calm, then a verdict."""
+
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from consumer.loop import Loop
+from tests.simulation.account import Account
+from tests.simulation.api import Api, ApiWeather
+from tests.simulation.carriers import Carriers
+from tests.simulation.classic import ClassicGroup
+from tests.simulation.classic_membership import ClassicMembership
+from tests.simulation.client import Client
+from tests.simulation.faults import Faults
+from tests.simulation.fetcher import Fetcher
+from tests.simulation.kafka_weather import KafkaWeather
+from tests.simulation.kip848 import NewGroup
+from tests.simulation.kip848_membership import NewMembership
+from tests.simulation.letters import Letters, LetterWeather
+from tests.simulation.link import Link
+from tests.simulation.log import PartitionLog
+from tests.simulation.oracle import Oracle, Violation
+from tests.simulation.process import Process
+from tests.simulation.producer import MAX_IDS_PER_RECORD, Producer
+from tests.simulation.requests import Requests
+from tests.simulation.scheduler import Scheduler
+from tests.simulation.setup import Setup, draw_setup
+from tests.simulation.snapshots import Snapshots
+from tests.simulation.verdict import check_last_words
+
+if TYPE_CHECKING:
+    from consumer.core.pipeline import Pipeline
+    from consumer.ports import Ports
+
+PATIENCE_SECONDS = 60.0
+LONG_SECONDS = 600.0
+LOOK_SECONDS = 0.25
+
+LoopOf = Callable[["Process", "Pipeline", "Ports"], Loop]
+
+
+class World:
+    """``events`` is what happened: (when, which process, what)."""
+
+    def __init__(self, seed: int, loop_of: LoopOf) -> None:
+        self.setup: Setup = draw_setup(seed)
+        self.draw = random.Random(f"world {seed}")
+        self.events: list[tuple[float, int | None, tuple[object, ...]]] = []
+        self.scheduler = Scheduler()
+        self.logs = [PartitionLog(each) for each in range(self.setup.partitions)]
+        self.oracle = Oracle(self.logs, self.setup.rules.batch_max_ids)
+        self.kafka_weather = KafkaWeather()
+        self.letter_weather = LetterWeather()
+        weather = ApiWeather(self.setup.latency)
+        self.api = Api(self.scheduler, self.draw, weather, self.oracle.received)
+        group = ClassicGroup if self.setup.protocol == "classic" else NewGroup
+        self.group = group(
+            self.scheduler,
+            self.logs,
+            self.oracle,
+            session_seconds=self.setup.session_seconds,
+            rebalance_seconds=self.setup.rebalance_seconds,
+        )
+        self.processes: list[Process] = []
+        self.touched: set[str] = set()  # ids whose end nobody can foretell
+        self._loop_of = loop_of
+        self._seen: object = None
+        self._progress_at = 0.0
+        self.producer = Producer(self.scheduler, self.draw, self.setup, self.logs)
+        self.faults = Faults(self)
+
+    # -- the course of things ---------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Live from the beginning to the end. Raises `Violation`."""
+        try:
+            self.producer.start()
+            for _ in range(self.setup.members):
+                self.scheduler.after(2.0 * self.draw.random(), self.start_process)
+            self.faults.start()
+            self.scheduler.at(self.setup.chaos_seconds, self._end_chaos)
+            self.scheduler.run()
+            check_last_words(self)
+        finally:
+            self.scheduler.close()
+
+    def trace(self, who: int | None, *what: object) -> None:
+        """Take down what happened."""
+        self.events.append((self.scheduler.now, who, what))
+
+    def alive(self) -> list[Process]:
+        """Return the processes that run, or would if they weren't frozen."""
+        return [process for process in self.processes if not process.is_dead]
+
+    def _end_chaos(self) -> None:
+        self.trace(None, "calm")
+        self.faults.stop()
+        self.producer.stop()
+        if all(process.stop_asked_at is not None for process in self.alive()):
+            self.start_process()
+        self._progress_at = self.scheduler.now
+        self.scheduler.after(LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        """Wait until everything is committed, at most so long without any progress (I8)."""
+        behind = {log.partition: log.end for log in self.logs if not self._is_committed(log)}
+        if not behind:
+            self.trace(None, "settled")
+            for process in self.alive():
+                process.ask_to_stop()
+            overdue = self.setup.options.drain_timeout_seconds + 5.0
+            self.scheduler.after(max(overdue, 6.0), self.scheduler.stop)
+        else:
+            now, seen = self.scheduler.now, (dict(self.group.commits), self.oracle.requests)
+            if seen != self._seen:
+                self._seen, self._progress_at = seen, now
+            if now > self._progress_at + PATIENCE_SECONDS:
+                raise Violation(f"I8: no progress in {PATIENCE_SECONDS} s of calm: {behind}")
+            if now > self.setup.chaos_seconds + LONG_SECONDS:
+                raise Violation(f"I8: behind after {LONG_SECONDS} s of calm: {behind}")
+            self.scheduler.after(LOOK_SECONDS, self._look)
+
+    def _is_committed(self, log: PartitionLog) -> bool:
+        commit = self.group.commits.get(log.partition)
+        if commit is None or commit.offset != log.end:
+            return False
+        return log.has(commit.offset, commit.generation)  # else it was truncated since
+
+    # -- what faults do ---------------------------------------------------------------------------
+
+    def start_process(self) -> None:
+        """Begin a new process."""
+        setup, scheduler, draw = self.setup, self.scheduler, self.draw
+        number = len(self.processes)
+        snapshots = Snapshots(setup.rules.buffer_max_ids, MAX_IDS_PER_RECORD)
+        process = Process(
+            number,
+            setup,
+            scheduler,
+            draw,
+            publish=lambda _, loop, now: snapshots.look(loop, now),
+            trace=self.trace,
+        )
+        process.link = Link(scheduler, draw, process)
+        self.oracle.accounts[number] = Account(skips=setup.rules.reject_policy == "skip")
+        kind = ClassicMembership if isinstance(self.group, ClassicGroup) else NewMembership
+        membership = kind(
+            scheduler,
+            process.link,
+            process,
+            owner=number,
+            heartbeat_seconds=setup.heartbeat_seconds,
+            wake=process.poke,
+        )
+        membership.group = self.group
+        requests = Requests(
+            scheduler,
+            draw,
+            process,
+            link=process.link,
+            group=self.group,
+            weather=self.kafka_weather,
+            commit_timeout_seconds=setup.commit_timeout_seconds,
+        )
+        process.client = Client(
+            scheduler,
+            process,
+            link=process.link,
+            group=self.group,
+            requests=requests,
+            membership=membership,
+            fetcher=Fetcher(
+                self.logs,
+                lambda record: self.oracle.handed(process, record),
+                lambda partition, _: self.oracle.begun(process, partition),
+                self._generation_of,
+                setup.prefetch_records,
+            ),
+            poll_records=setup.poll_records,
+        )
+        process.carriers = Carriers(
+            scheduler,
+            draw,
+            process,
+            self.api,
+            sent=self.oracle.sent,
+            collected=self.oracle.collected,
+            origins_of=lambda attempt: self.oracle.origins_of(process, attempt),
+        )
+        process.letters = Letters(scheduler, draw, process, self.letter_weather, self.oracle.buried)
+        self.processes.append(process)
+        self.trace(number, "started")
+        process.start(self._loop_of)
+
+    def delete_head(self, log: PartitionLog, before: int) -> None:
+        """Let retention do its work."""
+        commit = self.group.commits.get(log.partition)
+        for record in log.delete_head(before):
+            if commit is None or record.offset >= commit.offset:
+                self.touched.update(record.names)
+
+    def truncate(self, log: PartitionLog, to: int) -> None:
+        """Let a partition lose its end.
+
+        It is read once more from its beginning, while the old commit may stand in the middle of it.
+        Whoever takes over there leaves what was read again as the older records had it, so nobody
+        can foretell how its ids end.
+        """
+        log.truncate(to)
+        for record in self.producer.history:
+            if record.partition == log.partition:
+                self.touched.update(record.names)
+        self.oracle.truncated(log.partition)
+
+    def _generation_of(self, partition: int, offset: int) -> int:
+        commit = self.group.commits.get(partition)
+        is_committed = commit is not None and commit.offset == offset
+        return commit.generation if is_committed and commit else self.logs[partition].generation
