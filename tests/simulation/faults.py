@@ -14,14 +14,15 @@ KINDS = (
     *("kill",) * 3,
     *("stop",) * 4,
     "join",
-    *("api",) * 8,
+    *("api",) * 9,
     "mistake",
     "slow",
-    *("kafka",) * 4,
+    *("kafka",) * 6,
     "outage",
+    *("trouble",) * 3,
     *("letters",) * 2,
     "unwritable",
-    "retention",
+    *("retention",) * 4,
     "truncation",
 )
 
@@ -150,6 +151,17 @@ class Faults:
     def _outage_is_over(self) -> None:
         for process in self._world.alive():
             process.link.mend()
+
+    def _trouble(self) -> None:
+        """Let commits and requests fail, and in the midst of it somebody join."""
+        weather = self._world.api.weather
+        weather.kind, weather.share = self._draw.choice(("reset", "502", "mute")), 1.0
+        self._world.kafka_weather.failing = 1.0
+        for process in self._world.alive():
+            process.was_disturbed = True
+        self._later(self._draw.random() * 6.0, "_join")
+        self._later(9.0, "_kafka_is_well")
+        self._later(9.0, "_api_is_well")
 
     def _letters(self) -> None:
         weather = self._world.letter_weather
