@@ -209,6 +209,8 @@ class Assignment:
             else:
                 ledger.restart(beginning)
             self._ports.source.start({name: beginning}, paused=self.pausing)
+            if self.pausing:
+                self._is_paused.add(name)
 
     def _say_gone(self, ledger: Ledger, beginning: int | None, now: float) -> None:
         """Log what was missed; ``beginning`` is the first offset there is, None: not known."""

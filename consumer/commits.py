@@ -128,9 +128,14 @@ class Commits:
         }
 
     def _to_repeat(self) -> dict[Partition, int]:
-        """Return one committed offset to commit again, or one where reading began."""
+        """Return one offset to commit, be it again.
+
+        Not the one that was committed, for that can be more than is known: a commit whose answer
+        was lost is not to be taken back.
+        """
         for name, ledger in self._pipeline.ledgers.items():
-            return {name: ledger.beginning if ledger.committed is None else ledger.committed}
+            offset = ledger.committable()
+            return {name: ledger.beginning if offset is None else offset}
         return {}
 
     def _has_unsettled(self) -> bool:

@@ -147,12 +147,11 @@ def run_until(
             stopper.finish()
             break
         loop.turn()
-    deadline = min(stopper.deadline, loop.drain_deadline)
     received = loop.pipeline.held_ids
     logs.log("stopping", f"{received} ids are held", held_ids=received)
-    loop.stop(deadline)
+    loop.stop(stopper.deadline)
     source.close()
-    letters.close(max(0.0, min(1.0, deadline - clock.now())))
+    letters.close(max(0.0, min(1.0, stopper.deadline - clock.now())))
     api.close()
     seconds = round(clock.now() - stopper.asked_at, 3)
     logs.log(
@@ -236,7 +235,7 @@ class Stopper:
         self.asked = False
         self.asked_at = 0.0
         self.deadline = 0.0
-        self.on_stop: Callable[[], None] = _nothing
+        self.on_stop: Callable[[float], None] = _nothing
         self._drain_timeout_seconds = drain_timeout_seconds
         self._sender: socket.socket | None = None
 
@@ -256,7 +255,7 @@ class Stopper:
         """Ask for the stop."""
         self.asked_at = clock.now()
         self.deadline = self.asked_at + self._drain_timeout_seconds
-        self.on_stop()
+        self.on_stop(self.deadline)
         self.asked = True
 
     def finish(self) -> None:
@@ -330,7 +329,7 @@ def _plain(credentials: "Credentials") -> tuple[str, str]:
     return site_id.get_secret_value(), api_key.get_secret_value()
 
 
-def _nothing() -> None:
+def _nothing(_deadline: float) -> None:
     """Stand in until there is a loop to stop."""
 
 

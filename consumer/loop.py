@@ -62,15 +62,17 @@ class Loop:
         self.released = 0
         self.last_delivery_wall = 0.0
         self.last_api_error = ""
-        self.drain_deadline = math.inf  # of the drain that runs, or ran when a stop was asked for
+        self._drain_deadline = math.inf  # of the drain that runs, or ran when a stop was asked for
+        self._stop_deadline = math.inf
         self._backlog: list[Message] = []  # consumed, and beyond the bounds
         self._is_full = False  # the buffer's limit is what keeps the backlog out
         self._next_publish = -math.inf
 
     # -- what the daemon calls --------------------------------------------------------------------
 
-    def request_stop(self) -> None:
+    def request_stop(self, deadline: float) -> None:
         """Ask for a stop; may be called from any thread, so it does next to nothing."""
+        self._stop_deadline = deadline
         self.stop_requested = True
 
     def turn(self) -> None:
@@ -81,7 +83,8 @@ class Loop:
         now = self.ports.clock()
         self._receive(messages, now)
         self._settle(results, now)
-        self._dispatch(now, math.inf)
+        if not self.stop_requested:  # what starts now must be over by the stop's deadline
+            self._dispatch(now, math.inf)
         self.mailbox.turn(now)
         self.assignment.retry(now)
         self.commits.send(now)
@@ -95,6 +98,7 @@ class Loop:
         self.ports.publish(self, self.ports.clock())
         self.assignment.forget_starting()
         self._backlog.clear()
+        deadline = min(deadline, self._drain_deadline)
         self._give_up(list(self.pipeline.ledgers.values()), deadline, "shutdown")
         self.ports.publish(self, self.ports.clock())
 
@@ -114,6 +118,7 @@ class Loop:
         self.tally.add("rebalances_total", "revoked")
         self._say("revoked", partitions)
         deadline = self.ports.clock() + self.options.drain_timeout_seconds
+        deadline = min(deadline, self._drain_deadline, self._stop_deadline)
         self._part_with(partitions, lambda ledgers: self._give_up(ledgers, deadline, "revoke"))
 
     def lost(self, partitions: Sequence[Partition]) -> None:
@@ -256,7 +261,7 @@ class Loop:
         """Drain ``ledgers`` up to ``deadline``, commit, release what is left, forget them."""
         if not ledgers:
             return
-        self.drain_deadline = min(self.drain_deadline, deadline)
+        self._drain_deadline = min(self._drain_deadline, deadline)
         self.pipeline.urge(ledgers, self.ports.clock(), reason)
         is_still_ours = self._drain(ledgers, deadline)
         if is_still_ours:
@@ -264,7 +269,7 @@ class Loop:
         self._release(ledgers)
         self.pipeline.calm()
         if not self.stop_requested:
-            self.drain_deadline = math.inf
+            self._drain_deadline = math.inf
 
     def _drain(self, ledgers: list[Ledger], deadline: float) -> bool:
         """Send and settle without polling; return whether the membership held all along.
@@ -296,7 +301,7 @@ class Loop:
             progresses = started or self.pipeline.can_progress(ledgers, now, latest_start)
             if not progresses and not is_echoing:
                 return True
-            if not lease.holds(now) and not self.throttle.in_flight:
+            if not lease.holds(now) and not self.throttle.in_flight and not is_echoing:
                 return False
             results = carriers.collect(BUSY_WAIT_SECONDS)
             if not results and not self.throttle.in_flight:

@@ -44,6 +44,29 @@ def test_i7_letters_that_pile_up_pause_reading_and_the_buffer_is_not_called_full
     assert not world.pipeline.tally.counters["batches_total", "add", "pressure"]
 
 
+def test_i7_a_partition_that_goes_on_while_reading_is_paused_is_read_when_it_no_longer_is() -> None:
+    world = World(
+        lambda partition, offset: event("add", f"c{partition}-{offset}"),
+        records=600,
+        partitions=2,
+        buffer_max_ids=1000,
+    )
+    world.answer = lambda _: Answered(503)
+    world.run_while(lambda: not world.loop.assignment.paused)
+    world.deaf_leaders.add(1)
+    world.loop.assignment.lose_position((TOPIC, 1), world.now)
+    world.run_until(70)
+
+    def accept(_: Try) -> Answer:
+        world.deaf_leaders.clear()  # in the very turn in which there is room again
+        return ACCEPTED
+
+    world.answer = accept
+    world.run_until(200)
+    assert any(said == "offsets_gone" for said, _ in world.said)
+    assert world.pipeline.ledgers[TOPIC, 1].position == 600
+
+
 def test_i4_a_due_batch_does_not_wait_for_a_backfill_of_its_own_segment() -> None:
     """It would wait for millions, and its offset would keep all of them from being committed."""
     world = World(
@@ -90,6 +113,48 @@ def test_i2_a_drain_waits_until_a_lost_try_can_no_longer_be_applied() -> None:
     assert first + 10 <= world.now < first + 11
 
 
+def test_i2_a_drain_waits_for_that_also_when_the_lease_is_over() -> None:
+    lost: list[Answer] = [Broken("cut short", ambiguous=True)]
+    answers = itertools.chain(lost, itertools.repeat(Answered(503)))
+    world = World(lambda *_: event("add", "x"), records=1, session_seconds=15.0)
+    world.answer = lambda _: next(answers)
+    world.run_while(lambda: not world.sent or world.flying_ids())
+    (first, _), *_ = world.sent
+    world.loses_answers_to_commits = True
+    world.loop.revoked([(TOPIC, 0)])
+    assert first + 10 <= world.now < first + 11
+
+
+def test_nothing_starts_after_a_stop_was_asked_for_that_may_outlive_it() -> None:
+    world = World(one_each, drain_seconds=10.0, max_in_flight=64, requests_per_second=1000.0)
+    world.latency = 0.01
+    asked: list[float] = []
+
+    def ask(_: float) -> None:
+        if world.now > START + 6 and not asked:
+            asked.append(world.now)
+            world.loop.request_stop(world.now + 10.0)
+
+    world.before_consume = ask
+    world.run_while(lambda: not asked)
+    world.loop.stop(asked[0] + 10.0)
+    assert not [attempt for at, attempt in world.sent if at > asked[0]]
+
+
+def test_a_revoke_after_a_stop_was_asked_for_ends_by_the_stops_deadline() -> None:
+    """Else the process is ended in the midst of the second drain, with nothing committed."""
+    world = World(one_each, partitions=2)
+    world.run_until(6)
+    world.latency = 1000.0
+    world.run_until(7)
+    asked_at = world.now
+    world.loop.request_stop(asked_at + 20.0)
+    world.wait(15.0)
+    world.loop.revoked([(TOPIC, 1)])
+    world.loop.stop(asked_at + 20.0)
+    assert world.now < asked_at + 21
+
+
 def test_a_drain_that_can_start_nothing_more_waits_for_answers_only() -> None:
     world = World(one_each, buffer_max_ids=500, max_in_flight=2)
     world.latency = 3.0
@@ -124,6 +189,19 @@ def test_a_topic_made_anew_is_gone_on_with_though_the_lease_was_over() -> None:
     world.run_until(200)
     assert not world.pipeline.held_ids
     assert not world.holds()
+
+
+def test_i1_a_commit_whose_answer_was_lost_is_not_taken_back() -> None:
+    """The proofs of membership in between must not repeat what was committed before it."""
+    world = World(one_each, per_second=20, linger_seconds=0.5, commit_seconds=5.0)
+    world.run_until(12)
+    world.loses_answers_to_commits = True
+    world.run_until(18)
+    world.loses_answers_to_commits = False
+    world.run_until(30)
+    offsets = [offset for _, offset in world.commits]
+    assert offsets == sorted(offsets)
+    assert offsets[-1] > 300
 
 
 def test_a_batch_whose_ids_were_all_taken_out_does_not_hold_the_commit() -> None:

@@ -94,7 +94,7 @@ class Process:
             self.client.subscribe(loop)
             while self.stop_asked_at is None:
                 loop.turn()
-            loop.stop(min(self.stop_deadline, loop.drain_deadline))
+            loop.stop(self.stop_deadline)
             self.client.close()
         except GiveUp as error:
             self.gave_up = str(error)
@@ -107,7 +107,7 @@ class Process:
             self.was_disturbed = self._is_frozen or not self.client.is_served_well()
             now = self._scheduler.now
             self.stop_deadline = now + self.setup.options.drain_timeout_seconds
-            self.loop.request_stop()
+            self.loop.request_stop(self.stop_deadline)
             self.stop_asked_at = now
             self._scheduler.at(
                 self.stop_deadline + OVERTIME_SECONDS, lambda: self.when_running(self.kill)

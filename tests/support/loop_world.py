@@ -42,6 +42,7 @@ class World:
         session_seconds: float = 45.0,
         drain_seconds: float = 20.0,
         timeout_seconds: float = 10.0,
+        commit_seconds: float = 1.0,
         max_in_flight: int = 8,
         requests_per_second: float = 100.0,
         is_static: bool = False,
@@ -55,6 +56,8 @@ class World:
         self.latency_of: Callable[[Try], float] = lambda _: self.latency
         self.answer: Callable[[Try], Answer] = lambda _: ACCEPTED
         self.refused_commits: set[int] = set()
+        self.loses_answers_to_commits = False
+        self.commits: list[tuple[Partition, int]] = []  # as the broker took them
         self.deaf_leaders: set[int] = set()
         self.has_commits = True
         self.sent: list[tuple[float, Try]] = []
@@ -93,7 +96,7 @@ class World:
         options = Options(
             request_timeout_seconds=timeout_seconds,
             drain_timeout_seconds=drain_seconds,
-            commit_interval_seconds=1.0,
+            commit_interval_seconds=commit_seconds,
             session_timeout_seconds=session_seconds,
             heartbeat_interval_seconds=min(3.0, session_seconds / 6),
             offset_reset="earliest",
@@ -198,6 +201,9 @@ class World:
     def answer_to(self, offsets: dict[Partition, Offsets]) -> CommitAnswer:
         """Return what the broker says of a commit."""
         taken = {n: o.offset for n, o in offsets.items() if n[1] not in self.refused_commits}
+        self.commits.extend(taken.items())
+        if self.loses_answers_to_commits:
+            return CommitAnswer({}, "request timed out")
         error = None if len(taken) == len(offsets) else "unknown topic or partition"
         return CommitAnswer(taken, error, retriable=False)
 
