@@ -1,17 +1,18 @@
 """One request to the Track API, and what came of it: the only place of httpx.
 
-httpx speaks HTTP and keeps the connections; the sockets are `wire`'s, where the deadline of the
-whole request and the lease are kept. Redirects are not followed, cookies not kept, bodies not
-unpacked, and of an answer no more is read than anybody needs.
+httpx speaks HTTP; its connections are kept by `connections`, and the sockets are `wire`'s, where
+the deadline of the whole request and the lease are kept. Redirects are not followed, cookies not
+kept, bodies not unpacked, and of an answer no more is read than anybody needs.
 """
 
 import re
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from math import inf
@@ -23,6 +24,7 @@ import httpx
 import msgspec
 
 from consumer import clock
+from consumer.connections import Connections
 from consumer.core.outcomes import Answer, Answered, Broken, Delivered, TimedOut, Unsent, outcome_of
 from consumer.wire import Attempt, LeaseOverError, Network, Proxy, Wire, basic
 
@@ -78,16 +80,16 @@ class Api:
         proxy = None if proxy_url is None else Proxy.at(proxy_url)
         is_secure = base.scheme == "https"
         self._network = Network(proxy, tunnels=is_secure, timeout_seconds=timeout_seconds)
-        self._pool = httpcore.ConnectionPool(
+        self._connections = Connections(
+            httpcore.URL(self._base).origin,
+            self._network,
+            most=max_connections,
+            idle_seconds=_KEEPALIVE_SECONDS,
             ssl_context=_trust(ssl_cert_file) if is_secure else None,
-            max_connections=None,
-            max_keepalive_connections=max_connections,
-            keepalive_expiry=_KEEPALIVE_SECONDS,
-            network_backend=self._network,
         )
         is_forwarded = proxy is not None and not is_secure
         self._client = httpx.Client(
-            transport=_Transport(self._pool, is_forwarded=is_forwarded),
+            transport=_Transport(self._connections, is_forwarded=is_forwarded),
             headers={
                 "User-Agent": user_agent,
                 "Accept": "application/json",
@@ -136,9 +138,7 @@ class Api:
 
     def close(self) -> None:
         """Close the idle connections; one in use belongs to the thread that uses it."""
-        for connection in self._pool.connections:
-            if connection.is_idle():
-                connection.close()
+        self._connections.close()
 
     def _region(self, login: "_Login") -> Answer:
         attempt = Attempt(clock.now() + self._timeout_seconds, inf)
@@ -187,29 +187,34 @@ class _Login:
 
 
 class _Transport(httpx.BaseTransport):
-    """httpx's requests on a pool with a network of ours, which its own transport has no room for.
+    """httpx's requests on connections of ours, which its own transport has no room for.
 
     ``is_forwarded``: the other side is a proxy that wants the whole URL.
     """
 
-    def __init__(self, pool: httpcore.ConnectionPool, *, is_forwarded: bool) -> None:
-        self._pool = pool
+    def __init__(self, connections: Connections, *, is_forwarded: bool) -> None:
+        self._connections = connections
         self._is_forwarded = is_forwarded
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; the answer's body is yet to be read."""
         url = request.url
         target = str(url).encode("ascii") if self._is_forwarded else url.raw_path
-        answer = self._pool.handle_request(
-            httpcore.Request(
-                request.method,
-                httpcore.URL(
-                    scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=target
-                ),
-                headers=request.headers.raw,
-                content=request.stream,
+        connection = self._connections.take()
+        try:
+            answer = connection.handle_request(
+                httpcore.Request(
+                    request.method,
+                    httpcore.URL(
+                        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=target
+                    ),
+                    headers=request.headers.raw,
+                    content=request.stream,
+                )
             )
-        )
+        except BaseException:
+            self._connections.give_back(connection)
+            raise
         # Kept from httpx, which reads it though it doesn't follow, and raises for what is no URL.
         headers = [each for each in answer.headers if each[0].lower() != b"location"]
         locations = [value for name, value in answer.headers if name.lower() == b"location"]
@@ -217,7 +222,7 @@ class _Transport(httpx.BaseTransport):
         return httpx.Response(
             answer.status,
             headers=headers,
-            stream=_Body(answer),
+            stream=_Body(answer, partial(self._connections.give_back, connection)),
             extensions={**answer.extensions, "location": location},
         )
 
@@ -225,14 +230,16 @@ class _Transport(httpx.BaseTransport):
 class _Body(httpx.SyncByteStream):
     """The body of an httpcore response as httpx reads it."""
 
-    def __init__(self, answer: httpcore.Response) -> None:
+    def __init__(self, answer: httpcore.Response, at_end: Callable[[], None]) -> None:
         self._answer = answer
+        self._at_end = at_end
 
     def __iter__(self) -> Iterator[bytes]:
         yield from self._answer.iter_stream()
 
     def close(self) -> None:
         self._answer.close()
+        self._at_end()
 
 
 def _read(response: httpx.Response) -> Answered:

@@ -11,8 +11,8 @@ Two promises can only be kept where the socket is, so this is httpcore's network
 What was given up must not arrive later either. Its connection is reset, so that the kernel drops
 what it could not send yet; ``TCP_USER_TIMEOUT`` does the same if this process is dead or frozen.
 
-A thread tells `Network.begin` what limits its next request has; the pool does all of a request's
-I/O in the thread that asked for it.
+A thread tells `Network.begin` what limits its next request has; all of a request's I/O is done in
+the thread that asked for it.
 """
 
 import base64
@@ -106,8 +106,7 @@ class _Running(threading.local):
 class Network(httpcore.NetworkBackend):
     """Connects, directly or by way of ``proxy``: through its tunnel if ``tunnels``, else to it.
 
-    The tunnel is asked for here: httpcore's own (1.0.9) keeps a connection whose handshake failed
-    inside a tunnel in the pool for ever. ``timeout_seconds`` bounds what the kernel still sends.
+    ``timeout_seconds`` bounds what the kernel still sends.
     """
 
     def __init__(self, proxy: Proxy | None, *, tunnels: bool, timeout_seconds: float) -> None:
@@ -125,8 +124,8 @@ class Network(httpcore.NetworkBackend):
         host: str,
         port: int,
         timeout: float | None = None,  # noqa: ARG002 - the attempt has the limits
-        local_address: str | None = None,  # noqa: ARG002 - not used by our pool
-        socket_options: "Iterable[httpcore.SOCKET_OPTION] | None" = None,  # noqa: ARG002 - not used by our pool
+        local_address: str | None = None,  # noqa: ARG002 - not used by us
+        socket_options: "Iterable[httpcore.SOCKET_OPTION] | None" = None,  # noqa: ARG002 - not used by us
     ) -> "Wire":
         """Open a connection. Raises OSError: nothing of a request can have reached the API."""
         if self._proxy is None:
@@ -248,7 +247,7 @@ class Wire(httpcore.NetworkStream):
         self._is_used_up = not whole
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's interface
-        """Answer what the pool asks before it uses a connection again."""
+        """Answer what is asked before a connection is used again."""
         if info == "is_readable":
             return self._is_used_up or self._socket.fileno() < 0 or self._wait(select.POLLIN, 0)
         return self._socket if info == "ssl_object" and self._is_secured() else None

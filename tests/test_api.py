@@ -281,7 +281,7 @@ def test_a_connection_is_used_again(api: FaultyApi) -> None:
 
 def test_threads_share_a_client(api: FaultyApi) -> None:
     def carry(number: int) -> None:
-        answers.extend(c.post(request(f"customer-{number}-{n}")) for n in range(50))
+        answers.extend(c.post(request(f"customer-{number}-{n}")) for n in range(250))
 
     answers: list[Answer] = []
     with client(api.url) as c:
@@ -292,7 +292,7 @@ def test_threads_share_a_client(api: FaultyApi) -> None:
             thread.join()
         assert len(api.connections) <= 8
     assert set(answers) == {Answered(200, b"{}")}
-    assert len(api.members(56)) == len(answers) == 400
+    assert len(api.members(56)) == len(answers) == 2000
 
 
 def test_a_connection_that_the_server_closed_is_not_used_again(api: FaultyApi) -> None:
@@ -309,9 +309,47 @@ def test_a_connection_is_not_used_after_a_few_idle_seconds(
 ) -> None:
     monkeypatch.setattr(api_module, "_KEEPALIVE_SECONDS", 0.0)
     with client(api.url) as c:
+        used = set()
         for _ in range(3):
             assert c.post(request()) == Answered(200, b"{}")
-        eventually(lambda: not api.connections, PATIENCE_SECONDS, "all connections to be closed")
+            used |= set(api.connections)
+        assert len(used) == 3
+        what = "those before the last to be closed"
+        eventually(lambda: len(api.connections), PATIENCE_SECONDS, what, until=(1).__eq__)
+
+
+def post_side_by_side(c: Api, api: FaultyApi, requests: int) -> None:
+    """Leave so many connections idle."""
+    api.delay(0.3)
+    threads = [threading.Thread(target=c.post, args=(request(),)) for _ in range(requests)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    api.delay(0.0)
+    assert len(api.connections) == requests
+
+
+def test_of_many_connections_none_is_used_that_the_server_closed(api: FaultyApi) -> None:
+    with client(api.url) as c:
+        post_side_by_side(c, api, 4)
+        api.close_connections()
+        eventually(lambda: not api.connections, PATIENCE_SECONDS, "them to be closed")
+        assert c.post(request()) == Answered(200, b"{}")
+
+
+def test_connections_that_are_not_needed_any_more_are_closed(
+    api: FaultyApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_module, "_KEEPALIVE_SECONDS", 0.5)
+
+    def remaining() -> int:
+        assert c.post(request()) == Answered(200, b"{}")
+        return len(api.connections)
+
+    with client(api.url) as c:
+        post_side_by_side(c, api, 4)
+        eventually(remaining, PATIENCE_SECONDS, "the surplus to be closed", until=(1).__eq__)
 
 
 @pytest.mark.parametrize("unasked", [OK, b"\r\n", UNAUTHORIZED])
@@ -338,8 +376,15 @@ def test_no_more_connections_are_kept_than_allowed(api: FaultyApi) -> None:
 
 
 def test_a_closed_client_leaves_nothing_open(api: FaultyApi) -> None:
+    """Also of what was in a thread's hands when it was closed."""
+    api.delay(0.3)
     with client(api.url) as c:
         c.post(request())
+        late = threading.Thread(target=c.post, args=(request(),))
+        late.start()
+        what = "the second request"
+        eventually(lambda: api.counters().requests, PATIENCE_SECONDS, what, until=(2).__eq__)
+    late.join()
     eventually(lambda: not api.connections, PATIENCE_SECONDS, "the connection to be closed")
 
 
