@@ -387,6 +387,25 @@ def test_answers_of_kafka_cut_anywhere_are_asked_for_again(
     finish(scenario, flipping, daemon)
 
 
+def test_dead_letters_whose_acknowledgements_are_lost_are_there_once(scenario: "Scenario") -> None:
+    chunks, size = 3, 40
+    way_in, proxy = scenario.broker.proxied(0)
+    daemon = scenario.start_ready(KAFKA_BOOTSTRAP_SERVERS=way_in, kafka_config=SELDOM_METADATA)
+    proxy.delay(0.2)
+    for chunk in range(chunks):
+        before = letters(scenario)
+        unreadable = [Record("k", b"unreadable", partition=number % 4) for number in range(size)]
+        scenario.produce([*unreadable, *additions(1, size, start=size * chunk)])
+        await_letters(scenario, before + 1)
+        proxy.reset()  # the broker has some, and its answer is on the way
+    proxy.mend()
+    scenario.await_all_committed(PATIENCE_SECONDS)
+    headers = [dict(letter.headers() or []) for letter in scenario.dead_letters(chunks * size)]
+    assert len({each["dead-letter-source"] for each in headers}) == chunks * size
+    assert len(scenario.api.members(1)) == chunks * size
+    assert daemon.metric("rebalances_total", event="lost") == 0
+
+
 def letters(scenario: "Scenario") -> int:
     return sum(scenario.broker.end_offsets(scenario.dead_letter_topic).values())
 

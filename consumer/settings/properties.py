@@ -76,6 +76,10 @@ _CONSUMER: Properties = {
     # Bounds the prefetch in bytes, and with it fetch.max.bytes: librdkafka lowers that to the
     # same 16 MiB. Set here, it would refuse every message.max.bytes above it.
     "queued.max.messages.kbytes": 16_384,
+    # A commit that fails for a lost connection makes librdkafka look for the coordinator anew, and
+    # repeating it makes it start over. With the default of 100 ms it never comes to an end where a
+    # round trip takes longer, no heartbeat gets through, and the membership is lost.
+    "retry.backoff.ms": 1000,
 }
 PRODUCER: Properties = {
     # The topic's own limit decides what is too big, not the producer's 1,000,000 bytes.
