@@ -115,4 +115,8 @@ class DeadLetters:
         if error is None:
             self._reports.append(Report(letter, None, truncated=truncated))
         else:
-            self._reports.append(Report(letter, f"{error.name()}: {error.str()}", error.fatal()))
+            text = (
+                f"the dead-letter topic {self._topic} can't be written: {error.name()}:"
+                f" {error.str()}; it is tried again"
+            )
+            self._reports.append(Report(letter, text, error.fatal()))

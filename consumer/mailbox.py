@@ -28,7 +28,8 @@ class Mailbox:
             return self._trouble
         waited = now - self._waiting_since
         is_long = waited >= PATIENCE_SECONDS
-        return f"dead letters are not acknowledged for {waited:.0f} s" if is_long else ""
+        text = f"the broker has acknowledged no dead letter for {waited:.0f} s; it is waited for"
+        return text if is_long else ""
 
     def turn(self, now: float) -> None:
         """Send what there is, take in what came back."""

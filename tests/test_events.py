@@ -152,6 +152,14 @@ def test_an_id_that_is_neither_string_nor_integer_is_invalid(given: object) -> N
     assert found.invalid == (given,)
 
 
+@pytest.mark.parametrize("spelt", [b"1e999", b"-2.5E+4000", b"[1e999]"])
+def test_a_number_beyond_all_doubles_is_invalid_and_kept_as_it_was_spelt(spelt: bytes) -> None:
+    found = decode(b'{"segment_id": 1, "action": "add", "ids": ["a", %b]}' % spelt)
+    assert isinstance(found, Mixed)
+    assert meaning(found.event)[3] == ["a"]
+    assert [bytes(each) for each in found.invalid] == [spelt]
+
+
 @pytest.mark.parametrize("given", [["x"], {"x": 1}, []])
 def test_among_several_ids_a_list_or_an_object_is_invalid(given: object) -> None:
     found = decode(of(ids=["a", given]))

@@ -451,6 +451,17 @@ def test_a_drain_waits_for_dead_letters_on_their_way() -> None:
     assert not progresses(driver)
 
 
+def test_a_drain_waits_for_letters_that_were_sent_before_their_limit_holds() -> None:
+    """They are on the topic in a moment; without their acknowledgement they go there twice."""
+    driver = Driver(dead_letter_max_consecutive=2)
+    driver.read(b"{", b"{")
+    assert driver.throttle.holds
+    assert progresses(driver)
+    for letter in driver.letters():
+        driver.pipeline.acknowledged(letter)
+    assert not progresses(driver)
+
+
 def echoes(driver: Driver, partition: int = 0) -> bool:
     return driver.pipeline.is_echoing([driver.ledgers[partition]], driver.now)
 

@@ -9,6 +9,7 @@ few comparisons; everything else takes a slower path that finds out what exactly
 """
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
@@ -199,13 +200,19 @@ def _lenient(value: bytes) -> object:
         return msgspec.json.decode(value)
     except msgspec.ValidationError:
         text = value.decode()
-    members = json.loads(text, parse_int=_integer, parse_constant=_no_constant)
+    members = json.loads(text, parse_int=_integer, parse_float=_float, parse_constant=_no_constant)
     msgspec.json.encode(members)  # raises for half a surrogate pair, which is no text
     return members
 
 
 def _integer(digits: str) -> int | str:
     return int(digits) if len(digits) <= MAX_EMAIL_BYTES else digits
+
+
+def _float(digits: str) -> float | msgspec.Raw:
+    """Return a number; one beyond a double's range as it was spelt, for its dead letter."""
+    number = float(digits)
+    return msgspec.Raw(digits.encode()) if math.isinf(number) else number
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -233,7 +240,7 @@ def _kind(value: object) -> str:
     match value:
         case bool():
             return "boolean"
-        case int() | float():
+        case int() | float() | msgspec.Raw():
             return "number"
         case str():
             return "string"

@@ -52,7 +52,7 @@ class Letter:
 
     ``origins`` counts its held ids by origin; a malformed record has none. ``sources`` has the base
     of each ledger that it holds. ``source`` is ``topic:partition:offset`` of the first record
-    concerned.
+    concerned. ``posted``: nothing but the broker keeps it from the topic.
     """
 
     reason: LetterReason
@@ -65,6 +65,7 @@ class Letter:
     origins: dict[int, int] = field(default_factory=dict)
     sources: set[int] = field(default_factory=set)
     batch: Any = None
+    posted: bool = False
     settled: bool = False
 
     @property

@@ -65,8 +65,8 @@ class Refusals:
 
     def is_on_its_way(self, bases: set[int]) -> bool:
         """Whether a letter of these ledgers can be expected to be acknowledged."""
-        return READING_STOPS.isdisjoint(self._throttle.holds) and any(
-            not bases.isdisjoint(letter.sources) for letter in self._pending
+        return HoldReason.DEAD_LETTER_UNAVAILABLE not in self._throttle.holds and any(
+            letter.posted and not bases.isdisjoint(letter.sources) for letter in self._pending
         )
 
     def refuse(self, letter: Letter, now: float, log_detail: str) -> bool:
@@ -90,6 +90,7 @@ class Refusals:
                 now,
             )
         elif HoldReason.DEAD_LETTER_LIMIT not in self._throttle.holds:
+            letter.posted = True
             self.outbox.append(letter)
         return True
 
