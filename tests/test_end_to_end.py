@@ -39,28 +39,10 @@ both_protocols = pytest.mark.parametrize("protocol", ["classic", "consumer"])
 OK, UNAVAILABLE = 200, 503
 
 
-def reasons(daemon: "Daemon") -> str:
-    """Return why the daemon isn't ready; empty if it is."""
-    status, body = daemon.get("/readyz")
-    assert status in {OK, UNAVAILABLE}
-    return "" if status == OK else body
-
-
-def holds(daemon: "Daemon") -> set[str]:
-    """Return what holds the daemon, as the metrics have it."""
-    return {
-        dict(labels)["reason"]
-        for (name, labels), value in daemon.metrics().items()
-        if name == PREFIX + "hold" and value
-    }
-
-
 def await_unready(daemon: "Daemon", pattern: str, timeout: float = PATIENCE_SECONDS) -> None:
     """Wait until ``/readyz`` gives a reason that matches."""
     found = re.compile(pattern)
-    eventually(
-        lambda: reasons(daemon), timeout, f"unready because of {pattern!r}", until=found.search
-    )
+    eventually(daemon.reasons, timeout, f"unready because of {pattern!r}", until=found.search)
 
 
 def config_of(broker: "Broker", topic: str) -> dict[str, str]:
@@ -347,7 +329,7 @@ def test_a_mistake_of_ours_holds_the_daemon_and_no_record_pays_for_it(
     scenario.api.region(**fault)
     scenario.produce([*additions(1, 30), *additions(2, 30)])
     await_unready(daemon, f"{reason}: {told}")
-    eventually(lambda: holds(daemon), 5, f"the hold {reason}", until={reason}.__eq__)
+    eventually(daemon.holds, 5, f"the hold {reason}", until={reason}.__eq__)
     status = daemon.status()
     assert status["state"] == "held"
     assert [hold["reason"] for hold in status["holds"]] == [reason]
@@ -357,12 +339,12 @@ def test_a_mistake_of_ours_holds_the_daemon_and_no_record_pays_for_it(
     eventually(
         lambda: scenario.api.counters().requests, 10, "probes", until=lambda n: n >= probes + 3
     )
-    assert holds(daemon) == {reason}
+    assert daemon.holds() == {reason}
     assert not any(scenario.committed().values())
     scenario.api.heal()
     scenario.await_all_committed()
-    eventually(lambda: reasons(daemon), 5, "readiness", until=lambda text: not text)
-    assert holds(daemon) == set()
+    eventually(daemon.reasons, 5, "readiness", until=lambda text: not text)
+    assert daemon.holds() == set()
     assert daemon.wait_log("hold_ended", 5)["reason"] == reason
     assert len(scenario.api.members(1)) == len(scenario.api.members(2)) == 30
     assert not any(scenario.broker.end_offsets(scenario.dead_letter_topic).values())
@@ -393,7 +375,7 @@ def test_a_404_after_a_success_refuses_the_segment(scenario: "Scenario") -> None
     assert len(scenario.api.members(1)) == 10
     assert daemon.metric("ids_total", action="add", outcome="rejected") == 3
     assert daemon.metric("dead_letters_total", reason="segment-rejected") == len(letters)
-    assert reasons(daemon) == ""
+    assert daemon.reasons() == ""
 
 
 def test_a_rotated_key_needs_no_restart(scenario: "Scenario", tmp_path: "Path") -> None:
@@ -522,7 +504,7 @@ def test_a_topic_made_anew_is_read_from_its_beginning(scenario: "Scenario") -> N
     scenario.produce(additions(2, 20))
     scenario.await_accepted(220)
     scenario.await_all_committed()
-    eventually(lambda: reasons(daemon), 5, "readiness", until=lambda text: not text)
+    eventually(daemon.reasons, 5, "readiness", until=lambda text: not text)
     assert len(scenario.api.members(2)) == 20
 
 
@@ -572,14 +554,14 @@ def test_a_broker_that_is_away_at_the_start_is_waited_for(scenario: "Scenario") 
     await_unready(daemon, "not joined")
     assert daemon.status()["state"] == "starting"
     await_unready(daemon, "kafka-unavailable: no broker reachable", timeout=25)
-    assert holds(daemon) == {"kafka-unavailable"}
+    assert daemon.holds() == {"kafka-unavailable"}
     assert daemon.get("/livez")[0] == OK
     # What repeats is said at most every 30 s: librdkafka would say it twenty times a second.
     assert len(daemon.output.splitlines()) < 20
     proxy.mend()
     scenario.await_all_committed()
     daemon.wait_ready(10)
-    assert holds(daemon) == set()
+    assert daemon.holds() == set()
 
 
 def test_a_dead_letter_topic_that_cannot_be_made_holds(scenario: "Scenario") -> None:
@@ -587,7 +569,7 @@ def test_a_dead_letter_topic_that_cannot_be_made_holds(scenario: "Scenario") -> 
     scenario.broker.create_topic("collides_with", 1)
     daemon = scenario.start(DEAD_LETTER_TOPIC="collides.with")
     await_unready(daemon, "dead-letter-unavailable: .*collides")
-    assert holds(daemon) == {"dead-letter-unavailable"}
+    assert daemon.holds() == {"dead-letter-unavailable"}
     scenario.broker.delete_topic("collides_with")
     daemon.wait_ready(10)
     scenario.broker.delete_topic("collides.with")

@@ -81,41 +81,25 @@ def refused_ids(letters: "Iterable[Letter]") -> list[str]:
     return sorted(name for letter in letters for name in letter.ids)
 
 
-def reasons(daemon: "Daemon") -> str:
-    """Return why the daemon isn't ready; empty if it is."""
-    status, body = daemon.get("/readyz")
-    assert status in {OK, UNAVAILABLE}
-    return "" if status == OK else body
-
-
-def holds(daemon: "Daemon") -> set[str]:
-    """Return what holds the daemon, as the metrics have it."""
-    return {
-        dict(labels)["reason"]
-        for (name, labels), value in daemon.metrics().items()
-        if name == PREFIX + "hold" and value
-    }
-
-
 def await_hold(daemon: "Daemon", reason: str, timeout: float = PATIENCE_SECONDS) -> str:
     """Wait for a hold, see that it is said everywhere, and return the message of the log."""
-    eventually(lambda: holds(daemon), timeout, f"the hold {reason}", until={reason}.__eq__)
-    assert reasons(daemon).startswith(f"{reason}: ")
+    eventually(daemon.holds, timeout, f"the hold {reason}", until={reason}.__eq__)
+    assert daemon.reasons().startswith(f"{reason}: ")
     status = daemon.status()
     assert status["state"] == "held"
     assert [hold["reason"] for hold in status["holds"]] == [reason]
     assert daemon.get("/livez")[0] == OK
     log = daemon.wait_log("hold", PATIENCE_SECONDS, lambda log: log["reason"] == reason)
     assert log["level"] == "error"
-    assert str(log["message"]) in reasons(daemon)
+    assert str(log["message"]) in daemon.reasons()
     return str(log["message"])
 
 
 def await_going_on(daemon: "Daemon", reason: str) -> None:
     """Wait for the end of a hold, and see that it is said."""
     daemon.wait_log("hold_ended", PATIENCE_SECONDS, lambda log: log["reason"] == reason)
-    eventually(lambda: reasons(daemon), PATIENCE_SECONDS, "readiness", until=lambda said: not said)
-    assert not holds(daemon)
+    eventually(daemon.reasons, PATIENCE_SECONDS, "readiness", until=lambda said: not said)
+    assert not daemon.holds()
 
 
 def await_count(daemon: "Daemon", expected: int, name: str, **labels: str) -> None:
@@ -226,7 +210,7 @@ def test_skip_passes_over_everything_that_cannot_be_delivered_and_tells(
     )
     for why in ("not JSON", "an id is empty", "^rejected: segment 1, 1 ids", "segment-rejected: "):
         assert any(re.search(why, log["message"]) for log in refused), why
-    assert reasons(daemon) == ""
+    assert daemon.reasons() == ""
     assert not daemon.logs("hold")
     stop(daemon)
     letters = scenario.broker.end_offsets(scenario.dead_letter_topic)
@@ -261,7 +245,7 @@ def test_stall_holds_until_a_restart_with_another_policy(scenario: Scenario, rea
     assert watch.highest.get(0) == 5
     assert watch.highest.get(1, 0) == 0
     assert api.counters().requests == requests
-    assert holds(daemon) == {"stalled"}
+    assert daemon.holds() == {"stalled"}
     stop(daemon)
     again = scenario.start(REJECT_POLICY="stall")
     await_hold(again, "stalled")
@@ -310,7 +294,7 @@ def test_a_topic_full_of_junk_holds_before_it_is_emptied_into_the_dead_letters(
     assert not watch.went_back
     assert committed() == due
     assert {letter.source for letter in letters_of(scenario, limit)} == before
-    assert holds(daemon) == {"dead-letter-limit"}
+    assert daemon.holds() == {"dead-letter-limit"}
     await_count(daemon, limit, "dead_letters_total", reason="malformed")
     await_count(daemon, limit, "records_total", outcome="malformed")
     assert scenario.api.counters().requests == 0
@@ -319,7 +303,7 @@ def test_a_topic_full_of_junk_holds_before_it_is_emptied_into_the_dead_letters(
     after = scenario.start_ready(**other)
     scenario.await_all_committed()
     assert scenario.api.members(1) == customers(range(5))
-    assert reasons(after) == ""
+    assert after.reasons() == ""
     if "REJECT_POLICY" in other:
         assert {letter.source for letter in letters_of(scenario, limit)} == before
         await_count(after, 1001 - limit, "records_total", outcome="malformed")
@@ -335,7 +319,7 @@ def test_a_readable_record_ends_the_row_of_unreadable_ones(scenario: Scenario) -
     scenario.produce(in_partition(0, [each for good in readable for each in (*row, good)]))
     scenario.await_all_committed()
     assert len(letters_of(scenario, 9 * 11 + 1)) == 100
-    assert reasons(daemon) == ""
+    assert daemon.reasons() == ""
     assert not daemon.logs("hold")
     scenario.produce(in_partition(0, [*row, Record(None, None), row[0], *additions(3, 1)]))
     await_hold(daemon, "dead-letter-limit")  # a tombstone is no record that could be read
@@ -372,7 +356,7 @@ def test_so_many_refused_requests_in_a_row_hold_the_daemon(scenario: Scenario, i
     api.heal()
     with CommitWatch(scenario) as watch:
         watch.await_looks(LOOKS)
-    assert holds(daemon) == {"dead-letter-limit"}
+    assert daemon.holds() == {"dead-letter-limit"}
     assert api.counters().requests == requests
     stop(daemon)
     assert_nothing_is_committed_past(scenario, left)
@@ -504,7 +488,7 @@ def test_a_dead_letter_topic_that_is_deleted_is_made_again(scenario: Scenario) -
     delete_dead_letters(scenario)
     produce_mixed(scenario)
     assert_all_is_well(scenario)
-    eventually(lambda: reasons(daemon), PATIENCE_SECONDS, "readiness", until=lambda said: not said)
+    eventually(daemon.reasons, PATIENCE_SECONDS, "readiness", until=lambda said: not said)
 
 
 def test_a_dead_letter_topic_that_cannot_be_made_again_holds(scenario: Scenario) -> None:
@@ -561,7 +545,7 @@ def test_one_bad_id_of_a_thousand_costs_one_id_and_twenty_requests(
     await_count(daemon, 999, "ids_total", outcome="delivered")
     await_count(daemon, 1, "ids_total", outcome="rejected")
     await_count(daemon, 1, "dead_letters_total", reason="rejected")
-    assert reasons(daemon) == ""
+    assert daemon.reasons() == ""
 
 
 def test_ten_bad_ids_of_a_thousand_cost_ten_ids(scenario: Scenario) -> None:
@@ -591,7 +575,7 @@ def test_a_segment_that_refuses_whatever_is_in_it_costs_nine_tries(scenario: Sce
     assert not scenario.api.members(1)
     await_count(daemon, 1000, "ids_total", outcome="rejected")
     await_count(daemon, 1, "dead_letters_total", reason="segment-rejected")
-    assert reasons(daemon) == ""
+    assert daemon.reasons() == ""
 
 
 def test_the_last_word_wins_through_splits_while_other_batches_of_the_lane_come_in(

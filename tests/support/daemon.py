@@ -207,6 +207,20 @@ class Daemon:
         """Return one sample of a new scrape, its name without the prefix."""
         return self.metrics()[f"segment_consumer_{name}", frozenset(labels.items())]
 
+    def reasons(self) -> str:
+        """Return why it isn't ready; empty if it is."""
+        status, body = self.get("/readyz")
+        assert status in {HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE}
+        return "" if status == HTTPStatus.OK else body
+
+    def holds(self) -> set[str]:
+        """Return what holds it, as the metrics have it."""
+        return {
+            dict(labels)["reason"]
+            for (name, labels), value in self.metrics().items()
+            if name == "segment_consumer_hold" and value
+        }
+
     def _hear(self, line: str) -> None:
         self._output.append(line)
         try:
