@@ -30,6 +30,7 @@ from consumer.wire import Attempt, LeaseOverError, Network, Proxy, Wire, basic
 
 _MAX_BODY_BYTES = 64 * 1024
 _CUT_MARK = "…".encode()  # ends a body that was cut: no JSON ends so, it passes for no success
+GRACE_SECONDS = 0.8  # after a request's deadline, for what is to be asked about its answer
 _KEEPALIVE_SECONDS = 4.0  # connections that idle get reset
 
 
@@ -103,7 +104,10 @@ class Api:
         self._login = _Login(basic(*credentials))
 
     def post(self, request: Request) -> Answer:
-        """Send one batch. What a 403 or 404 means is asked of ``region``, in a time of its own."""
+        """Send one batch. What a 403 or 404 means is asked of ``region``, in what time is left.
+
+        That is a little longer than the request's own: an answer in the last moment is one, too.
+        """
         login = self._login
         path = (
             f"/api/v1/segments/{request.segment_id}/{request.action}_customers"
@@ -114,16 +118,17 @@ class Api:
         answer = self._exchange("POST", path, body, login, attempt)
         match answer:
             case Answered(HTTPStatus.FORBIDDEN):
-                return replace(answer, vouched=self._accepts(login))
+                return replace(answer, vouched=self._accepts(login, request.deadline))
             case Answered(HTTPStatus.NOT_FOUND):
-                return replace(answer, vouched=login.vouched or self._accepts(login))
+                vouched = login.vouched or self._accepts(login, request.deadline)
+                return replace(answer, vouched=vouched)
             case Answered() if not login.vouched and isinstance(outcome_of(answer), Delivered):
                 login.vouched = True
         return answer
 
     def region(self) -> Answer:
         """Ask whether the credentials are right here: 200 and a JSON object if they are."""
-        return self._region(self._login)
+        return self._region(self._login, clock.now() + self._timeout_seconds)
 
     def reload_credentials(self, credentials: tuple[str, str]) -> bool:
         """Use these from the next request on; return whether they are others than before.
@@ -140,12 +145,12 @@ class Api:
         """Close the idle connections; one in use belongs to the thread that uses it."""
         self._connections.close()
 
-    def _region(self, login: "_Login") -> Answer:
-        attempt = Attempt(clock.now() + self._timeout_seconds, inf)
+    def _region(self, login: "_Login", deadline: float) -> Answer:
+        attempt = Attempt(deadline, inf)
         return self._exchange("GET", "/api/v1/accounts/region", None, login, attempt)
 
-    def _accepts(self, login: "_Login") -> bool:
-        match self._region(login):
+    def _accepts(self, login: "_Login", deadline: float) -> bool:
+        match self._region(login, deadline + GRACE_SECONDS):
             case Answered(HTTPStatus.OK, body) if _is_object(body):
                 login.vouched = True
                 return True

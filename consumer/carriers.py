@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
-from consumer.api import Request
+from consumer.api import GRACE_SECONDS, Request
 from consumer.core.outcomes import Answer, Broken, TimedOut
 from consumer.core.pipeline import Try
 
-_GRACE_SECONDS = 1.0
+_GRACE_SECONDS = GRACE_SECONDS + 0.2
 
 
 @dataclass(frozen=True, slots=True)

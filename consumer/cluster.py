@@ -7,13 +7,14 @@ asked for explicitly.
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, says its documentation
+    AclOperation,
     AdminClient,
     ConfigResource,
     NewTopic,
@@ -100,10 +101,9 @@ class Cluster:
                 session_seconds=self.view.session_seconds,
                 heartbeat_seconds=self.view.heartbeat_seconds,
             )
-        missing = {
-            name: trouble
-            for name in questions.topics
-            if not name.startswith("^") and (trouble := self._topic_trouble(name, topics))
+        named = [name for name in questions.topics if not name.startswith("^")]
+        missing = self._unreadable(named) | {
+            name: trouble for name in named if (trouble := self._topic_trouble(name, topics))
         }
         session, heartbeat = (
             broker_session(self._admin, questions.group_id)
@@ -131,6 +131,28 @@ class Cluster:
             rest = _INTERVAL_SECONDS - (time.monotonic() - started)
             self._hurry.wait(max(rest, 0.2))
             self._hurry.clear()
+
+    def _unreadable(self, names: Sequence[str]) -> dict[str, str]:
+        """Return the topics that are there, and that the broker says may not be read.
+
+        A fetch that is refused says so once, and nothing when it no longer is.
+        """
+        if not names:
+            return {}
+        futures = self._admin.describe_topics(
+            TopicCollection(list(names)),
+            include_authorized_operations=True,
+            request_timeout=_TIMEOUT_SECONDS,
+        )
+        unreadable = {}
+        for name, future in futures.items():
+            try:
+                allowed = future.result().authorized_operations
+            except (KafkaException, ValueError):
+                continue
+            if allowed and AclOperation.READ not in allowed:
+                unreadable[name] = "READ is denied: allow it"
+        return unreadable
 
     def _topic_trouble(self, name: str, topics: Mapping[str, Any]) -> str | None:
         if name not in topics:

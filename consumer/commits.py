@@ -39,11 +39,13 @@ class Commits:
             # A static member gets its partitions back at once, whatever a predecessor that was
             # killed had on its way to the API. By then that is over.
             ports.clock() + options.request_timeout_seconds if options.is_static else -math.inf,
+            is_agreed=not options.asks_session,
         )
         self._interval_seconds = options.commit_interval_seconds
         self._pipeline = pipeline
         self._ports = ports
         self._sent: tuple[float, dict[Partition, Ledger]] | None = None
+        self._refused: set[Partition] = set()  # the last time
         self._next_commit = -math.inf
         self._next_proof = -math.inf
 
@@ -59,8 +61,8 @@ class Commits:
         if now >= self._next_commit:
             self._next_commit = now + self._interval_seconds
             offsets = self._to_commit()
-        if not offsets and now >= self._next_proof and self._has_unsettled():
-            offsets = self._to_repeat()
+        if now >= self._next_proof and self._has_unsettled():
+            offsets = self._to_prove()
         if not offsets:
             return
         self._next_proof = now + min(RENEW_SECONDS, self._interval_seconds)
@@ -85,7 +87,7 @@ class Commits:
         if now < self._next_proof:
             return True
         self._next_proof = now + RENEW_SECONDS
-        offsets = self._to_commit() or self._to_repeat()
+        offsets = self._to_prove()
         if not offsets or not self._ports.source.is_reachable(0.5):
             return True
         return self._commit_and_wait(offsets, now).is_member
@@ -94,14 +96,14 @@ class Commits:
         """Commit what is settled; a failure that passes is tried again until the deadline."""
         names = {(ledger.topic, ledger.partition) for ledger in ledgers}
         clock, source = self._ports.clock, self._ports.source
-        if self._to_commit() and not self.lease.holds(clock()):
+        if self._to_commit() and not self.lease.is_proven(clock()):
             # What holds no ids, like a tombstone, is read without a lease: prove it now.
             self._next_proof = -math.inf
             self.renew(clock())
         while True:
             offsets = {name: each for name, each in self._to_commit().items() if name in names}
             now = clock()
-            if not offsets or not self.lease.holds(now):
+            if not offsets or not self.lease.is_proven(now):
                 return
             if source.is_reachable(min(2.0, max(deadline - now, 0.2))):
                 answer = self._commit_and_wait(offsets, now)
@@ -127,16 +129,23 @@ class Commits:
             if (offset := ledger.committable()) is not None and offset != ledger.committed
         }
 
-    def _to_repeat(self) -> dict[Partition, int]:
-        """Return one offset to commit, be it again.
+    def _to_prove(self) -> dict[Partition, int]:
+        """Return what may be committed, and one offset more to commit again.
 
-        Not the one that was committed, for that can be more than is known: a commit whose answer
-        was lost is not to be taken back.
+        The broker can refuse one partition for ever, and take another. What is repeated is not what
+        was committed, for that can be more than is known: a commit whose answer was lost is not to
+        be taken back.
         """
-        for name, ledger in self._pipeline.ledgers.items():
-            offset = ledger.committable()
-            return {name: ledger.beginning if offset is None else offset}
-        return {}
+        offsets, ledgers = self._to_commit(), self._pipeline.ledgers
+        unmoved = [name for name in ledgers if name not in offsets]
+        if unmoved and self._refused.issuperset(unmoved):
+            self._refused.clear()
+        for name in unmoved:
+            if name not in self._refused:
+                offset = ledgers[name].committable()
+                offsets[name] = ledgers[name].beginning if offset is None else offset
+                break
+        return offsets
 
     def _has_unsettled(self) -> bool:
         """Whether anything waits for a request or a dead letter, be it a batch without ids left."""
@@ -149,6 +158,8 @@ class Commits:
     def _take(self, answer: CommitAnswer, sent_at: float, ledgers: dict[Partition, Ledger]) -> None:
         now = self._ports.clock()
         tally = self._pipeline.tally
+        self._refused |= ledgers.keys()
+        self._refused -= answer.committed.keys()
         for name, offset in answer.committed.items():
             ledger = ledgers.get(name)
             if ledger is not None and (ledger.committed is None or ledger.committed < offset):

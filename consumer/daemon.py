@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 OVERTIME_SECONDS = 4.0
 """A stop that is past its time by this much is ended hard; the contract allows 5 s."""
+LAST_WORDS_SECONDS = 0.5
 
 
 class JoiningSource(SourcePort, Protocol):
@@ -147,18 +148,19 @@ def run_until(
             stopper.finish()
             break
         loop.turn()
-    received = loop.pipeline.held_ids
-    logs.log("stopping", f"{received} ids are held", held_ids=received)
+    held, released_before = loop.pipeline.held_ids, loop.released
+    logs.log("stopping", f"{held} ids are held", held_ids=held)
     loop.stop(stopper.deadline)
     source.close()
     letters.close(max(0.0, min(1.0, stopper.deadline - clock.now())))
     api.close()
     seconds = round(clock.now() - stopper.asked_at, 3)
+    released = loop.released - released_before
     logs.log(
         "stopped",
-        f"{received - loop.released} ids drained, {loop.released} released in {seconds} s",
-        drained=received - loop.released,
-        released=loop.released,
+        f"{held - released} ids drained, {released} released in {seconds} s",
+        drained=held - released,
+        released=released,
         seconds=seconds,
     )
     return 0
@@ -175,6 +177,7 @@ def options_of(settings: "Settings") -> Options:
         offset_reset=settings.kafka_auto_offset_reset,
         is_static=settings.kafka_group_instance_id is not None,
         needs_dead_letters=settings.reject_policy == "dead-letter",
+        asks_session=settings.kafka_group_protocol == "consumer",
     )
 
 
@@ -334,7 +337,13 @@ def _nothing(_deadline: float) -> None:
 
 
 def _end_hard(code: int, event: str, message: str, **fields: object) -> NoReturn:
-    logs.log(event, message, level=logging.ERROR, **fields)
-    logs.flush()
-    sys.stdout.flush()
+    def say() -> None:
+        logs.log(event, message, level=logging.ERROR, **fields)
+        logs.flush()
+        sys.stdout.flush()
+
+    # Whoever reads the log may have stopped, and another thread may hold its lock for ever.
+    speaker = threading.Thread(target=say, name="last-words", daemon=True)
+    speaker.start()
+    speaker.join(LAST_WORDS_SECONDS)
     os._exit(code)

@@ -4,8 +4,13 @@ An idempotent producer with ``acks=all``. The owner thread calls it; delivery re
 `poll` on that thread. A letter that could not be written comes back with the error and is to be
 sent again. One that the topic finds too big is tried once more on its own - the broker refuses a
 whole produce request for one big record in it - and then goes without its value.
+
+The producer is made when there is a letter, and made anew after an error that is fatal to it: an
+idempotent one asks the broker for its id at once, and a principal that may not write is then fatal,
+which is no reason for the daemon to end.
 """
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,7 +31,6 @@ class Report:
 
     letter: Letter
     error: str | None
-    fatal: bool = False
     truncated: bool = False
 
 
@@ -35,10 +39,11 @@ class DeadLetters:
 
     def __init__(self, properties: Mapping[str, Any], topic: str) -> None:
         self._topic = topic
-        self._producer = Producer(dict(properties))
+        self._properties = dict(properties)
+        self._producer: Producer | None = None
         self._reports: deque[Report] = deque()
         self._alone: deque[Letter] = deque()
-        self._in_flight = 0
+        self._in_flight: dict[Letter, bool] = {}
 
     def send(self, letter: Letter) -> bool:
         """Hand over a letter; False: not now, the queue is full or one goes alone."""
@@ -48,18 +53,37 @@ class DeadLetters:
 
     def poll(self, timeout_seconds: float = 0.0) -> list[Report]:
         """Return what became of letters; waits for the first up to the timeout."""
-        self._producer.poll(timeout_seconds)
+        self._serve(timeout_seconds)
         while self._alone and not self._in_flight:
             if not self._produce(self._alone[0], self._on_delivery_alone):
                 break
-            self._producer.poll(timeout_seconds)
+            self._serve(timeout_seconds)
         reports = list(self._reports)
         self._reports.clear()
         return reports
 
     def close(self, timeout_seconds: float) -> None:
         """Give what is on its way up to that long."""
-        self._producer.flush(timeout_seconds)
+        if self._producer is not None:
+            with contextlib.suppress(KafkaException):
+                self._producer.flush(timeout_seconds)
+
+    def _serve(self, timeout_seconds: float) -> None:
+        if self._producer is None:
+            return
+        try:
+            self._producer.poll(timeout_seconds)
+        except KafkaException as error:  # fatal, and no letter's own
+            self._give_up(error.args[0])
+
+    def _give_up(self, error: KafkaError) -> None:
+        """Have the letters on their way come back, and begin anew with the next."""
+        self._producer = None
+        lost = dict.fromkeys([*self._in_flight, *self._alone])
+        self._in_flight.clear()
+        self._alone.clear()
+        for letter in lost:
+            self._reports.append(Report(letter, self._said(error)))
 
     def _produce(
         self,
@@ -72,6 +96,8 @@ class DeadLetters:
         headers = [*letter.foreign_headers(), *letter.own_headers(now)]
         if truncated:
             headers.append((HEADER_PREFIX + "truncated", b"true"))
+        if self._producer is None:
+            self._producer = Producer(self._properties)
         try:
             self._producer.produce(
                 self._topic,
@@ -86,21 +112,23 @@ class DeadLetters:
             # Not even an empty queue takes it: it is bigger than the queue may become.
             return self._produce(letter, self._on_delivery_truncated, truncated=True)
         except KafkaException as error:
-            self._in_flight += 1
+            self._in_flight[letter] = True
             on_delivery(letter, error.args[0], None)  # type: ignore[arg-type]  # no message: it never was one
             return True
-        self._in_flight += 1
+        self._in_flight[letter] = True
         return True
 
     def _on_delivery(self, letter: Letter, error: KafkaError | None, _: Message) -> None:
-        self._in_flight -= 1
+        if self._is_given_up(letter):
+            return
         if error is not None and error.code() in _TOO_LARGE:
             self._alone.append(letter)
         else:
             self._report(letter, error)
 
     def _on_delivery_alone(self, letter: Letter, error: KafkaError | None, _: Message) -> None:
-        self._in_flight -= 1
+        if self._is_given_up(letter):
+            return
         self._alone.popleft()
         if error is not None and error.code() in _TOO_LARGE and letter.value is not None:
             self._produce(letter, self._on_delivery_truncated, truncated=True)
@@ -108,15 +136,23 @@ class DeadLetters:
             self._report(letter, error)
 
     def _on_delivery_truncated(self, letter: Letter, error: KafkaError | None, _: Message) -> None:
-        self._in_flight -= 1
-        self._report(letter, error, truncated=True)
+        if not self._is_given_up(letter):
+            self._report(letter, error, truncated=True)
+
+    def _is_given_up(self, letter: Letter) -> bool:
+        """Take a letter off those on their way; whether it was not among them any more."""
+        return not self._in_flight.pop(letter, False)
 
     def _report(self, letter: Letter, error: KafkaError | None, *, truncated: bool = False) -> None:
         if error is None:
             self._reports.append(Report(letter, None, truncated=truncated))
-        else:
-            text = (
-                f"the dead-letter topic {self._topic} can't be written: {error.name()}:"
-                f" {error.str()}; it is tried again"
-            )
-            self._reports.append(Report(letter, text, error.fatal()))
+            return
+        self._reports.append(Report(letter, self._said(error)))
+        if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001 - librdkafka's local error codes are spelt so
+            self._give_up(error)
+
+    def _said(self, error: KafkaError) -> str:
+        return (
+            f"the dead-letter topic {self._topic} can't be written: {error.name()}: {error.str()};"
+            " it is tried again"
+        )

@@ -298,10 +298,11 @@ class Loop:
             self.mailbox.turn(now)
             started = self._dispatch(now, latest_start)
             self._speak(now)
-            progresses = started or self.pipeline.can_progress(ledgers, now, latest_start)
+            last = latest_start if lease.begins_by(latest_start) else -math.inf
+            progresses = started or self.pipeline.can_progress(ledgers, now, last)
             if not progresses and not is_echoing:
                 return True
-            if not lease.holds(now) and not self.throttle.in_flight and not is_echoing:
+            if not lease.is_proven(now) and not self.throttle.in_flight and not is_echoing:
                 return False
             results = carriers.collect(BUSY_WAIT_SECONDS)
             if not results and not self.throttle.in_flight:

@@ -4,7 +4,6 @@ import math
 
 from consumer.core.pipeline import Pipeline
 from consumer.dead_letters import Report
-from consumer.errors import GiveUp
 from consumer.ports import Ports
 
 RETRY_SECONDS = 1.0
@@ -63,8 +62,6 @@ class Mailbox:
                 )
             self._pipeline.acknowledged(letter)
             return
-        if report.fatal:
-            raise GiveUp(f"the dead-letter producer can't go on: {report.error}")
         self._trouble = report.error
         self._not_before = now + RETRY_SECONDS
         if not letter.settled:

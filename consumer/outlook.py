@@ -64,11 +64,11 @@ class Outlook:
         if view.is_member and not ledgers:
             self.joined = True
         if view.session_seconds is not None:
-            self._lease.shorten(
-                view.session_seconds
-                - self._options.request_timeout_seconds
-                - (view.heartbeat_seconds or self._options.heartbeat_interval_seconds)
-            )
+            session = min(view.session_seconds, self._options.session_timeout_seconds)
+            heartbeat = view.heartbeat_seconds or self._options.heartbeat_interval_seconds
+            self._lease.agree(session - self._options.request_timeout_seconds - heartbeat)
+        elif view.asked and view.unreachable is None:
+            self._lease.is_agreed = True  # a broker that doesn't tell: the setting is all there is
         self.problems = self._find_problems(view, waiting, now)
         if not self.problems:
             self._client_trouble = ""

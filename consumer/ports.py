@@ -31,6 +31,7 @@ class Options:
     offset_reset: str
     needs_dead_letters: bool
     is_static: bool = False
+    asks_session: bool = False
 
 
 class SourcePort(Protocol):

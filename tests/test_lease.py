@@ -1,5 +1,7 @@
 """Until when a request may start after a proof of membership."""
 
+import math
+
 from consumer.core.lease import Lease
 
 
@@ -43,14 +45,27 @@ def test_i5_a_commit_that_was_sent_before_the_loss_proves_nothing() -> None:
 def test_a_shorter_session_of_the_broker_counts_at_once() -> None:
     lease = Lease(30.0)
     lease.proven(100.0)
-    lease.shorten(10.0)
+    lease.agree(10.0)
     assert lease.end == 110.0
     lease.proven(101.0)
     assert lease.end == 111.0
 
 
-def test_a_longer_session_of_the_broker_changes_nothing() -> None:
+def test_a_longer_session_of_the_broker_counts_from_the_next_proof_on() -> None:
     lease = Lease(30.0)
     lease.proven(100.0)
-    lease.shorten(60.0)
-    assert (lease.seconds, lease.end) == (30.0, 130.0)
+    lease.agree(60.0)
+    assert lease.end == 130.0
+    lease.proven(101.0)
+    assert lease.end == 161.0
+
+
+def test_i5_no_request_starts_before_the_session_is_known() -> None:
+    lease = Lease(30.0, is_agreed=False)
+    lease.proven(100.0)
+    assert not lease.holds(101.0)
+    assert not lease.begins_by(math.inf)
+    lease.agree(10.0)
+    assert lease.begins_by(101.0)
+    assert lease.holds(101.0)
+    assert not lease.holds(110.0)

@@ -1,16 +1,20 @@
 """What collectors, and people at a terminal, can rely on."""
 
+import array
+import fcntl
 import io
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
+import termios
 import threading
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from confluent_kafka import Producer
@@ -19,6 +23,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from consumer import logs
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -308,6 +313,39 @@ def test_flush_waits_for_nobody_who_is_stuck(monkeypatch: pytest.MonkeyPatch) ->
     logs.flush()
     done.set()
     thread.join()
+
+
+@pytest.mark.parametrize(
+    ("signals", "codes"), [([signal.SIGTERM], {0}), ([signal.SIGINT, signal.SIGTERM], {130, 143})]
+)
+def test_i9_a_process_whose_log_nobody_reads_ends_in_time_nevertheless(
+    signals: list[signal.Signals], codes: set[int]
+) -> None:
+    """A thread waits in the pipe, with the log's lock: not even the last words can be said."""
+    program = (
+        "from consumer import daemon, logs\n"
+        "logs.configure('info', 'json')\n"
+        "stopper = daemon.Stopper(0.1)\n"
+        "stopper.watch()\n"
+        "while True: logs.log('flood', 'x' * 10)\n"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        pipe = process.stdout
+        try:
+            eventually(lambda: waiting_bytes(pipe), 10, "a full pipe", until=(60_000).__lt__)
+            for number in signals:
+                process.send_signal(number)
+            assert process.wait(30) in codes
+        finally:
+            process.kill()
+
+
+def waiting_bytes(pipe: IO[bytes]) -> int:
+    count = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0]
 
 
 # What repeats

@@ -67,6 +67,41 @@ def test_i7_a_partition_that_goes_on_while_reading_is_paused_is_read_when_it_no_
     assert world.pipeline.ledgers[TOPIC, 1].position == 600
 
 
+def full_world(records: int = 10**9) -> World:
+    """Return a world whose buffer is full of ids that the API doesn't take."""
+    world = World(
+        lambda partition, offset: event("add", f"c{partition}-{offset}"),
+        records=records,
+        per_second=2000,
+        buffer_max_ids=500,
+    )
+    world.answer = lambda _: Answered(503)
+    return world.run_while(lambda: not (world.loop.assignment.paused and world.sent))
+
+
+def test_i7_a_partition_that_is_assigned_while_reading_is_paused_is_not_read_yet() -> None:
+    world = full_world()
+    world.inside_consume.append(lambda: world.loop.assigned([(TOPIC, 1)]))
+    world.run_until(world.now - START + 5)
+    assert (TOPIC, 1) in world.pipeline.ledgers
+    assert len(world.loop._backlog) <= 4000  # noqa: SLF001 - nobody else can see it
+
+
+def test_i7_a_partition_that_is_assigned_while_reading_is_paused_is_read_when_it_no_longer_is() -> (
+    None
+):
+    world = full_world(600)
+
+    def accept(_: Try) -> Answer:
+        if (TOPIC, 1) not in world.pipeline.ledgers:  # in the very turn in which there is room
+            world.inside_consume.append(lambda: world.loop.assigned([(TOPIC, 1)]))
+        return ACCEPTED
+
+    world.answer = accept
+    world.run_until(200)
+    assert world.pipeline.ledgers[TOPIC, 1].position == 600
+
+
 def test_i4_a_due_batch_does_not_wait_for_a_backfill_of_its_own_segment() -> None:
     """It would wait for millions, and its offset would keep all of them from being committed."""
     world = World(
@@ -98,6 +133,16 @@ def test_a_revoke_inside_consume_knows_the_answers_that_came_just_before(slots: 
     world.run_while(lambda: not took)
     assert sum(took) < 10
     assert world.loop.released == 0
+
+
+def test_i1_what_was_consumed_of_a_partition_that_goes_is_not_received_any_more() -> None:
+    """It may come back, and begins where it was committed then."""
+    world = full_world()
+    backlog = world.loop._backlog  # noqa: SLF001 - nobody else can see it
+    assert {message.partition() for message in backlog} == {0}
+    world.loop.lost([(TOPIC, 0)])
+    assert not world.loop._backlog  # noqa: SLF001
+    assert not world.pipeline.held_ids
 
 
 def test_i2_a_drain_waits_until_a_lost_try_can_no_longer_be_applied() -> None:
@@ -155,6 +200,53 @@ def test_a_revoke_after_a_stop_was_asked_for_ends_by_the_stops_deadline() -> Non
     assert world.now < asked_at + 21
 
 
+def test_i9_a_stop_that_is_asked_for_in_a_drain_ends_by_that_drains_deadline() -> None:
+    world = World(
+        lambda partition, offset: event("add", "x", segment=partition + 2 * offset + 1),
+        partitions=2,
+        records=2,
+    )
+    world.latency_of = lambda attempt: 16.0 if attempt.batch.lane.segment_id == 1 else 1000.0
+    asked: list[float] = []
+
+    def ask(_: Try) -> Answer:
+        asked.append(world.now)
+        world.loop.request_stop(world.now + 20.0)
+        return ACCEPTED
+
+    world.answer = ask
+    world.run_until(6)
+    began = world.now
+    world.loop.revoked([(TOPIC, 0)])
+    assert began < asked[0] < began + 20
+    world.loop.stop(asked[0] + 20.0)
+    assert world.now < began + 21
+
+
+def test_i9_a_stop_that_is_asked_for_in_a_drain_begins_with_all_that_stays() -> None:
+    """When that drain is over, it could be too late to start anything."""
+    world = World(
+        lambda partition, _: event("add", "x", segment=partition + 1),
+        partitions=2,
+        records=1,
+        linger_seconds=60.0,
+    )
+    world.latency_of = lambda attempt: 6.0 if attempt.batch.lane.segment_id == 1 else 0.1
+    world.answer = lambda _: ACCEPTED if world.loop.stop_requested else ask()
+
+    def ask() -> Answer:
+        world.loop.request_stop(world.now + 20.0)
+        return Answered(503)
+
+    world.run_until(2)
+    began = world.now
+    world.loop.revoked([(TOPIC, 0)])
+    assert world.now > began + 12
+    world.loop.stop(began + 20.0)
+    assert world.loop.released == 0
+    assert dict(world.commits) == {(TOPIC, 0): 1, (TOPIC, 1): 1}
+
+
 def test_a_drain_that_can_start_nothing_more_waits_for_answers_only() -> None:
     world = World(one_each, buffer_max_ids=500, max_in_flight=2)
     world.latency = 3.0
@@ -166,9 +258,28 @@ def test_a_drain_that_can_start_nothing_more_waits_for_answers_only() -> None:
     assert world.now < began + 14
 
 
+def test_i11_a_drain_sends_the_letters_of_what_was_refused_in_it() -> None:
+    world = World(lambda _, offset: event("add", f"c{offset}"), records=3, linger_seconds=60.0)
+    world.answer = lambda _: Answered(404, vouched=True)
+    world.run_until(2)
+    world.loop.revoked([(TOPIC, 0)])
+    assert world.now < START + 4
+    assert world.commits[-1] == ((TOPIC, 0), 3)
+    assert world.loop.released == 0
+
+
+def test_i9_a_drain_ends_by_its_deadline_though_letters_are_not_acknowledged() -> None:
+    world = World(lambda *_: b"{", records=3)
+    world.acknowledges = False
+    world.run_until(2)
+    world.latest = START + 2 + 20 + 1
+    world.loop.revoked([(TOPIC, 0)])
+    assert world.commits[-1] == ((TOPIC, 0), 0)
+
+
 def test_i2_a_static_member_waits_until_what_its_predecessor_sent_is_over() -> None:
     """It gets its partitions back at once, also from one that was killed in mid-request."""
-    world = World(one_each, is_static=True)
+    world = World(one_each, records=2000, is_static=True)
     world.run_until(60)
     (first, _), *_ = world.sent
     assert START + 10 <= first < START + 11
@@ -202,6 +313,69 @@ def test_i1_a_commit_whose_answer_was_lost_is_not_taken_back() -> None:
     offsets = [offset for _, offset in world.commits]
     assert offsets == sorted(offsets)
     assert offsets[-1] > 300
+
+
+def test_i5_a_commit_proves_nothing_whose_answer_took_longer_than_the_lease() -> None:
+    """The group may have counted the member out while it was on its way."""
+    world = World(one_each, per_second=100, session_seconds=15.0)  # 2.5 s of lease
+    world.commit_latency = 3.0
+    world.run_until(60)
+    assert world.commits
+    assert not world.sent
+
+
+def test_i5_what_the_group_says_is_no_member_starts_nothing_more() -> None:
+    """However long ago it was one: its partitions are somebody else's at once."""
+    world = World(one_each, per_second=100)
+    world.run_until(10)
+    world.is_member = False
+    world.run_until(12)
+    sent = len(world.sent)
+    assert sent
+    world.run_until(25)
+    assert len(world.sent) == sent
+
+
+def test_i5_a_request_carries_the_end_of_the_lease() -> None:
+    world = World(one_each, per_second=100, session_seconds=15.0)  # 2.5 s of lease
+    world.run_until(30)
+    assert world.sent
+    assert all(
+        at < end <= at + 2.5 for (at, _), end in zip(world.sent, world.lease_ends, strict=True)
+    )
+
+
+def test_i5_a_drain_longer_than_the_lease_goes_on() -> None:
+    """It proves membership too, else it would end in the midst of what could be delivered."""
+    world = World(
+        one_each, records=40, session_seconds=15.0, drain_seconds=30.0, max_in_flight=1
+    )  # 2.5 s of lease
+    world.run_while(lambda: world.pipeline.held_ids < 40)
+    world.latency = 0.4
+    world.loop.revoked([(TOPIC, 0)])
+    assert world.now > START + 12
+    assert world.commits[-1] == ((TOPIC, 0), 40)
+    assert world.loop.released == 0
+
+
+def test_one_commit_is_on_its_way_at_a_time() -> None:
+    """Else the answer to an older one would prove what only the younger can."""
+    world = World(one_each, per_second=100)
+    world.commit_latency = 5.0
+    world.run_until(21)
+    assert 3 <= len(world.commits) <= 5
+
+
+def test_a_commit_that_failed_is_made_up_for_though_nothing_new_arrives() -> None:
+    world = World(one_each, records=5)
+    world.run_until(4)
+    world.refused_commits = {0}
+    world.run_while(lambda: world.pipeline.held_ids)
+    world.run_until(15)
+    assert world.commits[-1] == ((TOPIC, 0), 0)
+    world.refused_commits = set()
+    world.run_until(20)
+    assert world.commits[-1] == ((TOPIC, 0), 5)
 
 
 def test_a_batch_whose_ids_were_all_taken_out_does_not_hold_the_commit() -> None:

@@ -272,6 +272,27 @@ class Idler:
         """Nothing to do about it."""
 
 
+def test_the_last_log_line_counts_what_the_stop_did_and_nothing_before(
+    scenario: "Scenario",
+) -> None:
+    scenario.api.hang()
+    first = scenario.start_ready()
+    scenario.produce(additions(1, 100))
+    eventually(lambda: first.metric("requests_in_flight"), PATIENCE_SECONDS, "a request")
+    second = scenario.start_ready(DRAIN_TIMEOUT_SECONDS=4)
+    eventually(
+        lambda: first.metric("ids_total", action="add", outcome="released"),
+        PATIENCE_SECONDS,
+        "a revoke that could not be drained",
+    )
+    scenario.api.heal()
+    scenario.await_all_committed()
+    assert gone_after(first)[0] == 0
+    (stopped,) = first.logs("stopped")
+    assert (stopped["drained"], stopped["released"]) == (0, 0)
+    assert second.exit_code is None
+
+
 # Crashes
 
 

@@ -14,12 +14,14 @@ import math
 class Lease:
     """Owned by the loop. Times are on a clock that goes on while the machine sleeps.
 
-    It doesn't begin before ``start``, however well proven.
+    It doesn't begin before ``start``, nor before it ``is_agreed`` how long it is, however well
+    proven.
     """
 
-    def __init__(self, seconds: float, start: float = -math.inf) -> None:
+    def __init__(self, seconds: float, start: float = -math.inf, *, is_agreed: bool = True) -> None:
         self.seconds = seconds
         self.start = start
+        self.is_agreed = is_agreed
         self.end = -math.inf
         self._void_until = -math.inf
 
@@ -33,16 +35,20 @@ class Lease:
         self.end = -math.inf
         self._void_until = now
 
-    def shorten(self, seconds: float) -> None:
-        """Take over the broker's smaller times."""
-        if seconds < self.seconds:
-            self.end += seconds - self.seconds
-            self.seconds = seconds
+    def agree(self, seconds: float) -> None:
+        """Take over what the broker's times make of it: less at once, more with the next proof."""
+        self.end += min(0.0, seconds - self.seconds)
+        self.seconds = seconds
+        self.is_agreed = True
 
     def is_proven(self, now: float) -> bool:
         """Whether the membership was proven lately."""
         return now < self.end
 
+    def begins_by(self, time: float) -> bool:
+        """Whether it may hold at that time."""
+        return self.is_agreed and self.start <= time
+
     def holds(self, now: float) -> bool:
         """Whether a request may start."""
-        return self.start <= now < self.end
+        return self.is_agreed and self.start <= now < self.end

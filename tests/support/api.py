@@ -1,5 +1,6 @@
 """The API as it misbehaves: a stand-in whose faults a test sets, also while requests come in."""
 
+import random
 import threading
 from collections import deque
 from dataclasses import replace
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 from consumer.standin import Fault, Standin, StandinRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 _NOT_FOUND = b'"Segment not found"'
 _REFUSED = b'{"meta":{"errors":["one of the ids is not acceptable"]}}'
@@ -40,8 +41,8 @@ class FaultyApi(Standin):
     """What a test says last holds from the next request on, from whichever thread.
 
     What is beyond the capacity is refused at once. Else the first that has something to say about
-    a request decides: the script, the segment's fault, the bad ids, the fault for all; a delay is
-    added to whatever that is. The credentials check (``region``) knows only its own fault.
+    a request decides: the script, the segment's fault, the bad ids, chance, the fault for all; a
+    delay is added to whatever that is. The credentials check (``region``) knows only its own fault.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class FaultyApi(Standin):
         """Answer as the API does when all is well."""
         with self._rules:
             self._script: deque[Fault | None] = deque()
+            self._chance: tuple[random.Random, Sequence[Fault], float] | None = None
             self._segments: dict[int, Fault] = {}
             self._capacity: tuple[int, Fault] | None = None
             self._bad_ids: tuple[frozenset[str], Fault] | None = None
@@ -78,6 +80,11 @@ class FaultyApi(Standin):
         """Treat the next requests so, one by one: a fault, a status alone, or None for no fault."""
         with self._rules:
             self._script = deque(Fault(status=f) if isinstance(f, int) else f for f in faults)
+
+    def by_chance(self, draw: random.Random, faults: "Sequence[Fault]", share: float) -> None:
+        """Treat a share of the requests by one of these, until told otherwise; 0 ends that."""
+        with self._rules:
+            self._chance = (draw, faults, share) if share else None
 
     def for_segment(self, segment_id: int, **fault: Unpack[FaultFields]) -> None:
         """Misbehave so for one segment: ``for_segment(56, status=404)``. No fault heals it."""
@@ -139,4 +146,8 @@ class FaultyApi(Standin):
             return self._segments[request.segment_id]
         if self._bad_ids is not None and not self._bad_ids[0].isdisjoint(request.ids):
             return self._bad_ids[1]
+        if self._chance is not None:
+            draw, faults, share = self._chance
+            if draw.random() < share:
+                return draw.choice(faults)
         return self._always

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tests.support.scenario import Scenario
 
 SEGMENTS = range(1, 9)
+BY_NAME = -1
+"""The partition of a customer that librdkafka finds by the name."""
 
 _CROWD = 150
 _FLIPS_EACH = 6
@@ -55,24 +57,41 @@ class Verdict(NamedTuple):
 class Flipping:
     """Keeps a crowd flipping and an eye on the commits while a test does what it likes.
 
-    The seed is ``SEED_FOR_TESTS``, to repeat a run, else a new one.
+    Without a ``seed`` it is ``SEED_FOR_TESTS``, to repeat a run, else a new one. The topic may get
+    more partitions only if ``partitions`` says how many it has now.
     """
 
-    def __init__(self, scenario: "Scenario") -> None:
-        self.seed = int(os.environ.get("SEED_FOR_TESTS") or random.randrange(2**32))
+    def __init__(
+        self,
+        scenario: "Scenario",
+        *,
+        seed: int | None = None,
+        partitions: int | None = None,
+        pause_seconds: float = 0.03,
+        patience_seconds: float = 60,
+    ) -> None:
+        if seed is None:
+            seed = int(os.environ.get("SEED_FOR_TESTS") or random.randrange(2**32))
+        self.seed = seed
         self.draw = random.Random(self.seed)
+        self.watch = CommitWatch(scenario, pause_seconds)
         self._scenario = scenario
-        self._watch = CommitWatch(scenario)
-        self._crowd = Crowd(scenario, self.seed)
+        self._crowd = Crowd(scenario, self.seed, partitions)
+        self._patience_seconds = patience_seconds
 
     def __enter__(self) -> Self:
-        self._watch.__enter__()
+        self.watch.__enter__()
         self._crowd.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._crowd.__exit__()
-        self._watch.__exit__()
+        self.watch.__exit__()
+
+    def grow(self, partitions: int) -> None:
+        """Give the topic more partitions, ``partitions`` in all, for customers who come now."""
+        self._scenario.broker.add_partitions(self._scenario.topic, partitions)
+        self._crowd.spread(partitions)
 
     def await_members(self, count: int) -> None:
         """Wait until so many members have all partitions among them, each at least one."""
@@ -88,7 +107,8 @@ class Flipping:
             return len(shares) == count and all(shares)
 
         what = f"{count} members with all partitions"
-        eventually(shares, _PATIENCE_SECONDS, what, until=complete, ignoring=(KafkaException,))
+        patience = self._patience_seconds
+        eventually(shares, patience, what, until=complete, ignoring=(KafkaException,))
 
     def await_caught_up(self) -> None:
         """Wait until everything is settled that had happened when this was called."""
@@ -102,17 +122,18 @@ class Flipping:
         def gone(lag: dict[int, int]) -> bool:
             return all(each <= 0 for each in lag.values())
 
-        eventually(lag, _PATIENCE_SECONDS, "the lag to go", until=gone, ignoring=(KafkaException,))
+        patience = self._patience_seconds
+        eventually(lag, patience, "the lag to go", until=gone, ignoring=(KafkaException,))
 
     def finish(self, *daemons: "Daemon", request_seconds: float) -> Verdict:
         """End it; let ``daemons``, who are all there are, deliver the rest; compare."""
         self._crowd.stop()
         self.await_caught_up()
         for daemon in daemons:
-            _await_nothing_held(daemon)
+            _await_nothing_held(daemon, self._patience_seconds)
             assert_accounted(daemon.metrics())
         time.sleep(request_seconds)  # what is still on its way somewhere may be accepted until then
-        self._watch.__exit__()
+        self.watch.__exit__()
         verdict = self._verdict()
         sys.stdout.write(f"{verdict}\n")
         return verdict
@@ -138,7 +159,7 @@ class Flipping:
             flips=len(records),
             requests=counters.requests,
             duplicates=counters.duplicates,
-            went_back=self._watch.went_back,
+            went_back=self.watch.went_back,
         )
 
 
@@ -147,10 +168,12 @@ class Crowd:
 
     A customer flips a few times within some seconds and then never again, another comes instead: so
     at any time many have just had their last word, and nothing repairs what goes wrong after it.
+    Each stays in the partition of the name, or, if ``partitions`` is given, in one drawn at first.
     """
 
-    def __init__(self, scenario: "Scenario", seed: int) -> None:
+    def __init__(self, scenario: "Scenario", seed: int, partitions: int | None = None) -> None:
         self._topic = scenario.topic
+        self._partitions = partitions
         self._draw = random.Random(seed)
         self._newcomers = 0
         self._crowd = [self._newcomer() for _ in range(_CROWD)]
@@ -161,6 +184,7 @@ class Crowd:
                 "acks": "all",
                 "max.in.flight.requests.per.connection": 1,  # in order also if one is repeated
                 "linger.ms": 5,
+                "log_level": 2,  # that the broker goes and comes is no news
             }
         )
         self._stopping = threading.Event()
@@ -180,6 +204,12 @@ class Crowd:
         assert not self._producer.flush(_PATIENCE_SECONDS), "flips without an answer"
         assert not self._failures, f"{len(self._failures)} flips got lost: {self._failures[0]}"
 
+    def spread(self, partitions: int) -> None:
+        """Let newcomers go to so many partitions, which are there."""
+        assert self._partitions is not None, "a name's partition would be another one now"
+        self._producer.list_topics(self._topic, timeout=_PATIENCE_SECONDS)  # so that it knows them
+        self._partitions = partitions
+
     def _run(self) -> None:
         started, flips = time.monotonic(), 0
         while not self._stopping.wait(_TICK_SECONDS):
@@ -192,14 +222,23 @@ class Crowd:
     def _flip(self, place: int) -> None:
         customer = self._crowd[place]
         value = event(customer.segment_id, customer.flip(), customer.name)
-        self._producer.produce(self._topic, value, customer.name, on_delivery=self._delivered)
+        self._producer.produce(
+            self._topic,
+            value,
+            customer.name,
+            partition=customer.partition,
+            on_delivery=self._delivered,
+        )
         if not customer.flips_left:
             self._crowd[place] = self._newcomer()
 
     def _newcomer(self) -> "Customer":
         self._newcomers += 1
         flips = self._draw.randint(1, 2 * _FLIPS_EACH - 1)
-        return Customer(f"customer-{self._newcomers}", self._draw.choice(SEGMENTS), flips)
+        segment_id, partition = self._draw.choice(SEGMENTS), BY_NAME
+        if self._partitions is not None:
+            partition = self._draw.randrange(self._partitions)
+        return Customer(f"customer-{self._newcomers}", segment_id, flips, partition)
 
     def _delivered(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:
@@ -209,9 +248,10 @@ class Crowd:
 class Customer:
     """Enters and leaves one segment, so many times in all."""
 
-    def __init__(self, name: str, segment_id: int, flips: int) -> None:
+    def __init__(self, name: str, segment_id: int, flips: int, partition: int) -> None:
         self.name = name
         self.segment_id = segment_id
+        self.partition = partition
         self.flips_left = flips
         self._is_in = False
 
@@ -231,9 +271,9 @@ def _last_words(records: list[Message]) -> dict[Member, str]:
     return words
 
 
-def _await_nothing_held(daemon: "Daemon") -> None:
+def _await_nothing_held(daemon: "Daemon", patience_seconds: float) -> None:
     def held() -> float:
         assert daemon.exit_code is None, f"ended ({daemon.exit_code}):\n{daemon.said()}"
         return daemon.metric("held_ids")
 
-    eventually(held, _PATIENCE_SECONDS, "nothing held", until=lambda count: count == 0)
+    eventually(held, patience_seconds, "nothing held", until=lambda count: count == 0)

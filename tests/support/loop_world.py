@@ -6,6 +6,7 @@ dead-letter topic that acknowledges at once. `WorldClock.now` is the time of all
 
 import heapq
 import itertools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -46,9 +47,11 @@ class World:
         max_in_flight: int = 8,
         requests_per_second: float = 100.0,
         is_static: bool = False,
+        asks_session: bool = False,
         **rules: object,
     ) -> None:
         self.now = START
+        self.latest = math.inf  # a test that takes longer has failed
         self.value_of = value_of
         self.records = records
         self.per_second = per_second
@@ -56,11 +59,14 @@ class World:
         self.latency_of: Callable[[Try], float] = lambda _: self.latency
         self.answer: Callable[[Try], Answer] = lambda _: ACCEPTED
         self.refused_commits: set[int] = set()
+        self.is_member = True  # as the group has it
         self.loses_answers_to_commits = False
+        self.commit_latency = 0.0  # until the answer to one that isn't waited for
         self.commits: list[tuple[Partition, int]] = []  # as the broker took them
         self.deaf_leaders: set[int] = set()
         self.has_commits = True
         self.sent: list[tuple[float, Try]] = []
+        self.lease_ends: list[float] = []  # of what was sent
         self.said: list[tuple[str, str]] = []
         self.beats: list[float] = []
         self.inside_consume: list[Callable[[], object]] = []
@@ -72,7 +78,7 @@ class World:
         self._paused: set[int] = set()
         self._ready = 0.0
         self._ready_at = self.now
-        self._commits: list[CommitAnswer] = []
+        self._commits: list[tuple[float, CommitAnswer]] = []
         self._flying: list[tuple[float, int, Try, float]] = []
         self._numbers = itertools.count()
         self._turns = itertools.count()
@@ -101,11 +107,13 @@ class World:
             heartbeat_interval_seconds=min(3.0, session_seconds / 6),
             offset_reset="earliest",
             is_static=is_static,
+            asks_session=asks_session,
             needs_dead_letters=True,
         )
         self.view = View(asked=True)
         self.partitions: tuple[Partition, ...] = ()
         self.id_of_member = ""
+        self.cluster = _Cluster(self)
         self.loop = Loop(
             options,
             self.pipeline,
@@ -113,7 +121,7 @@ class World:
                 source=_Source(self),
                 carriers=_Carriers(self),
                 letters=_Letters(self),
-                cluster=_Cluster(self),
+                cluster=self.cluster,
                 clock=self._look,
                 wall=lambda: 1.7e9 + self.now,
                 jitter=lambda: 0.5,
@@ -150,6 +158,7 @@ class World:
 
     def _look(self) -> float:
         self.now += STEP_SECONDS
+        assert self.now < self.latest, "it goes on for too long"
         return self.now
 
     def _say(
@@ -166,9 +175,8 @@ class World:
         self.before_consume(timeout_seconds)
         while self.inside_consume:
             self.inside_consume.pop(0)()
-        answers, self._commits = self._commits, []
-        for answer in answers:
-            self.loop.commit_answered(answer)
+        while self._commits and self._commits[0][0] <= self.now:
+            self.loop.commit_answered(self._commits.pop(0)[1])
         errors, self.errors = self.errors, []
         if errors:
             return errors
@@ -200,6 +208,8 @@ class World:
 
     def answer_to(self, offsets: dict[Partition, Offsets]) -> CommitAnswer:
         """Return what the broker says of a commit."""
+        if not self.is_member:
+            return CommitAnswer({}, "unknown member", is_member=False, retriable=False)
         taken = {n: o.offset for n, o in offsets.items() if n[1] not in self.refused_commits}
         self.commits.extend(taken.items())
         if self.loses_answers_to_commits:
@@ -227,8 +237,8 @@ class World:
         self._paused -= {partition for _, partition in partitions}
 
     def send_commit(self, offsets: dict[Partition, Offsets]) -> None:
-        """Answer at the next consume."""
-        self._commits.append(self.answer_to(offsets))
+        """Answer in a later consume."""
+        self._commits.append((self.now + self.commit_latency, self.answer_to(offsets)))
 
     # -- the API and the dead letters -------------------------------------------------------------
 
@@ -314,6 +324,7 @@ class _Carriers:
 
     def send(self, attempt: Try, lease_end: float) -> None:
         assert lease_end > self._world.now
+        self._world.lease_ends.append(lease_end)
         self._world.start_try(attempt)
 
 

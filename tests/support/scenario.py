@@ -6,6 +6,7 @@ Daemons between a topic and an API, changes whose outcome is known, and an eye o
 import json
 import random
 import threading
+import time
 from typing import TYPE_CHECKING, Self
 
 from confluent_kafka import KafkaException, Message
@@ -179,13 +180,16 @@ class Changes:
 class CommitWatch:
     """Looks at a group's commits from outside, again and again, in a thread of its own."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, pause_seconds: float = 0.03) -> None:
         self._scenario = scenario
+        self._pause_seconds = pause_seconds
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.highest: dict[int, int] = {}
         self.went_back: list[tuple[int, int, int]] = []
         """(partition, committed before, committed then) of commits that went back."""
+        self.seen: dict[int, list[tuple[float, int]]] = {}
+        """By partition, each new highest commit, and when it was there at the latest."""
         self.looks = 0
 
     def __enter__(self) -> Self:
@@ -205,17 +209,20 @@ class CommitWatch:
 
     def _run(self) -> None:
         last: dict[int, int] = {}
-        while not self._stopped.wait(0.03):
+        while not self._stopped.wait(self._pause_seconds):
             try:
                 committed = self._scenario.committed()
             except KafkaException:
                 continue  # the broker is away
+            now = time.time()
             self.looks += 1
             for partition, offset in committed.items():
                 before = last.get(partition, offset)
                 if offset < before:
                     self.went_back.append((partition, before, offset))
-                self.highest[partition] = max(self.highest.get(partition, 0), offset)
+                if offset > self.highest.get(partition, -1):
+                    self.highest[partition] = offset
+                    self.seen.setdefault(partition, []).append((now, offset))
             last = committed
 
 

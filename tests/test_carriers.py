@@ -1,0 +1,94 @@
+"""The threads that carry requests: what becomes of one that hangs."""
+
+import threading
+
+from consumer.api import Request
+from consumer.carriers import Carriers, Result
+from consumer.core.lanes import Batch, Lane
+from consumer.core.outcomes import Answer, Answered, Broken, TimedOut
+from consumer.core.pipeline import Try
+from tests.support.waiting import eventually
+
+PATIENCE_SECONDS = 10.0
+ACCEPTED = Answered(200, b"{}")
+
+
+class Api:
+    """Accepts at once, but hangs with the ids in ``hanging`` until it is let go."""
+
+    def __init__(self, *hanging: str) -> None:
+        self.lets_go = threading.Event()
+        self._hanging = set(hanging)
+
+    def post(self, request: Request) -> Answer:
+        """Answer, or hang."""
+        if not self._hanging.isdisjoint(request.ids):
+            self.lets_go.wait()
+        return ACCEPTED
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+def attempt(name: str, deadline: float = 110.0) -> Try:
+    batch = Batch(Lane(56, "id"), "add", opened_at=95.0, due_at=100.0)
+    return Try(batch, (name,), 100.0, deadline)
+
+
+def collect(carriers: Carriers) -> Result:
+    """Return the next result."""
+    (result,) = eventually(lambda: carriers.collect(0.1), PATIENCE_SECONDS, "a result")
+    return result
+
+
+def test_a_try_comes_back_with_its_answer() -> None:
+    carriers, sent = Carriers(Api().post, Clock()), attempt("x")
+    carriers.send(sent, lease_end=200.0)
+    assert collect(carriers) == Result(sent, ACCEPTED, 0.0)
+
+
+def test_whatever_sending_raises_comes_back_as_a_broken_connection() -> None:
+    def post(_: Request) -> Answer:
+        raise ValueError("nobody knows why")
+
+    carriers = Carriers(post, Clock())
+    for name in "xy":  # the carrier goes on
+        carriers.send(attempt(name), lease_end=200.0)
+        assert collect(carriers).answer == Broken("ValueError while sending")
+
+
+def test_a_request_that_hangs_is_given_up_a_second_after_its_deadline() -> None:
+    """Name resolution can't be interrupted. Another thread takes the place of its carrier."""
+    api, clock = Api("x"), Clock()
+    carriers, hanging, other = Carriers(api.post, clock), attempt("x"), attempt("y", 130.0)
+    carriers.send(hanging, lease_end=200.0)
+    clock.now = 111.0
+    assert carriers.collect(0.0) == []
+    clock.now = 111.1
+    (result,) = carriers.collect(0.0)
+    assert isinstance(result.answer, TimedOut)
+    assert result.attempt is hanging
+    carriers.send(other, lease_end=200.0)
+    assert collect(carriers).attempt is other
+    api.lets_go.set()
+
+
+def test_i6_what_a_try_brings_back_that_was_given_up_is_thrown_away() -> None:
+    """It was settled as timed out, and is not to be settled twice."""
+    api, clock = Api("x"), Clock()
+    carriers = Carriers(api.post, clock)
+    carriers.send(attempt("x"), lease_end=200.0)
+    clock.now = 111.1
+    assert len(carriers.collect(0.0)) == 1
+    api.lets_go.set()
+    brought = carriers._results  # noqa: SLF001 - nobody hears of it otherwise
+    eventually(brought.qsize, PATIENCE_SECONDS, "the late answer")
+    assert carriers.collect(0.0) == []
+    assert brought.empty()

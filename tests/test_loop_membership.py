@@ -1,0 +1,96 @@
+"""The loop in virtual time: what membership proves, to whom, and for how long."""
+
+import pytest
+
+from consumer.cluster import View
+from consumer.core.outcomes import Answered
+from tests.support.loop_world import ACCEPTED, START, TOPIC, World
+from tests.support.records import event
+
+
+def one_each(partition: int, offset: int) -> bytes:
+    """Add another customer, to a segment that is the partition's own."""
+    return event("add", f"c{partition}-{offset}", segment=partition + 1)
+
+
+@pytest.mark.parametrize("refused", [0, 1])
+def test_i8_one_partition_whose_commits_are_refused_for_ever_stops_no_other(refused: int) -> None:
+    """Also when no other one has anything to commit: what it committed is proof again."""
+    world = World(one_each, per_second=50.0, partitions=2)
+    world.refused_commits = {refused}
+    world.run_until(40)
+    before = len(world.sent)
+    assert before
+    world.answer = lambda _: Answered(503)
+    world.run_until(140)
+    world.answer = lambda _: ACCEPTED
+    world.run_until(300)
+    assert world.sent[-1][0] > START + 290
+    assert not world.holds()
+
+
+def test_a_session_that_was_too_short_is_no_reason_any_more_when_it_is_longer() -> None:
+    world = World(one_each, per_second=10.0)
+    world.cluster.view = View(asked=True, session_seconds=12.0, heartbeat_seconds=5.0)
+    world.run_until(30)
+    assert world.holds() == {"kafka-unavailable"}
+    world.cluster.view = View(asked=True, session_seconds=45.0, heartbeat_seconds=5.0)
+    world.run_until(60)
+    assert not world.holds()
+    assert world.sent[-1][0] > START + 55
+
+
+def test_a_session_of_the_broker_that_is_longer_than_the_setting_gives_no_longer_lease() -> None:
+    world = World(one_each, per_second=10.0)
+    world.cluster.view = View(asked=True, session_seconds=600.0, heartbeat_seconds=5.0)
+    world.run_until(10)
+    assert world.loop.commits.lease.seconds == 45.0 - 10.0 - 5.0
+
+
+def test_i5_with_a_session_of_the_brokers_nothing_is_sent_before_it_is_known() -> None:
+    world = World(one_each, per_second=100_000.0, asks_session=True)
+    world.cluster.view = View()
+    world.run_until(10)
+    assert not world.sent
+    world.cluster.view = View(asked=True, unreachable="no broker")
+    world.run_until(15)
+    assert not world.sent
+    world.cluster.view = View(asked=True, session_seconds=30.0, heartbeat_seconds=5.0)
+    world.run_until(20)
+    assert world.sent
+    assert world.loop.commits.lease.seconds == 15.0
+
+
+def test_a_broker_that_does_not_tell_its_session_is_taken_to_have_the_settings() -> None:
+    world = World(one_each, asks_session=True)
+    world.run_until(10)
+    assert world.sent
+    assert world.loop.commits.lease.seconds == 32.0
+
+
+def test_a_static_member_that_is_stopped_at_once_waits_and_drains_nevertheless() -> None:
+    world = World(one_each, records=10, is_static=True, drain_seconds=30.0)
+    world.run_until(3)
+    assert world.pipeline.held_ids == 10
+    asked_at = world.now
+    world.loop.request_stop(asked_at + 30.0)
+    world.loop.stop(asked_at + 30.0)
+    assert [len(attempt.ids) for _, attempt in world.sent] == [10]
+    assert world.sent[0][0] >= START + 10
+    assert world.now < START + 12
+    assert not world.loop.released
+    assert world.commits[-1] == ((TOPIC, 0), 10)
+
+
+def test_a_static_member_without_the_time_for_that_stops_at_once_and_commits() -> None:
+    values = [b"junk", b"junk", event("add", "x")]
+    world = World(lambda _, offset: values[offset], records=3, is_static=True, drain_seconds=12.0)
+    world.run_until(0.5)
+    asked_at = world.now
+    world.loop.request_stop(asked_at + 12.0)
+    world.loop.stop(asked_at + 12.0)
+    assert world.now < asked_at + 1
+    assert not world.sent
+    assert world.loop.released == 1
+    assert world.commits[-1] == ((TOPIC, 0), 2)
+

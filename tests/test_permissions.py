@@ -1,0 +1,137 @@
+"""What a principal may not do is waited for, visibly, and nothing is lost meanwhile.
+
+A real broker with an authorizer, whose rules change while the daemon runs.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, says its documentation
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
+
+from tests.support.cluster import Record
+from tests.support.kafka import Broker
+from tests.support.scenario import additions
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from tests.support.daemon import Daemon
+    from tests.support.scenario import Scenario
+
+PATIENCE_SECONDS = 40
+NOBODY = "User:ANONYMOUS"  # who comes without a login, the tests' own clients too
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[Broker]:
+    """Make a broker that asks an authorizer."""
+    authorizer = {
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found": "true",
+    }
+    with Broker(properties=authorizer) as broker:
+        if broker.external:
+            pytest.skip("needs a broker whose rules it may change")
+        yield broker
+
+
+@pytest.fixture
+def admin(broker: Broker) -> Iterator[AdminClient]:
+    """Ask the broker as an administrator; its rules end with the test."""
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+    yield admin
+    allow_everything(admin)
+
+
+def deny(admin: AdminClient, kind: ResourceType, name: str, operation: AclOperation) -> None:
+    """Forbid one thing. Where there is a rule nothing else is allowed, unless another says so."""
+    rules = [
+        AclBinding(kind, name, ResourcePatternType.LITERAL, NOBODY, "*", given, permission)
+        for given, permission in (
+            (AclOperation.ALL, AclPermissionType.ALLOW),
+            (operation, AclPermissionType.DENY),
+        )
+    ]
+    for future in admin.create_acls(rules).values():
+        future.result()
+
+
+def allow_everything(admin: AdminClient) -> None:
+    """Leave no rule."""
+    for kind in (ResourceType.TOPIC, ResourceType.BROKER):
+        rules = AclBindingFilter(
+            kind,
+            None,  # type: ignore[arg-type]  # any
+            ResourcePatternType.ANY,
+            None,  # type: ignore[arg-type]  # any
+            None,  # type: ignore[arg-type]  # any
+            AclOperation.ANY,
+            AclPermissionType.ANY,
+        )
+        for future in admin.delete_acls([rules]).values():
+            future.result()
+
+
+def await_holds(daemon: "Daemon", *holds: str) -> None:
+    what = f"the holds {holds}"
+    eventually(daemon.holds, PATIENCE_SECONDS, what, until=set(holds).__eq__)
+
+
+def test_whoever_may_not_write_dead_letters_holds_and_goes_on_when_they_may(
+    scenario: "Scenario", admin: AdminClient
+) -> None:
+    """An idempotent producer is refused its id then: fatal to it, and once to the daemon."""
+    scenario.broker.create_topic(scenario.dead_letter_topic, 1)
+    unreadable = Record(None, b"unreadable", partition=0)
+    good = [Record(key, value, partition=0) for key, value, *_ in additions(1, 6)]
+    scenario.produce([*good[:3], unreadable, *good[3:]])
+    deny(admin, ResourceType.BROKER, "kafka-cluster", AclOperation.IDEMPOTENT_WRITE)
+    deny(admin, ResourceType.TOPIC, "*", AclOperation.WRITE)
+    daemon = scenario.start()
+    await_holds(daemon, "dead-letter-unavailable")
+    said = daemon.wait_log("hold", PATIENCE_SECONDS)["message"]
+    assert scenario.dead_letter_topic in str(said)
+    assert "authorization failed" in str(said)
+    assert scenario.committed().get(0, 0) <= 3
+    allow_everything(admin)
+    await_holds(daemon)
+    scenario.await_all_committed(PATIENCE_SECONDS)
+    assert len(scenario.api.members(1)) == 6
+    assert [letter.value() for letter in scenario.dead_letters(1)] == [b"unreadable"]
+
+
+def test_whoever_skips_what_is_refused_needs_no_right_to_write(
+    scenario: "Scenario", admin: AdminClient
+) -> None:
+    scenario.produce([Record(None, b"unreadable"), *additions(1, 3)])
+    deny(admin, ResourceType.BROKER, "kafka-cluster", AclOperation.IDEMPOTENT_WRITE)
+    deny(admin, ResourceType.TOPIC, "*", AclOperation.WRITE)
+    daemon = scenario.start_ready(REJECT_POLICY="skip")
+    scenario.await_all_committed(PATIENCE_SECONDS)
+    assert len(scenario.api.members(1)) == 3
+    assert daemon.exit_code is None
+
+
+def test_a_topic_that_may_be_described_and_not_read_is_said_and_read_when_it_may(
+    scenario: "Scenario", admin: AdminClient
+) -> None:
+    """The broker refuses a fetch once with a word; all that follows is silence."""
+    daemon = scenario.start_ready()
+    scenario.produce(additions(1, 3))
+    scenario.await_all_committed(PATIENCE_SECONDS)
+    deny(admin, ResourceType.TOPIC, scenario.topic, AclOperation.READ)
+    await_holds(daemon, "kafka-unavailable")
+    assert f"topic {scenario.topic}: READ is denied" in daemon.reasons()
+    scenario.produce(additions(1, 3, start=3))
+    allow_everything(admin)
+    await_holds(daemon)
+    scenario.await_all_committed(PATIENCE_SECONDS)
+    assert len(scenario.api.members(1)) == 6

@@ -1,0 +1,116 @@
+"""What the consumer does with librdkafka, tried on the broker that is embedded in it."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+import pytest
+from confluent_kafka import Producer
+
+from consumer.source import CommitAnswer, Partition, Source, Trouble
+from tests.support.waiting import eventually
+
+TOPIC = "audience"
+PATIENCE_SECONDS = 10.0
+RECORDS = 5
+
+
+class Member:
+    """Has no partition begun by itself; takes down what is read."""
+
+    def __init__(self, bootstrap: str, group: str) -> None:
+        self.partitions: set[Partition] = set()
+        self.read: list[Partition] = []
+        self.source = Source(
+            {
+                "bootstrap.servers": bootstrap,
+                "group.id": group,
+                "partition.assignment.strategy": "cooperative-sticky",
+                "enable.auto.commit": False,
+                "log_level": 0,
+            }
+        )
+        self.source.subscribe([TOPIC], self)
+
+    def assigned(self, partitions: Sequence[Partition]) -> None:
+        """Begin nothing yet."""
+        self.partitions |= set(partitions)
+        self.source.start({}, paused=False)
+
+    def revoked(self, partitions: Sequence[Partition]) -> None:
+        """Let go."""
+        self.source.stop(partitions)
+
+    def lost(self, partitions: Sequence[Partition]) -> None:
+        """Let go."""
+        self.source.stop(partitions)
+
+    def commit_answered(self, answer: CommitAnswer) -> None:
+        """Take no notice."""
+
+    def kafka_error(self, error: Trouble) -> None:
+        """Take no notice."""
+
+    def poll(self) -> None:
+        """Read what there is."""
+        messages = self.source.consume(100, 0.05)
+        self.read += [(each.topic(), each.partition()) for each in messages if not each.error()]
+
+    def read_all_of(self, partition: Partition) -> None:
+        """Read until everything of the partition is there."""
+
+        def count() -> int:
+            self.poll()
+            return self.read.count(partition)
+
+        what = f"{RECORDS} records of {partition}"
+        eventually(count, PATIENCE_SECONDS, what, until=RECORDS.__eq__)
+
+
+@pytest.fixture(scope="module")
+def bootstrap() -> Iterator[str]:
+    """Have a broker with a few records in each of two partitions."""
+    silent = logging.getLogger("tests.source.broker")
+    silent.addHandler(logging.NullHandler())
+    silent.propagate = False
+    host = Producer({"test.mock.num.brokers": 1}, logger=silent)
+    metadata = host.list_topics(TOPIC, timeout=PATIENCE_SECONDS)
+    for partition in (0, 1):
+        for number in range(RECORDS):
+            host.produce(TOPIC, value=f"{number}", partition=partition)
+    assert host.flush(PATIENCE_SECONDS) == 0
+    (broker,) = metadata.brokers.values()
+    yield f"{broker.host}:{broker.port}"
+    host.flush(0)  # it lives as long as its producer
+
+
+@pytest.fixture
+def member(bootstrap: str, request: pytest.FixtureRequest) -> Iterator[Member]:
+    """Have a member that got its partitions and began none of them."""
+    member = Member(bootstrap, request.node.name)
+    both = {(TOPIC, 0), (TOPIC, 1)}
+
+    def partitions() -> set[Partition]:
+        member.poll()
+        return member.partitions
+
+    with closing(member.source):
+        eventually(partitions, PATIENCE_SECONDS, "partitions", until=both.issubset)
+        yield member
+
+
+def test_i7_a_partition_that_begins_paused_is_not_read_until_it_is_resumed(member: Member) -> None:
+    member.source.start({(TOPIC, 0): 0}, paused=True)
+    member.source.start({(TOPIC, 1): 0}, paused=False)
+    member.read_all_of((TOPIC, 1))
+    assert (TOPIC, 0) not in member.read
+    member.source.resume([(TOPIC, 0)])
+    member.read_all_of((TOPIC, 0))
+
+
+def test_i7_a_partition_that_comes_back_is_read_though_it_went_paused(member: Member) -> None:
+    """For librdkafka a pause outlives the assignment."""
+    member.source.start({(TOPIC, 0): 0}, paused=True)
+    member.source.stop([(TOPIC, 0)])
+    member.source.start({(TOPIC, 0): 0}, paused=False)
+    member.read_all_of((TOPIC, 0))
