@@ -186,9 +186,22 @@ def test_a_rollout_never_drops_below_the_wanted_members_and_drains_one_at_a_time
     release: Release,
 ) -> None:
     spec = release.workload["spec"]
+    assert spec["minReadySeconds"] >= release.pod["terminationGracePeriodSeconds"]
     if release.workload["kind"] == "Deployment":
         assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
-        assert spec["minReadySeconds"] >= release.pod["terminationGracePeriodSeconds"]
+        assert spec["progressDeadlineSeconds"] > spec["minReadySeconds"], "Kubernetes asks for it"
+
+
+def test_a_rollout_goes_on_only_after_a_new_member_had_the_time_to_be_held(
+    release: Release,
+) -> None:
+    """It drains others' partitions, lingers, asks the API, and is seen to be unready."""
+    given = release.settings
+    names = ("DRAIN_TIMEOUT_SECONDS", "BATCH_LINGER_SECONDS", "CUSTOMERIO_TIMEOUT_SECONDS")
+    probe = release.container["readinessProbe"]
+    seen = probe["periodSeconds"] * probe["failureThreshold"]
+    least = sum(float(given[name]) for name in names) + seen
+    assert release.workload["spec"]["minReadySeconds"] >= least
 
 
 def test_the_probes_ask_paths_that_the_daemon_has(release: Release) -> None:
@@ -272,6 +285,29 @@ def test_a_new_key_of_the_api_restarts_nothing_and_another_setting_does() -> Non
     assert annotations("--set", "settings.BATCH_MAX_IDS=500") != before
 
 
+def test_a_swapped_secret_is_read_again(tmp_path: Path) -> None:
+    """The kubelet swaps all files at once: a new directory, and a link that is renamed onto it."""
+
+    def swap(version: str) -> None:
+        (tmp_path / f"..{version}").mkdir()
+        for name in ("CUSTOMERIO_SITE_ID", "CUSTOMERIO_API_KEY"):
+            (tmp_path / f"..{version}" / name).write_text(f"{name}-{version}\n")
+        (tmp_path / "..data_tmp").symlink_to(f"..{version}")
+        (tmp_path / "..data_tmp").rename(tmp_path / "..data")
+
+    def read() -> list[str]:
+        return [secret.get_secret_value() for secret in loaded.reread_credentials()]
+
+    swap("1")
+    for name in ("CUSTOMERIO_SITE_ID", "CUSTOMERIO_API_KEY"):
+        (tmp_path / name).symlink_to(Path("..data") / name)
+    loaded = settings.load({**rendered("default").settings, "SECRETS_DIR": str(tmp_path)})
+    assert not loaded.warnings
+    assert read() == ["CUSTOMERIO_SITE_ID-1", "CUSTOMERIO_API_KEY-1"]
+    swap("2")
+    assert read() == ["CUSTOMERIO_SITE_ID-2", "CUSTOMERIO_API_KEY-2"]
+
+
 def test_every_volume_that_is_mounted_is_there(release: Release) -> None:
     for pod in (release.pod, release.one("Pod")["spec"]):
         mounted = {each["name"] for each in pod["containers"][0]["volumeMounts"]}
@@ -310,6 +346,18 @@ def test_everything_that_selects_members_selects_these_pods_and_not_the_check(
         assert selector.items() <= check.items()
 
 
+def test_the_alerts_ask_for_the_series_that_the_pod_monitor_makes() -> None:
+    """A pod's name is its member's name: an address tells nobody anything at night."""
+    release = rendered("everything")
+    (endpoint,) = release.one("PodMonitor")["spec"]["podMetricsEndpoints"]
+    made = {each["targetLabel"]: each for each in endpoint["relabelings"]}
+    assert made["instance"]["sourceLabels"] == ["__meta_kubernetes_pod_name"]
+    wanted = f'namespace="{NAMESPACE}", job="{made["job"]["replacement"]}"'
+    for group in release.one("PrometheusRule")["spec"]["groups"]:
+        for rule in group["rules"]:
+            assert wanted in rule["expr"], rule["alert"]
+
+
 def test_a_held_member_does_not_block_a_node_s_drain(release: Release) -> None:
     for budget in release.all("PodDisruptionBudget"):
         assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
@@ -344,6 +392,25 @@ def test_an_autoscaled_release_leaves_the_number_to_keda_and_never_exceeds_the_p
         assert all(isinstance(value, str) for value in trigger["metadata"].values())
 
 
+def test_keda_asks_no_more_often_than_it_polls_and_as_brokers_understand() -> None:
+    """Lag that doesn't move between two questions counts as none: too soon, it never moves."""
+    for name in ("everything", "static-autoscaled"):
+        (trigger,) = rendered(name).one("ScaledObject")["spec"]["triggers"]
+        assert trigger["metadata"]["excludePersistentLag"] == "true"
+        assert trigger["useCachedMetrics"] is True
+        assert trigger["metadata"]["version"] == "2.1.0", "the oldest that Kafka 4 knows"
+        servers = trigger["metadata"]["bootstrapServers"]
+        assert re.fullmatch(r"[\w.-]+:\d+(,[\w.-]+:\d+)*", servers), servers
+
+
+def test_keda_gets_no_login_where_there_is_none() -> None:
+    release = rendered("static-autoscaled", "--set", "kafkaTls.existingSecret=")
+    (trigger,) = release.one("ScaledObject")["spec"]["triggers"]
+    assert trigger["metadata"]["tls"] == "enable"
+    assert "authenticationRef" not in trigger
+    assert not release.all("TriggerAuthentication")
+
+
 def test_keda_logs_in_as_the_daemon_does() -> None:
     release = rendered("everything")
     spec = release.one("TriggerAuthentication")["spec"]
@@ -367,6 +434,19 @@ def test_keda_logs_in_as_the_daemon_does() -> None:
         ("settings.KAFKA_TOPICS=", "settings.KAFKA_TOPICS is empty"),
         ("secrets.existingSecret=", "the daemon needs credentials of the Track API"),
         ("secrets.CUSTOMERIO_API_KEY=k", "put it into the existing Secret"),
+        ("image.repository=images.example/x:1", "a tag belongs into image.tag"),
+        ("settings.KAFKA_BOOTSTRAP_SERVERS=kafka:port", '"kafka:port", which is no host:port'),
+        ("settings.KAFKA_BOOTSTRAP_SERVERS=kafka:99999", '"kafka:99999", which is no host:port'),
+        ("settings.KAFKA_TOPICS=a b", '"a b", which is no topic\'s name'),
+        ("settings.DEAD_LETTER_TOPIC=a b", '("a b") is no topic\'s name'),
+        ("settings.KAFKA_GROUP_ID=", "a group has a name"),
+        ("settings.CUSTOMERIO_URL=track.customer.io", "is no URL of http or https"),
+        ("settings.KAFKA_SECURITY_PROTOCOL=sasl_ssl", "say how to log in"),
+        (
+            "settings.KAFKA_SECURITY_PROTOCOL=sasl_ssl,settings.KAFKA_SASL_MECHANISM=PLAIN",
+            "PLAIN needs a user",
+        ),
+        ("settings.KAFKA_SASL_USERNAME=user", "nobody would log in"),
         ("settings.DRAIN_TIMEOUT_SECONDS=10", "a drain has to outlast a request"),
         ("settings.DRAIN_TIMEOUT_SECONDS=300", "the group would take the member for dead"),
         ("settings.KAFKA_SESSION_TIMEOUT_SECONDS=14", "no request may outlive its membership"),
@@ -384,12 +464,28 @@ def test_keda_logs_in_as_the_daemon_does() -> None:
             "autoscaling.enabled=true,autoscaling.partitions=4,autoscaling.minReplicas=5",
             "autoscaling.minReplicas (5) is more than the maximum (4)",
         ),
+        (
+            "autoscaling.enabled=true,settings.KAFKA_SASL_MECHANISM=GSSAPI",
+            "bring a ScaledObject of your own",
+        ),
         ("settings.CUSTOMERIO_REQUESTS_PER_SECOND=26", "leave it empty and each gets its share"),
         ("kafkaTls.existingSecret=tls", "the files would not be used"),
         ("kafkaTls.certificateKey=tls.crt", "a client has both or none"),
+        (
+            "settings.KAFKA_SECURITY_PROTOCOL=ssl,kafkaTls.existingSecret=tls,kafkaTls.caKey=",
+            "kafkaTls.existingSecret is set, but no key of it",
+        ),
+        (
+            "resources.limits.memory=200Mi",
+            "less than the 205 MiB that settings.BUFFER_MAX_IDS (200000)",
+        ),
+        ("settings.BUFFER_MAX_IDS=5000000", "members would be killed again and again"),
+        (r"podLabels.app\.kubernetes\.io/name=x", "pods are found by it"),
         ("extraEnv[0].name=BATCH_MAX_IDS", "extraEnv has BATCH_MAX_IDS, which is the chart's own"),
         ("monitoring.prometheusRule.stuckSeconds=25", "would fire when all is well"),
         ("monitoring.prometheusRule.enabled=true", "else no alert would ever fire"),
+        (r"monitoring.prometheusRule.selector=\{app=x\}", "has braces in it"),
+        ("settings.HTTP_PORT=null", "missing property 'HTTP_PORT'"),
         ("repicas=3", "additional properties 'repicas' not allowed"),
         ("settings.BATCH_MAX_ID=3", "additional properties 'BATCH_MAX_ID' not allowed"),
         ("settings.BATCH_MAX_IDS=1001", "maximum: got 1,001, want 1,000"),
@@ -429,12 +525,14 @@ def test_every_value_is_documented_in_the_chart_s_readme() -> None:
 
 
 def test_every_value_has_a_meaning_and_a_place_in_the_schema() -> None:
+    """A value set to null is none: Helm would leave it out, and the templates count on it."""
     schema = json.loads((CHART / "values.schema.json").read_text())
     assert "settings.KAFKA_TOPICS" in {value.path for value in values()}
     for value in values():
         assert value.meaning.endswith("."), value.path
         here = schema
         for key in value.path.split("."):
+            assert key in here["required"], value.path
             here = here["properties"][key]
 
 

@@ -17,7 +17,16 @@ from tests.support.waiting import eventually
 NEEDS = IMAGE
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
+SETTINGS = {
+    "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9",
+    "KAFKA_TOPICS": "audience-changes",
+    "CUSTOMERIO_SITE_ID": "site",
+    "CUSTOMERIO_API_KEY": "key",
+}
+
 _LISTENING_SECONDS = 60
+_START_SECONDS = 5
+"""About a second alone on a machine; others may be on it here."""
 
 
 @pytest.fixture(scope="module")
@@ -79,18 +88,26 @@ def test_it_tells_its_version(image: Image) -> None:
     assert image.run("--version").strip() == VERSION
 
 
+def test_the_daemon_listens_soon_after_its_start(image: Image) -> None:
+    """Nothing has to be compiled, looked up or waited for."""
+    said = image.run(
+        "-c",
+        "import os, subprocess, time; began = time.monotonic();"
+        f"os.environ.update({SETTINGS});"
+        "daemon = subprocess.Popen(['segment-consumer', 'run'], stdout=subprocess.PIPE, text=True);"
+        "next(line for line in daemon.stdout if '\"listening\"' in line);"
+        "print(time.monotonic() - began); daemon.kill()",
+        entrypoint="python3",
+    )
+    assert float(said) < _START_SECONDS
+
+
 def test_the_demo_is_verified_in_it(image: Image) -> None:
     assert "Every member is where the last event says" in image.run("demo", "--events", "5000")
 
 
 def test_sigterm_reaches_the_daemon_as_process_1_and_ends_it_with_0(image: Image) -> None:
-    settings = {
-        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9",
-        "KAFKA_TOPICS": "audience-changes",
-        "CUSTOMERIO_SITE_ID": "site",
-        "CUSTOMERIO_API_KEY": "key",
-    }
-    with image.running(environment=settings) as container:
+    with image.running(environment=SETTINGS) as container:
         eventually(lambda: '"listening"' in image.said(), _LISTENING_SECONDS, "it to listen")
         container.terminate()
         assert container.wait(60) == 0

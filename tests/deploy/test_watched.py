@@ -163,6 +163,7 @@ def test_the_right_alerts_fire_and_resolve(night: Night) -> None:
     # All members are gone, and retention is faster than they are.
     for daemon in (night.a, night.b):
         daemon.kill()
+    night.fires("SegmentConsumerNotScraped", "")
     night.fires("SegmentConsumerNotScraped", "a")
     night.fires("SegmentConsumerNotScraped", "b")
     scenario.produce(night.more(200))
@@ -170,6 +171,7 @@ def test_the_right_alerts_fire_and_resolve(night: Night) -> None:
     night.a = night.start("a")
     night.fires("SegmentConsumerOffsetsGone", "watched")
     night.b = night.start("b")
+    night.resolves("SegmentConsumerNotScraped", "")
     night.resolves("SegmentConsumerNotScraped", "a")
     night.resolves("SegmentConsumerNotScraped", "b")
     night.resolves("SegmentConsumerOffsetsGone", "watched")

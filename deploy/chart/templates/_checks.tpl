@@ -10,12 +10,36 @@ value may be says values.schema.json.
 
 {{- if not $values.image.repository -}}
 {{- $wrong = append $wrong "image.repository is empty: set it to the repository you pushed the image to" -}}
+{{- else if regexMatch "[@\\s]|:[^/]*$" $values.image.repository -}}
+{{- $wrong = append $wrong (printf "image.repository (%s) is more than a repository: a tag belongs into image.tag, a digest into image.digest" $values.image.repository) -}}
 {{- end -}}
 {{- if not $settings.KAFKA_BOOTSTRAP_SERVERS -}}
 {{- $wrong = append $wrong "settings.KAFKA_BOOTSTRAP_SERVERS is empty: set it to host:port,host:port" -}}
+{{- else -}}
+{{- range $server := splitList "," $settings.KAFKA_BOOTSTRAP_SERVERS -}}
+{{- $port := regexFind ":[0-9]+$" (trim $server) | trimPrefix ":" | default "9092" | atoi -}}
+{{- if or (lt $port 1) (gt $port 65535) (not (regexMatch "^([A-Za-z_]+://)?(\\[[0-9A-Fa-f:.]+\\]|[^\\s:/@\\[\\]]+)(:[0-9]{1,5})?$" (trim $server))) -}}
+{{- $wrong = append $wrong (printf "settings.KAFKA_BOOTSTRAP_SERVERS has %q, which is no host:port" (trim $server)) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- if not $settings.KAFKA_TOPICS -}}
 {{- $wrong = append $wrong "settings.KAFKA_TOPICS is empty: set it to the topics to read, comma-separated" -}}
+{{- else if not (contains "^" $settings.KAFKA_TOPICS) -}}
+{{- range $topic := splitList "," $settings.KAFKA_TOPICS -}}
+{{- if not (regexMatch "^[A-Za-z0-9._-]{1,249}$" (trim $topic)) -}}
+{{- $wrong = append $wrong (printf "settings.KAFKA_TOPICS has %q, which is no topic's name: 1 to 249 of letters, digits, '.', '_' and '-', or an expression that starts with ^" (trim $topic)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if not (regexMatch "^[A-Za-z0-9._-]{1,249}$" $settings.DEAD_LETTER_TOPIC) -}}
+{{- $wrong = append $wrong (printf "settings.DEAD_LETTER_TOPIC (%q) is no topic's name: 1 to 249 of letters, digits, '.', '_' and '-'" $settings.DEAD_LETTER_TOPIC) -}}
+{{- end -}}
+{{- if not $settings.KAFKA_GROUP_ID -}}
+{{- $wrong = append $wrong "settings.KAFKA_GROUP_ID is empty: a group has a name" -}}
+{{- end -}}
+{{- if and $settings.CUSTOMERIO_URL (not (regexMatch "^https?://[^/?#@\\s]+(/[^?#\\s]*)?$" $settings.CUSTOMERIO_URL)) -}}
+{{- $wrong = append $wrong (printf "settings.CUSTOMERIO_URL (%s) is no URL of http or https with a host, a port and a path at most" $settings.CUSTOMERIO_URL) -}}
 {{- end -}}
 
 {{- range $name := list "CUSTOMERIO_SITE_ID" "CUSTOMERIO_API_KEY" -}}
@@ -27,6 +51,21 @@ value may be says values.schema.json.
 {{- if and $secrets.existingSecret (index $secrets $name) -}}
 {{- $wrong = append $wrong (printf "secrets.%s and secrets.existingSecret are both set: put it into the existing Secret, under its name" $name) -}}
 {{- end -}}
+{{- end -}}
+
+{{- if contains "sasl" $settings.KAFKA_SECURITY_PROTOCOL -}}
+{{- if not $settings.KAFKA_SASL_MECHANISM -}}
+{{- $wrong = append $wrong (printf "settings.KAFKA_SASL_MECHANISM is empty, and settings.KAFKA_SECURITY_PROTOCOL is %s: say how to log in" $settings.KAFKA_SECURITY_PROTOCOL) -}}
+{{- else if regexMatch "^(PLAIN|SCRAM-.*)$" $settings.KAFKA_SASL_MECHANISM -}}
+{{- if not $settings.KAFKA_SASL_USERNAME -}}
+{{- $wrong = append $wrong (printf "settings.KAFKA_SASL_USERNAME is empty: %s needs a user" $settings.KAFKA_SASL_MECHANISM) -}}
+{{- end -}}
+{{- if not (or $secrets.existingSecret $secrets.KAFKA_SASL_PASSWORD) -}}
+{{- $wrong = append $wrong (printf "secrets.KAFKA_SASL_PASSWORD is empty and there is no secrets.existingSecret: %s needs a password" $settings.KAFKA_SASL_MECHANISM) -}}
+{{- end -}}
+{{- end -}}
+{{- else if or $settings.KAFKA_SASL_MECHANISM $settings.KAFKA_SASL_USERNAME $secrets.KAFKA_SASL_PASSWORD -}}
+{{- $wrong = append $wrong (printf "KAFKA_SASL_* is set, but settings.KAFKA_SECURITY_PROTOCOL (%q) is neither sasl_plaintext nor sasl_ssl: nobody would log in" $settings.KAFKA_SECURITY_PROTOCOL) -}}
 {{- end -}}
 
 {{- $timeout := float64 $settings.CUSTOMERIO_TIMEOUT_SECONDS -}}
@@ -72,8 +111,8 @@ value may be says values.schema.json.
 {{- else if gt (int $values.autoscaling.minReplicas) $max -}}
 {{- $wrong = append $wrong (printf "autoscaling.minReplicas (%d) is more than the maximum (%d)" (int $values.autoscaling.minReplicas) $max) -}}
 {{- end -}}
-{{- if and (contains "sasl" $settings.KAFKA_SECURITY_PROTOCOL) (eq $settings.KAFKA_SASL_MECHANISM "OAUTHBEARER") -}}
-{{- $wrong = append $wrong "autoscaling is on and settings.KAFKA_SASL_MECHANISM is OAUTHBEARER: the chart can't give KEDA a token, bring a ScaledObject of your own" -}}
+{{- if has $settings.KAFKA_SASL_MECHANISM (list "OAUTHBEARER" "GSSAPI") -}}
+{{- $wrong = append $wrong (printf "autoscaling is on and settings.KAFKA_SASL_MECHANISM is %s: the chart can't give KEDA a token or a keytab, bring a ScaledObject of your own" $settings.KAFKA_SASL_MECHANISM) -}}
 {{- end -}}
 {{- end -}}
 
@@ -91,6 +130,9 @@ value may be says values.schema.json.
 {{- if ne (empty $values.kafkaTls.certificateKey) (empty $values.kafkaTls.privateKeyKey) -}}
 {{- $wrong = append $wrong "kafkaTls.certificateKey and kafkaTls.privateKeyKey go together: a client has both or none" -}}
 {{- end -}}
+{{- if and $values.kafkaTls.existingSecret (not (or $values.kafkaTls.caKey $values.kafkaTls.certificateKey)) -}}
+{{- $wrong = append $wrong "kafkaTls.existingSecret is set, but no key of it: set kafkaTls.caKey, or kafkaTls.certificateKey and kafkaTls.privateKeyKey" -}}
+{{- end -}}
 
 {{- $ours := concat (keys $settings) (keys (omit $secrets "existingSecret")) (list "SECRETS_DIR" "KAFKA_GROUP_INSTANCE_ID" "KAFKA_SSL_CA_LOCATION" "KAFKA_SSL_CERTIFICATE_LOCATION" "KAFKA_SSL_KEY_LOCATION") -}}
 {{- range $variable := $values.extraEnv -}}
@@ -99,7 +141,25 @@ value may be says values.schema.json.
 {{- end -}}
 {{- end -}}
 
+{{- $limit := dig "limits" "memory" "" $values.resources | toString -}}
+{{- $unit := get (dict "" 1 "k" 1000 "Ki" 1024 "M" 1000000 "Mi" 1048576 "G" 1000000000 "Gi" 1073741824) (regexFind "[A-Za-z]*$" $limit) -}}
+{{- if and $unit (regexMatch "^[0-9]+([.][0-9]+)?[A-Za-z]*$" $limit) -}}
+{{- $least := include "segment-consumer.memoryMebibytes" . | int -}}
+{{- if lt (divf (mulf (regexFind "^[0-9.]+" $limit) $unit) 1048576) (float64 $least) -}}
+{{- $wrong = append $wrong (printf "resources.limits.memory (%s) is less than the %d MiB that settings.BUFFER_MAX_IDS (%s) can take: with the API down, members would be killed again and again" $limit $least (include "segment-consumer.text" $settings.BUFFER_MAX_IDS)) -}}
+{{- end -}}
+{{- end -}}
+
+{{- range $label, $_ := $values.podLabels -}}
+{{- if or (hasPrefix "app.kubernetes.io/" $label) (eq $label "helm.sh/chart") -}}
+{{- $wrong = append $wrong (printf "podLabels has %s, which is the chart's own: pods are found by it" $label) -}}
+{{- end -}}
+{{- end -}}
+
 {{- $rule := $values.monitoring.prometheusRule -}}
+{{- if regexMatch "[{}]" $rule.selector -}}
+{{- $wrong = append $wrong (printf "monitoring.prometheusRule.selector (%s) has braces in it: set it to what stands between them" $rule.selector) -}}
+{{- end -}}
 {{- $shortest := addf $drain (float64 $settings.BATCH_LINGER_SECONDS) -}}
 {{- if le (float64 $rule.stuckSeconds) $shortest -}}
 {{- $wrong = append $wrong (printf "monitoring.prometheusRule.stuckSeconds (%v) must be more than the linger and a drain (%v): the alert would fire when all is well" $rule.stuckSeconds $shortest) -}}

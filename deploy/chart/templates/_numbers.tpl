@@ -8,6 +8,15 @@
 {{ add (ceil .Values.settings.DRAIN_TIMEOUT_SECONDS) 10 }}
 {{- end }}
 
+{{- /*
+How long a new member must be ready before the rollout goes on: until the one that went has certainly
+drained, and longer than it takes to send a first batch, so that a member that is to be held is.
+*/}}
+{{- define "segment-consumer.minReadySeconds" -}}
+{{- $settings := .Values.settings -}}
+{{ add (include "segment-consumer.graceSeconds" . | int) (ceil (addf $settings.BATCH_LINGER_SECONDS $settings.CUSTOMERIO_TIMEOUT_SECONDS)) }}
+{{- end }}
+
 {{- define "segment-consumer.maxReplicas" -}}
 {{- if .Values.autoscaling.enabled -}}
 {{ .Values.autoscaling.maxReplicas | default .Values.autoscaling.partitions | int }}
@@ -25,7 +34,7 @@ Members that are wanted whatever the load is.
 
 {{- /*
 Processes that can send at a time. A Deployment's rollout has one more than wanted, and one that was
-told to stop and still drains: minReadySeconds is the grace period, so it is never two.
+told to stop and still drains: minReadySeconds is more than the grace period, so it is never two.
 */}}
 {{- define "segment-consumer.maxProcesses" -}}
 {{ add (include "segment-consumer.maxReplicas" . | int) (ternary 0 2 .Values.staticMembership) }}
@@ -40,6 +49,11 @@ told to stop and still drains: minReadySeconds is the grace period, so it is nev
 {{- else -}}
 {{ $given }}
 {{- end }}
+{{- end }}
+
+{{- /* What a full buffer takes in MiB: 400 bytes an id, as measured with ids of 100 characters, and some. */}}
+{{- define "segment-consumer.memoryMebibytes" -}}
+{{ add 128 (ceil (divf (mulf .Values.settings.BUFFER_MAX_IDS 400) 1048576)) }}
 {{- end }}
 
 {{- /* How often a member tells that it lives, as the daemon has it. */}}
