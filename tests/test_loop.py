@@ -302,6 +302,25 @@ def test_a_topic_made_anew_is_gone_on_with_though_the_lease_was_over() -> None:
     assert not world.holds()
 
 
+def test_i1_of_a_topic_made_anew_nothing_is_committed_before_the_old_one_is_delivered() -> None:
+    """An offset of the old one would pass over records that the new one has yet to get."""
+    world = World(lambda _, offset: event("add", f"c{offset}"), records=10, linger_seconds=0.5)
+    world.run_until(5)
+    assert world.commits[-1] == ((TOPIC, 0), 10)
+    world.answer = lambda _: Answered(503)
+    world.records = 20
+    world.run_until(8)
+    gone = KafkaError(KafkaError._AUTO_OFFSET_RESET)  # noqa: SLF001 - librdkafka's local error codes are spelt so
+    world.records = 3
+    world.errors.append(FakeMessage(TOPIC, 0, 0, error=gone))
+    world.commits.clear()
+    world.run_until(20)
+    assert {offset for _, offset in world.commits} == {0}
+    world.answer = lambda _: ACCEPTED
+    world.run_until(200)
+    assert world.commits[-1] == ((TOPIC, 0), 3)
+
+
 def test_i1_a_commit_whose_answer_was_lost_is_not_taken_back() -> None:
     """The proofs of membership in between must not repeat what was committed before it."""
     world = World(one_each, per_second=20, linger_seconds=0.5, commit_seconds=5.0)

@@ -93,4 +93,3 @@ def test_a_static_member_without_the_time_for_that_stops_at_once_and_commits() -
     assert not world.sent
     assert world.loop.released == 1
     assert world.commits[-1] == ((TOPIC, 0), 2)
-

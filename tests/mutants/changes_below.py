@@ -1,0 +1,95 @@
+"""Wrong changes below the loop: threads, connections, sockets, and the calls of librdkafka."""
+
+from tests.mutants.mutant import Mutant
+
+BELOW: tuple[Mutant, ...] = (
+    Mutant(
+        name="a-connection-in-two-threads-hands",
+        breaks="one thread's",
+        file="consumer/connections.py",
+        old="connection = self._idle.pop()",
+        new="connection = self._idle[-1] if len(self._idle) > 1 else self._idle.pop()",
+        tests=("tests/test_api.py::test_threads_share_a_client",),
+    ),
+    Mutant(
+        name="the-lease-is-not-looked-at-before-the-write",
+        breaks="I5",
+        file="consumer/wire.py",
+        old="left_to_write = self._running.attempt.time_left_to_write",
+        new="left_to_write = self._running.attempt.time_left",
+        tests=("tests/test_api.py::test_after_the_lease_nothing_is_sent",),
+    ),
+    Mutant(
+        name="the-deadline-is-for-each-wait",
+        breaks="one deadline",
+        file="consumer/wire.py",
+        old="left = self.deadline - clock.now()",
+        new="left = 1.0",
+        tests=("tests/test_api.py::test_a_deadline_that_passed_before_is_a_timeout",),
+    ),
+    Mutant(
+        name="a-try-that-was-given-up-counts-when-it-comes-back",
+        breaks="I6",
+        file="consumer/carriers.py",
+        old="return self._pending.pop(result.attempt, 0) is None",
+        new="return True or self._pending.pop(result.attempt, 0) is None",
+        tests=("tests/test_carriers.py",),
+    ),
+    Mutant(
+        name="a-request-that-hangs-keeps-its-carrier",
+        breaks="I8",
+        file="consumer/carriers.py",
+        old="if len(self._pending) + len(self._given_up) > self._threads:",
+        new="if len(self._pending) > self._threads:",
+        tests=("tests/test_carriers.py",),
+    ),
+    Mutant(
+        name="a-request-that-hangs-is-never-given-up",
+        breaks="I8",
+        file="consumer/carriers.py",
+        old="late = [each for each in self._pending if now > each.deadline + _GRACE_SECONDS]",
+        new="late: list[Try] = []",
+        tests=("tests/test_carriers.py",),
+    ),
+    Mutant(
+        name="resume-before-assign",
+        breaks="I7",
+        file="consumer/source.py",
+        old="""
+        self._consumer.incremental_assign(partitions)
+        if partitions:
+            (self._consumer.pause if paused else self._consumer.resume)(partitions)
+        """,
+        new="""
+        if partitions:
+            (self._consumer.pause if paused else self._consumer.resume)(partitions)
+        self._consumer.incremental_assign(partitions)
+        """,
+        tests=("tests/test_source.py",),
+    ),
+    Mutant(
+        name="a-new-partition-is-not-resumed",
+        breaks="I7",
+        file="consumer/source.py",
+        old="(self._consumer.pause if paused else self._consumer.resume)(partitions)",
+        new="""
+            if paused:
+                self._consumer.pause(partitions)
+        """,
+        tests=("tests/test_source.py",),
+    ),
+    Mutant(
+        name="a-letter-that-could-not-be-written-counts",
+        breaks="I11",
+        file="consumer/dead_letters.py",
+        old="""
+            return
+        self._reports.append(Report(letter, self._said(error)))
+        """,
+        new="""
+            return
+        self._reports.append(Report(letter, None))
+        """,
+        tests=("tests/test_dead_letters.py",),
+    ),
+)

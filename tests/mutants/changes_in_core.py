@@ -1,0 +1,444 @@
+"""Wrong changes to the pure core: what is held, in which order it leaves, what an answer means."""
+
+from tests.mutants.mutant import Mutant
+
+CORE: tuple[Mutant, ...] = (
+    # -- the ledger: what may be committed
+    Mutant(
+        name="commit-the-position",
+        breaks="I1",
+        file="consumer/core/ledger.py",
+        old="return self._holds[0][0] if self._holds else self.position",
+        new="return self.position",
+        tests=("tests/test_ledger.py",),
+    ),
+    Mutant(
+        name="commit-behind-the-first-hold",
+        breaks="I1",
+        file="consumer/core/ledger.py",
+        old="return self._holds[0][0] if self._holds else self.position",
+        new="return self._holds[0][0] + 1 if self._holds else self.position",
+        tests=("tests/test_ledger.py",),
+    ),
+    Mutant(
+        name="a-restart-forgets-what-was-read-before",
+        breaks="I1",
+        file="consumer/core/ledger.py",
+        old="self._fence.extend(self._holds)",
+        new="",
+        tests=("tests/test_ledger.py",),
+    ),
+    Mutant(
+        name="a-gap-is-open",
+        breaks="I1",
+        file="consumer/core/intake.py",
+        old="ledger.position = offset + 1",
+        new="ledger.position = min(ledger.position + 1, offset + 1)",
+        tests=("tests/test_ledger.py", "tests/test_pipeline.py"),
+    ),
+    Mutant(
+        name="a-duplicate-without-a-hold",
+        breaks="I1",
+        file="consumer/core/intake.py",
+        old="""
+                if ledger.base not in batch.sources:
+                    batch.sources.add(ledger.base)
+                    ledger.hold(offset, batch, now)
+        """,
+        new="""
+                if ledger.base not in batch.sources and name not in batch.ids:
+                    batch.sources.add(ledger.base)
+                    ledger.hold(offset, batch, now)
+        """,
+        tests=("tests/test_pipeline.py",),
+    ),
+    Mutant(
+        name="a-hold-for-one-partition-only",
+        breaks="I1",
+        file="consumer/core/intake.py",
+        old="""
+                if ledger.base not in batch.sources:
+                    batch.sources.add(ledger.base)
+                    ledger.hold(offset, batch, now)
+        """,
+        new="""
+                if ledger.base not in batch.sources:
+                    if not batch.sources:
+                        ledger.hold(offset, batch, now)
+                    batch.sources.add(ledger.base)
+        """,
+        tests=("tests/test_pipeline.py",),
+    ),
+    Mutant(
+        name="holds-keyed-by-partition-instead-of-ledger",
+        breaks="I1",
+        file="consumer/core/intake.py",
+        old="""
+                if ledger.base not in batch.sources:
+                    batch.sources.add(ledger.base)
+                    ledger.hold(offset, batch, now)
+        """,
+        new="""
+                batch.sources.add(ledger.base)
+                holders = self.__dict__.setdefault("holders", {})
+                if (topic, partition) not in holders.setdefault(batch, set()):
+                    holders[batch].add((topic, partition))
+                    ledger.hold(offset, batch, now)
+        """,
+        tests=("tests/test_pipeline.py", "tests/test_pipeline_invariants.py"),
+    ),
+    Mutant(
+        name="a-revoked-ledger-is-kept",
+        breaks="I5",
+        file="consumer/core/pipeline.py",
+        old="del self.ledgers[ledger.topic, ledger.partition]",
+        new="pass",
+        tests=("tests/test_pipeline.py", "tests/test_pipeline_invariants.py"),
+    ),
+    Mutant(
+        name="a-revoked-partitions-ids-are-kept",
+        breaks="I5",
+        file="consumer/core/pipeline.py",
+        old="self._buffer.held_ids -= self._buffer.release(serials)",
+        new="",
+        tests=("tests/test_pipeline.py",),
+    ),
+    Mutant(
+        name="what-is-released-is-not-counted",
+        breaks="I6",
+        file="consumer/core/buffer.py",
+        old='self._tally.add("ids_total", batch.action, "released", n=len(gone))',
+        new="",
+        tests=("tests/test_pipeline.py",),
+    ),
+    Mutant(
+        name="superseded-never-settled",
+        breaks="I8",
+        file="consumer/core/buffer.py",
+        old="self.finish(batch)  # one whose ids were all superseded",
+        new="pass",
+        tests=("tests/test_lanes.py",),
+    ),
+    # -- the order in a lane
+    Mutant(
+        name="no-order-check",
+        breaks="I2",
+        file="consumer/core/lanes.py",
+        old="if other.action == batch.action or (other.seal or 0) >= seal:",
+        new="if seal:",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="an-open-batch-is-never-checked",
+        breaks="I2",
+        file="consumer/core/lanes.py",
+        old="seal = math.inf if batch.seal is None else batch.seal",
+        new="seal = batch.seal or 0",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="order-check-ignores-batches-in-backoff",
+        breaks="I2",
+        file="consumer/core/lanes.py",
+        old="others: list[Batch | Echo] = [*self.sealed, *self._echoes]",
+        new="""
+        sealed = [each for each in self.sealed if each.flying or not each.attempts]
+        others: list[Batch | Echo] = [*sealed, *self._echoes]
+        """,
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="order-check-ignores-the-parts-of-a-split",
+        breaks="I2",
+        file="consumer/core/lanes.py",
+        old="others: list[Batch | Echo] = [*self.sealed, *self._echoes]",
+        new="""
+        sealed = [each for each in self.sealed if each.flying or each.split is None]
+        others: list[Batch | Echo] = [*sealed, *self._echoes]
+        """,
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="order-check-ignores-echoes",
+        breaks="I2",
+        file="consumer/core/lanes.py",
+        old="others: list[Batch | Echo] = [*self.sealed, *self._echoes]",
+        new="others: list[Batch | Echo] = [*self.sealed]",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-blocker-stands-without-its-witness",
+        breaks="I4",
+        file="consumer/core/lanes.py",
+        old="if stands and witness in other.ids and witness in batch.ids:",
+        new="if stands:",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="ambiguous-tries-are-forgotten",
+        breaks="I2",
+        file="consumer/core/pipeline.py",
+        old="if retry.ambiguous:",
+        new="if retry is None:",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="an-echo-is-over-with-the-answer",
+        breaks="I2",
+        file="consumer/core/pipeline.py",
+        old="attempt.ids, attempt.started_at + self.rules.request_timeout_seconds)",
+        new="attempt.ids, now)",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-released-try-leaves-no-echo",
+        breaks="I2",
+        file="consumer/core/buffer.py",
+        old="batch.lane.echo(batch, gone, batch.deadline)  # the running try stays in the way",
+        new="pass",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="superseded-stays-in-its-batch",
+        breaks="I2",
+        file="consumer/core/intake.py",
+        old="""
+                    del other.ids[name]
+                    superseded += 1
+        """,
+        new="pass",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="split-halves-out-of-order",
+        breaks="I2",
+        file="consumer/core/pipeline.py",
+        old="batch.split = Split(attempt.ids, refused.detail)",
+        new="""
+            batch.split = Split(attempt.ids, refused.detail)
+            self._buffer._seals += 1
+            batch.seal = self._buffer._seals  # as if they were batches of their own
+        """,
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="an-address-in-upper-case-is-another",
+        breaks="I2",
+        file="consumer/core/events.py",
+        old="name = name.lower()",
+        new="pass",
+        tests=("tests/test_events.py",),
+    ),
+    # -- what leaves when
+    Mutant(
+        name="linger-from-the-last-id",
+        breaks="I4",
+        file="consumer/core/intake.py",
+        old="ids[name] = ledger.base + offset",
+        new="""
+                ids[name] = ledger.base + offset
+                batch.due_at = now + buffer._linger_seconds
+        """,
+        tests=("tests/test_pipeline.py",),
+    ),
+    Mutant(
+        name="one-id-too-many",
+        breaks="I3",
+        file="consumer/core/intake.py",
+        old="if len(ids) >= max_ids:",
+        new="if len(ids) > max_ids:",
+        tests=("tests/test_pipeline.py",),
+    ),
+    Mutant(
+        name="lanes-take-no-turns",
+        breaks="I4",
+        file="consumer/core/turns.py",
+        old="(self._urgent if lane.urgent else self._queue).append(lane)",
+        new="(self._urgent if lane.urgent else self._queue).appendleft(lane)",
+        tests=("tests/test_pipeline.py",),
+    ),
+    Mutant(
+        name="a-revoke-makes-nothing-due",
+        breaks="I9",
+        file="consumer/core/buffer.py",
+        old="""
+            for batch in batches:
+                make_due(batch, now, reason)
+        """,
+        new="",
+        tests=("tests/test_pipeline.py",),
+    ),
+    Mutant(
+        name="backoff-is-not-kept",
+        breaks="backoff",
+        file="consumer/core/lanes.py",
+        old="if batch.is_waiting() and batch.not_before <= now and self.may_leave(batch):",
+        new="if batch.is_waiting() and self.may_leave(batch):",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="reading-goes-on-beyond-the-limit",
+        breaks="I7",
+        file="consumer/core/intake.py",
+        old="if held >= limit:",
+        new="if limit < 0:",
+        tests=("tests/test_pipeline.py",),
+    ),
+    Mutant(
+        name="letters-pile-up-without-a-limit",
+        breaks="I7",
+        file="consumer/core/refusals.py",
+        old="or len(self._pending) >= MAX_PENDING_LETTERS",
+        new="",
+        tests=("tests/test_pipeline.py",),
+    ),
+    Mutant(
+        name="a-drain-waits-for-no-letter-under-a-limits-hold",
+        breaks="I9",
+        file="consumer/core/refusals.py",
+        old="return HoldReason.DEAD_LETTER_UNAVAILABLE not in self._throttle.holds and any(",
+        new="return READING_STOPS.isdisjoint(self._throttle.holds) and any(",
+        tests=("tests/test_pipeline.py",),
+    ),
+    Mutant(
+        name="an-unsent-request-keeps-its-slot",
+        breaks="I8",
+        file="consumer/core/pipeline.py",
+        old="self.throttle.unsent()",
+        new="pass",
+        tests=("tests/test_pipeline.py",),
+    ),
+    Mutant(
+        name="a-hold-lets-everything-through",
+        breaks="I10",
+        file="consumer/core/throttle.py",
+        old="if self._one_at_a_time or self.holds:",
+        new="if self._one_at_a_time:",
+        tests=("tests/test_throttle.py",),
+    ),
+    # -- what an answer means
+    Mutant(
+        name="fail-counts-as-done",
+        breaks="I1",
+        file="consumer/core/pipeline.py",
+        old="case Delivered():",
+        new="case Delivered() | Retry():",
+        tests=("tests/test_pipeline.py",),
+    ),
+    Mutant(
+        name="a-404-is-the-segments-fault-from-the-start",
+        breaks="I10",
+        file="consumer/core/outcomes.py",
+        old="case HTTPStatus.NOT_FOUND if answer.vouched:",
+        new="case HTTPStatus.NOT_FOUND:",
+        tests=("tests/test_outcomes.py",),
+    ),
+    Mutant(
+        name="a-login-page-is-a-delivery",
+        breaks="I10",
+        file="consumer/core/outcomes.py",
+        old="< HTTPStatus.MULTIPLE_CHOICES and _is_the_apis(answer.body):",
+        new="< HTTPStatus.MULTIPLE_CHOICES:",
+        tests=("tests/test_outcomes.py",),
+    ),
+    Mutant(
+        name="a-refused-batch-is-not-split",
+        breaks="I12",
+        file="consumer/core/pipeline.py",
+        old="if batch.split is None and not refused.whole and len(attempt.ids) > 1:",
+        new="if batch.split is None and not refused.whole and not attempt.ids:",
+        tests=("tests/test_pipeline.py",),
+    ),
+    Mutant(
+        name="two-bad-ids-are-a-verdict-on-all",
+        breaks="I12",
+        file="consumer/core/splitting.py",
+        old="SINGLES = 8",
+        new="SINGLES = 2",
+        tests=("tests/test_splitting.py",),
+    ),
+    Mutant(
+        name="a-refused-id-does-not-wait-for-its-letter",
+        breaks="I11",
+        file="consumer/core/pipeline.py",
+        old="""
+        if self._refusals.refuse(letter, now, text):
+            batch.letters += 1
+        """,
+        new="""
+        if self._refusals.refuse(letter, now, text):
+            letter.batch = None
+        """,
+        tests=("tests/test_pipeline.py",),
+    ),
+    Mutant(
+        name="an-unreadable-record-does-not-wait-for-its-letter",
+        breaks="I11",
+        file="consumer/core/intake.py",
+        old="""
+        if refusals.refuse(letter, now, detail):
+            ledger.hold(offset, letter, now)
+        refusals.limit(
+        """,
+        new="""
+        refusals.refuse(letter, now, detail)
+        refusals.limit(
+        """,
+        tests=("tests/test_pipeline.py",),
+    ),
+    # -- the lease, and where a partition begins
+    Mutant(
+        name="no-lease",
+        breaks="I5",
+        file="consumer/core/lease.py",
+        old="self.end = max(self.end, sent_at + self.seconds)",
+        new="self.end = math.inf",
+        tests=("tests/test_lease.py",),
+    ),
+    Mutant(
+        name="a-commit-from-before-the-loss-proves-membership",
+        breaks="I5",
+        file="consumer/core/lease.py",
+        old="if sent_at > self._void_until:",
+        new="if self.seconds > 0:",
+        tests=("tests/test_lease.py",),
+    ),
+    Mutant(
+        name="the-brokers-shorter-session-counts-later",
+        breaks="I5",
+        file="consumer/core/lease.py",
+        old="self.end += min(0.0, seconds - self.seconds)",
+        new="",
+        tests=("tests/test_lease.py",),
+    ),
+    Mutant(
+        name="requests-start-before-the-session-is-known",
+        breaks="I5",
+        file="consumer/core/lease.py",
+        old="return self.is_agreed and self.start <= now < self.end",
+        new="return self.start <= now < self.end",
+        tests=("tests/test_lease.py",),
+    ),
+    Mutant(
+        name="a-session-that-grows-is-not-noticed",
+        breaks="I8",
+        file="consumer/core/lease.py",
+        old="""
+        self.end += min(0.0, seconds - self.seconds)
+        self.seconds = seconds
+        """,
+        new="""
+        self.end += min(0.0, seconds - self.seconds)
+        self.seconds = min(self.seconds, seconds)
+        """,
+        tests=("tests/test_lease.py",),
+    ),
+    Mutant(
+        name="latest-counts-for-new-partitions-too",
+        breaks="nothing is lost",
+        file="consumer/core/positions.py",
+        old="if not group_has_commits or partition < census.get(topic, 0):",
+        new="if reset:",
+        tests=("tests/test_positions.py",),
+    ),
+)

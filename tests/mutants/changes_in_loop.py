@@ -1,0 +1,460 @@
+"""Wrong changes to the loop: turns, drains, commits and the lease, partitions that come and go."""
+
+from tests.mutants.mutant import Mutant
+
+LOOP: tuple[Mutant, ...] = (
+    # -- commits, and the lease that they prove
+    Mutant(
+        name="lease-dated-when-the-answer-came",
+        breaks="I5",
+        file="consumer/commits.py",
+        old="self.lease.proven(sent_at)",
+        new="self.lease.proven(now)",
+        tests=(
+            "tests/test_loop.py::test_i5_a_commit_proves_nothing_whose_answer_took_longer_than_the_lease",
+        ),
+    ),
+    Mutant(
+        name="commit-trusted-without-answer",
+        breaks="I8",
+        file="consumer/commits.py",
+        old="error = self._ports.source.commit(self._with_metadata(offsets))",
+        new="""
+        error = self._ports.source.commit(self._with_metadata(offsets))
+        for name, offset in offsets.items():
+            ledgers[name].committed = offset
+        """,
+        tests=(
+            "tests/test_loop.py::test_a_commit_that_failed_is_made_up_for_though_nothing_new_arrives",
+        ),
+    ),
+    Mutant(
+        name="commits-repeat-what-was-committed",
+        breaks="I1",
+        file="consumer/commits.py",
+        old="""
+        if now >= self._next_proof and self._has_unsettled():
+            offsets = self._to_prove()
+        """,
+        new="""
+        if not offsets and now >= self._next_proof and self._has_unsettled():
+            name, ledger = next(iter(self._pipeline.ledgers.items()))
+            offsets = {name: ledger.beginning if ledger.committed is None else ledger.committed}
+        """,
+        tests=("tests/test_loop.py::test_i1_a_commit_whose_answer_was_lost_is_not_taken_back",),
+    ),
+    Mutant(
+        name="nothing-is-proven-while-no-id-is-held",
+        breaks="I8",
+        file="consumer/commits.py",
+        old="return any(not ledger.is_settled() for ledger in self._pipeline.ledgers.values())",
+        new="return self._pipeline.held_ids > 0",
+        tests=(
+            "tests/test_loop.py::test_a_batch_whose_ids_were_all_taken_out_does_not_hold_the_commit",
+        ),
+    ),
+    Mutant(
+        name="membership-is-not-proven-while-nothing-moves",
+        breaks="I8",
+        file="consumer/commits.py",
+        old="if now >= self._next_proof and self._has_unsettled():",
+        new="if offsets and now >= self._next_proof and self._has_unsettled():",
+        tests=(
+            "tests/test_loop.py::test_a_batch_whose_ids_were_all_taken_out_does_not_hold_the_commit",
+        ),
+    ),
+    Mutant(
+        name="several-commits-on-their-way",
+        breaks="I5",
+        file="consumer/commits.py",
+        old="""
+        if self._sent is not None:
+            return
+        offsets: dict[Partition, int] = {}
+        """,
+        new="offsets: dict[Partition, int] = {}",
+        tests=("tests/test_loop.py::test_one_commit_is_on_its_way_at_a_time",),
+    ),
+    Mutant(
+        name="a-refused-partition-denies-the-proof-of-others",
+        breaks="I8",
+        file="consumer/commits.py",
+        old="if answer.is_member and (answer.committed or answer.error is None):",
+        new="if answer.is_member and answer.error is None:",
+        tests=(
+            "tests/test_loop.py::test_i8_a_partition_whose_commits_are_refused_does_not_stop_the_others",
+        ),
+    ),
+    Mutant(
+        name="a-refused-partition-is-asked-for-ever",
+        breaks="I8",
+        file="consumer/commits.py",
+        old="if name not in self._refused:",
+        new="if name not in offsets:",
+        tests=(
+            "tests/test_loop_membership.py::test_i8_one_partition_whose_commits_are_refused_for_ever_stops_no_other",
+        ),
+    ),
+    Mutant(
+        name="a-refused-member-is-still-one",
+        breaks="I5",
+        file="consumer/commits.py",
+        old="""
+        if not answer.is_member:
+            self.lease.void(now)
+        """,
+        new="",
+        tests=("tests/test_loop.py::test_i5_what_the_group_says_is_no_member_starts_nothing_more",),
+    ),
+    Mutant(
+        name="a-static-member-does-not-wait",
+        breaks="I2",
+        file="consumer/commits.py",
+        old="ports.clock() + options.request_timeout_seconds if options.is_static else -math.inf,",
+        new="-math.inf,",
+        tests=(
+            "tests/test_loop.py::test_i2_a_static_member_waits_until_what_its_predecessor_sent_is_over",
+        ),
+    ),
+    Mutant(
+        name="a-static-member-that-stops-at-once-drains-nothing",
+        breaks="I9",
+        file="consumer/loop.py",
+        old="if not lease.is_proven(now) and not self.throttle.in_flight and not is_echoing:",
+        new="if not lease.holds(now) and not self.throttle.in_flight and not is_echoing:",
+        tests=(
+            "tests/test_loop_membership.py::test_a_static_member_that_is_stopped_at_once_waits_and_drains_nevertheless",
+        ),
+    ),
+    Mutant(
+        name="a-static-member-waits-for-what-can-not-start",
+        breaks="I9",
+        file="consumer/loop.py",
+        old="last = latest_start if lease.begins_by(latest_start) else -math.inf",
+        new="last = latest_start",
+        tests=(
+            "tests/test_loop_membership.py::test_a_static_member_without_the_time_for_that_stops_at_once_and_commits",
+        ),
+    ),
+    Mutant(
+        name="a-commit-inside-a-callback-made-by-another-thread",
+        breaks="I5",
+        file="consumer/loop.py",
+        old="self.commits.commit_until(deadline, ledgers)",
+        new="""
+            commits, source = self.commits, self.ports.source
+            late = commits._with_metadata(commits._to_commit())
+            consume = source.consume
+
+            def after_the_callback(*given):
+                source.consume = consume
+                if late:
+                    source.commit(late)
+                return consume(*given)
+
+            if reason == "revoke":
+                source.consume = after_the_callback
+            else:
+                commits.commit_until(deadline, ledgers)
+        """,
+        tests=("tests/test_loop.py::test_i5_a_drain_longer_than_the_lease_goes_on",),
+    ),
+    Mutant(
+        name="a-drain-proves-no-membership",
+        breaks="I9",
+        file="consumer/loop.py",
+        old="""
+            if not self.commits.renew(now):
+                return False
+        """,
+        new="",
+        tests=("tests/test_loop.py::test_i5_a_drain_longer_than_the_lease_goes_on",),
+    ),
+    Mutant(
+        name="carriers-get-no-lease",
+        breaks="I5",
+        file="consumer/loop.py",
+        old="self.ports.carriers.send(attempt, lease.end)",
+        new="self.ports.carriers.send(attempt, math.inf)",
+        tests=("tests/test_loop.py::test_i5_a_request_carries_the_end_of_the_lease",),
+    ),
+    # -- revokes and stops
+    Mutant(
+        name="a-revoke-commits-nothing",
+        breaks="I9",
+        file="consumer/loop.py",
+        old="self.commits.commit_until(deadline, ledgers)",
+        new="pass",
+        tests=("tests/test_loop.py::test_i5_a_drain_longer_than_the_lease_goes_on",),
+    ),
+    Mutant(
+        name="drop-instead-of-release",
+        breaks="I1",
+        file="consumer/loop.py",
+        old="self.commits.commit_until(deadline, ledgers)",
+        new="""
+            buffer = self.pipeline._buffer
+            buffer.held_ids -= buffer.release({ledger.serial for ledger in ledgers})
+            self.commits.commit_until(deadline, ledgers)
+        """,
+    ),
+    Mutant(
+        name="what-was-lost-is-kept",
+        breaks="I5",
+        file="consumer/loop.py",
+        old="self._part_with(partitions, self._release)",
+        new="self._part_with(partitions, lambda _: None)",
+    ),
+    Mutant(
+        name="a-request-starts-late-in-a-drain",
+        breaks="I5",
+        file="consumer/loop.py",
+        old="latest_start = deadline - self.options.request_timeout_seconds",
+        new="latest_start = deadline",
+        tests=(
+            "tests/test_loop.py::test_a_drain_that_can_start_nothing_more_waits_for_answers_only",
+        ),
+    ),
+    Mutant(
+        name="a-drain-ignores-its-deadline",
+        breaks="I9",
+        file="consumer/loop.py",
+        old="""
+            if now >= deadline:
+                return True
+        """,
+        new="",
+        tests=(
+            "tests/test_loop.py::test_i9_a_drain_ends_by_its_deadline_though_letters_are_not_acknowledged",
+        ),
+    ),
+    Mutant(
+        name="a-drain-ignores-echoes",
+        breaks="I2",
+        file="consumer/loop.py",
+        old="is_echoing = self.pipeline.is_echoing(ledgers, now)",
+        new="is_echoing = False",
+        tests=(
+            "tests/test_loop.py::test_i2_a_drain_waits_until_a_lost_try_can_no_longer_be_applied",
+        ),
+    ),
+    Mutant(
+        name="a-drain-ignores-echoes-when-the-lease-is-over",
+        breaks="I2",
+        file="consumer/loop.py",
+        old="if not lease.is_proven(now) and not self.throttle.in_flight and not is_echoing:",
+        new="if not lease.is_proven(now) and not self.throttle.in_flight:",
+        tests=("tests/test_loop.py::test_i2_a_drain_waits_for_that_also_when_the_lease_is_over",),
+    ),
+    Mutant(
+        name="a-drain-waits-for-nothing-on-its-way",
+        breaks="I9",
+        file="consumer/core/pipeline.py",
+        old="batch.flying or (may_start and lane.backoff_until(batch) <= latest_start)",
+        new="may_start and lane.backoff_until(batch) <= latest_start",
+    ),
+    Mutant(
+        name="a-drain-sends-no-letters",
+        breaks="I9",
+        file="consumer/loop.py",
+        old="""
+            self.mailbox.turn(now)
+            started = self._dispatch(now, latest_start)
+        """,
+        new="started = self._dispatch(now, latest_start)",
+        tests=("tests/test_loop.py::test_i11_a_drain_sends_the_letters_of_what_was_refused_in_it",),
+    ),
+    Mutant(
+        name="dispatch-after-a-stop-was-asked-for",
+        breaks="I9",
+        file="consumer/loop.py",
+        old="if not self.stop_requested:  # what starts now must be over by the stop's deadline",
+        new="if not self.stopping:",
+        tests=(
+            "tests/test_loop.py::test_nothing_starts_after_a_stop_was_asked_for_that_may_outlive_it",
+        ),
+    ),
+    Mutant(
+        name="a-second-drain-has-a-deadline-of-its-own",
+        breaks="I9",
+        file="consumer/loop.py",
+        old="deadline = min(deadline, self._drain_deadline, self._stop_deadline)",
+        new="",
+        tests=(
+            "tests/test_loop.py::test_a_revoke_after_a_stop_was_asked_for_ends_by_the_stops_deadline",
+        ),
+    ),
+    Mutant(
+        name="a-stop-does-not-go-on-with-the-running-drain",
+        breaks="I9",
+        file="consumer/loop.py",
+        old="deadline = min(deadline, self._drain_deadline)",
+        new="",
+        tests=(
+            "tests/test_loop.py::test_i9_a_stop_that_is_asked_for_in_a_drain_ends_by_that_drains_deadline",
+        ),
+    ),
+    Mutant(
+        name="a-stop-inside-a-drain-does-not-hurry-the-others",
+        breaks="I9",
+        file="consumer/loop.py",
+        old='self.pipeline.urge(list(self.pipeline.ledgers.values()), now, "shutdown")',
+        new="",
+        tests=(
+            "tests/test_loop.py::test_i9_a_stop_that_is_asked_for_in_a_drain_begins_with_all_that_stays",
+        ),
+    ),
+    Mutant(
+        name="the-backlog-of-a-revoked-partition-is-kept",
+        breaks="I1",
+        file="consumer/loop.py",
+        old="""
+        self._drop_backlog(partitions)
+        end(self.assignment.take_away(partitions))
+        """,
+        new="end(self.assignment.take_away(partitions))",
+        tests=(
+            "tests/test_loop.py::test_i1_what_was_consumed_of_a_partition_that_goes_is_not_received_any_more",
+        ),
+    ),
+    # -- a turn
+    Mutant(
+        name="answers-are-not-settled-before-the-callbacks",
+        breaks="I9",
+        file="consumer/loop.py",
+        old="""
+            self._settle(carriers.collect(BUSY_WAIT_SECONDS), self.ports.clock())
+            return (), source.consume(CHUNK_RECORDS, 0.0)
+        """,
+        new="return carriers.collect(BUSY_WAIT_SECONDS), source.consume(CHUNK_RECORDS, 0.0)",
+        tests=(
+            "tests/test_loop.py::test_a_revoke_inside_consume_knows_the_answers_that_came_just_before",
+        ),
+    ),
+    Mutant(
+        name="dispatch-without-a-lease",
+        breaks="I8",
+        file="consumer/loop.py",
+        old="""
+        if not lease.holds(now):
+            return 0
+        """,
+        new="",
+        tests=("tests/test_loop.py::test_i5_what_the_group_says_is_no_member_starts_nothing_more",),
+    ),
+    Mutant(
+        name="a-gap-at-the-end-is-open",
+        breaks="I1",
+        file="consumer/loop.py",
+        old="ledger.position = message.offset()",
+        new="pass",
+    ),
+    Mutant(
+        name="dead-letter-settled-before-acknowledged",
+        breaks="I11",
+        file="consumer/mailbox.py",
+        old="letters.popleft()",
+        new="self._pipeline.acknowledged(letters.popleft())",
+        tests=(
+            "tests/test_loop.py::test_i9_a_drain_ends_by_its_deadline_though_letters_are_not_acknowledged",
+        ),
+    ),
+    Mutant(
+        name="a-dead-letter-that-failed-is-not-sent-again",
+        breaks="I8",
+        file="consumer/mailbox.py",
+        old="self._pipeline.letters.appendleft(letter)",
+        new="pass",
+    ),
+    Mutant(
+        name="a-dead-letter-that-failed-counts",
+        breaks="I11",
+        file="consumer/mailbox.py",
+        old="self._pipeline.letters.appendleft(letter)",
+        new="self._pipeline.acknowledged(letter)",
+    ),
+    # -- partitions that come
+    Mutant(
+        name="no-answer-means-nothing-is-committed",
+        breaks="I1",
+        file="consumer/assignment.py",
+        old="answers = source.committed(self._starting, 2.0) if self._starting else {}",
+        new="""
+        from consumer.source import Committed
+
+        answers = {name: Committed(None, "") for name in self._starting}
+        answers |= source.committed(self._starting, 2.0) if self._starting else {}
+        """,
+    ),
+    Mutant(
+        name="reading-begins-before-the-ledger",
+        breaks="nothing is lost",
+        file="consumer/assignment.py",
+        old="""
+            self._pipeline.assign(*name, position, answer.offset, metadata)
+            positions[name] = position
+        """,
+        new="""
+            positions[name] = position
+            self._ports.source.start({name: position}, paused=False)
+            for message in self._ports.source.consume(1, 0.0):
+                position = message.offset() + 1
+            self._pipeline.assign(*name, position, answer.offset, metadata)
+        """,
+    ),
+    Mutant(
+        name="pause-forgotten-on-assign",
+        breaks="I7",
+        file="consumer/assignment.py",
+        old="source.start(positions, paused=self.pausing)",
+        new="source.start(positions, paused=False)",
+        tests=(
+            "tests/test_loop.py::test_i7_a_partition_that_is_assigned_while_reading_is_paused_is_not_read_yet",
+        ),
+    ),
+    Mutant(
+        name="a-new-partition-stays-paused",
+        breaks="I7",
+        file="consumer/assignment.py",
+        old="self._is_paused |= positions.keys()",
+        new="pass",
+        tests=(
+            "tests/test_loop.py::test_i7_a_partition_that_is_assigned_while_reading_is_paused_is_read_when_it_no_longer_is",
+        ),
+    ),
+    Mutant(
+        name="a-partition-that-goes-on-stays-paused",
+        breaks="I7",
+        file="consumer/assignment.py",
+        old="self._is_paused.add(name)",
+        new="pass",
+        tests=(
+            "tests/test_loop.py::test_i7_a_partition_that_goes_on_while_reading_is_paused_is_read_when_it_no_longer_is",
+        ),
+    ),
+    Mutant(
+        name="a-full-buffer-pauses-nothing",
+        breaks="I7",
+        file="consumer/assignment.py",
+        old="wanted = set(reading) if self.pausing else set()",
+        new="wanted = set()",
+        tests=(
+            "tests/test_loop.py::test_i7_a_full_buffer_pauses_reading_though_answers_make_room_in_every_turn",
+        ),
+    ),
+    Mutant(
+        name="a-topic-made-anew-goes-on-in-the-old-account",
+        breaks="I1",
+        file="consumer/assignment.py",
+        old="""
+            if beginning >= ledger.position:
+                ledger.position = beginning
+            else:
+                ledger.restart(beginning)
+        """,
+        new="ledger.position = beginning",
+        tests=(
+            "tests/test_loop.py::test_i1_of_a_topic_made_anew_nothing_is_committed_before_the_old_one_is_delivered",
+        ),
+    ),
+)
