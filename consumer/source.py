@@ -7,7 +7,8 @@ stored offsets survive a seek, and a commit without offsets would commit them fo
 
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -152,14 +153,17 @@ class Source:
         came back paused would stay silent for ever.
         """
         partitions = [TopicPartition(*name, offset) for name, offset in positions.items()]
-        self._consumer.incremental_assign(partitions)
-        if partitions:
-            (self._consumer.pause if paused else self._consumer.resume)(partitions)
+        with _unless_ending():
+            self._consumer.incremental_assign(partitions)
+            if partitions:
+                (self._consumer.pause if paused else self._consumer.resume)(partitions)
 
     def stop(self, partitions: Iterable[Partition]) -> None:
         """Give up reading these partitions; those that were never begun are passed over."""
-        begun = self.assignment()
-        self._consumer.incremental_unassign(_named(name for name in partitions if name in begun))
+        with _unless_ending():
+            begun = self.assignment()
+            begun.intersection_update(partitions)
+            self._consumer.incremental_unassign(_named(begun))
 
     def pause(self, partitions: Iterable[Partition]) -> None:
         """Stop fetching; polling goes on."""
@@ -329,6 +333,19 @@ def _is_passing(error: KafkaError) -> bool:
         KafkaError.STALE_MEMBER_EPOCH,
         *_NO_ANSWER,
     }
+
+
+@contextmanager
+def _unless_ending() -> Iterator[None]:
+    """Pass over that the client ends: what is not assigned or given up any more goes with it.
+
+    Callbacks that fire inside ``close`` in the middle of a rebalance meet it.
+    """
+    try:
+        yield
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError._DESTROY:  # noqa: SLF001 - librdkafka's local error codes are spelt so
+            raise
 
 
 def _names(partitions: Iterable[TopicPartition]) -> list[Partition]:

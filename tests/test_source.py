@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
-from consumer.source import CommitAnswer, Partition, Source, Trouble
+from consumer.source import CommitAnswer, Offsets, Partition, Source, Trouble
 from tests.support.waiting import eventually
 
 TOPIC = "audience"
@@ -114,3 +114,32 @@ def test_i7_a_partition_that_comes_back_is_read_though_it_went_paused(member: Me
     member.source.stop([(TOPIC, 0)])
     member.source.start({(TOPIC, 0): 0}, paused=False)
     member.read_all_of((TOPIC, 0))
+
+
+class Ending:
+    """A client of librdkafka whose ``close`` met the middle of a rebalance: it says no more."""
+
+    def __init__(self, code: int) -> None:
+        self._code = code
+
+    def __getattr__(self, _: str) -> object:
+        def refuse(*_: object, **__: object) -> None:
+            raise KafkaException(KafkaError(self._code))
+
+        return refuse
+
+
+def test_i9_a_close_in_the_middle_of_a_rebalance_is_no_crash(member: Member) -> None:
+    """The callbacks that fire in it can't assign or ask any more, and the process went with 1."""
+    source = member.source
+    source._consumer, kept = Ending(KafkaError._DESTROY), source._consumer  # type: ignore[assignment]  # noqa: SLF001 - a race that no test can win
+    try:
+        member.assigned([(TOPIC, 0)])
+        member.revoked([(TOPIC, 0)])
+        assert source.is_reachable(0.1)
+        assert source.commit_now({(TOPIC, 0): Offsets(1)}).error is not None
+        source._consumer = Ending(KafkaError._STATE)  # type: ignore[assignment]  # noqa: SLF001 - any other
+        with pytest.raises(KafkaException):
+            member.revoked([(TOPIC, 0)])
+    finally:
+        source._consumer = kept  # noqa: SLF001 - the fixture closes it

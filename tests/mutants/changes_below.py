@@ -56,14 +56,14 @@ BELOW: tuple[Mutant, ...] = (
         breaks="I7",
         file="consumer/source.py",
         old="""
-        self._consumer.incremental_assign(partitions)
-        if partitions:
-            (self._consumer.pause if paused else self._consumer.resume)(partitions)
+            self._consumer.incremental_assign(partitions)
+            if partitions:
+                (self._consumer.pause if paused else self._consumer.resume)(partitions)
         """,
         new="""
-        if partitions:
-            (self._consumer.pause if paused else self._consumer.resume)(partitions)
-        self._consumer.incremental_assign(partitions)
+            if partitions:
+                (self._consumer.pause if paused else self._consumer.resume)(partitions)
+            self._consumer.incremental_assign(partitions)
         """,
         tests=("tests/test_source.py",),
     ),
@@ -73,8 +73,8 @@ BELOW: tuple[Mutant, ...] = (
         file="consumer/source.py",
         old="(self._consumer.pause if paused else self._consumer.resume)(partitions)",
         new="""
-            if paused:
-                self._consumer.pause(partitions)
+                if paused:
+                    self._consumer.pause(partitions)
         """,
         tests=("tests/test_source.py",),
     ),

@@ -188,6 +188,8 @@ class CommitWatch:
         self.highest: dict[int, int] = {}
         self.went_back: list[tuple[int, int, int]] = []
         """(partition, committed before, committed then) of commits that went back."""
+        self.went_back_at: list[float] = []
+        """When each of these was seen, as Unix time."""
         self.seen: dict[int, list[tuple[float, int]]] = {}
         """By partition, each new highest commit, and when it was there at the latest."""
         self.looks = 0
@@ -220,6 +222,7 @@ class CommitWatch:
                 before = last.get(partition, offset)
                 if offset < before:
                     self.went_back.append((partition, before, offset))
+                    self.went_back_at.append(now)
                 if offset > self.highest.get(partition, -1):
                     self.highest[partition] = offset
                     self.seen.setdefault(partition, []).append((now, offset))
