@@ -154,9 +154,13 @@ class Assignment:
             positions[name] = position
             del self._starting[name]
         if positions or in_callback:
-            source.start(positions, paused=self.pausing)
-            if self.pausing:
-                self._is_paused |= positions.keys()
+            self._read_from(positions)
+
+    def _read_from(self, positions: dict[Partition, int]) -> None:
+        """Begin reading, in the state that everything else is in."""
+        self._ports.source.start(positions, paused=self.pausing)
+        if self.pausing:
+            self._is_paused |= positions.keys()
 
     def _first_positions(self, fresh: Sequence[Partition]) -> dict[Partition, tuple[int, str]]:
         """Return position and metadata for partitions that have no committed offset."""
@@ -208,9 +212,7 @@ class Assignment:
                 ledger.position = beginning
             else:
                 ledger.restart(beginning)
-            self._ports.source.start({name: beginning}, paused=self.pausing)
-            if self.pausing:
-                self._is_paused.add(name)
+            self._read_from({name: beginning})
 
     def _say_gone(self, ledger: Ledger, beginning: int | None, now: float) -> None:
         """Log what was missed; ``beginning`` is the first offset there is, None: not known."""

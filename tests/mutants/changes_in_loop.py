@@ -420,15 +420,6 @@ LOOP: tuple[Mutant, ...] = (
         new="pass",
         tests=(
             "tests/test_loop.py::test_i7_a_partition_that_is_assigned_while_reading_is_paused_is_read_when_it_no_longer_is",
-        ),
-    ),
-    Mutant(
-        name="a-partition-that-goes-on-stays-paused",
-        breaks="I7",
-        file="consumer/assignment.py",
-        old="self._is_paused.add(name)",
-        new="pass",
-        tests=(
             "tests/test_loop.py::test_i7_a_partition_that_goes_on_while_reading_is_paused_is_read_when_it_no_longer_is",
         ),
     ),
