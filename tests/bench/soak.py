@@ -23,10 +23,9 @@ import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
-from confluent_kafka import Producer
-
+from tests.bench.steady import Load
 from tests.bench.throughput import total
 from tests.support.daemon import Daemon
 from tests.support.kafka import Broker
@@ -53,45 +52,20 @@ class Sample(NamedTuple):
     series: int
 
 
-class Load:
-    """A thread that produces changes at a steady rate, of ever new segments."""
+class Changes:
+    """Changes of ever new segments."""
 
-    def __init__(self, bootstrap: str, topic: str, rate: float) -> None:
-        self.produced = 0
-        self._topic = topic
-        self._rate = rate
+    def __init__(self) -> None:
         self._draw = random.Random(1)
-        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5})
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="load", daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        self._thread.join()
-        self._producer.flush(PATIENCE_SECONDS)
-
-    def _run(self) -> None:
-        begun = time.monotonic()
-        while not self._stopping.wait(0.02):
-            seconds = time.monotonic() - begun
-            for _ in range(int(seconds * self._rate) - self.produced):
-                self._change(seconds)
-            self._producer.poll(0)
-
-    def _change(self, seconds: float) -> None:
-        """Produce a change of a segment that is there just now."""
+    def next(self, _: int, seconds: float) -> tuple[str, str]:
+        """Return key and value of a change of a segment that is there just now."""
         place = self._draw.randrange(LIVE_SEGMENTS)
         age = seconds + place * SEGMENT_SECONDS / LIVE_SEGMENTS  # one after the other is replaced
         segment_id = int(age / SEGMENT_SECONDS) * LIVE_SEGMENTS + place + 1
         action = "remove" if self._draw.random() < 0.3 else "add"
         name = f"customer-{self._draw.randrange(CUSTOMERS)}"
-        value = f'{{"segment_id":{segment_id},"action":"{action}","id":"{name}"}}'
-        self._producer.produce(self._topic, value, name)
-        self.produced += 1
+        return name, f'{{"segment_id":{segment_id},"action":"{action}","id":"{name}"}}'
 
 
 def sample(daemon: Daemon, begun: float) -> Sample:
@@ -165,7 +139,7 @@ def soak(broker: Broker, url: str, options: argparse.Namespace) -> bool:
     samples: list[Sample] = []
     with Daemon(settings) as daemon:
         daemon.wait_ready(PATIENCE_SECONDS)
-        with Load(broker.bootstrap, topic, options.rate) as load:
+        with Load(broker.bootstrap, topic, options.rate, Changes().next) as load:
             begun, pause = time.monotonic(), threading.Event()
             while time.monotonic() - begun < 60 * options.minutes:
                 pause.wait(SAMPLE_SECONDS)

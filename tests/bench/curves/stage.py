@@ -1,14 +1,12 @@
 """What every curve runs on: a real broker, an API in this process, daemons, a steady load."""
 
 import io
-import threading
 import time
 import uuid
 from contextlib import ExitStack, redirect_stdout
 from typing import Self
 
-from confluent_kafka import Producer
-
+from tests.bench.steady import Load
 from tests.support.api import FaultyApi
 from tests.support.daemon import Daemon
 from tests.support.kafka import Broker
@@ -16,7 +14,6 @@ from tests.support.waiting import eventually
 
 PARTITIONS = 12
 PATIENCE_SECONDS = 300
-TICK_SECONDS = 0.02
 
 
 class Stage:
@@ -53,9 +50,15 @@ class Stage:
         daemon.wait_ready(PATIENCE_SECONDS)
         return daemon
 
-    def load(self, per_second: int, segments: int = 20) -> "Load":
+    def load(self, per_second: int, segments: int = 20) -> Load:
         """Begin to produce; ends with the stage."""
-        load = Load(self._broker.bootstrap, self._topic, per_second, segments)
+
+        def change(number: int, _: float) -> tuple[str, str]:
+            name = f"{time.monotonic():.3f}-{number}"
+            segment = number % segments + 1
+            return name, f'{{"segment_id":{segment},"action":"add","id":"{name}"}}'
+
+        load = Load(self._broker.bootstrap, self._topic, per_second, change)
         return self._stack.enter_context(load)
 
     def lag(self) -> int:
@@ -71,46 +74,6 @@ class Stage:
     def ids(self) -> int:
         """Return how many different changes the API accepted, and repeated ones."""
         return self.api.counters().ids
-
-
-class Load:
-    """Produces so many changes a second until it is stopped."""
-
-    def __init__(self, bootstrap: str, topic: str, per_second: int, segments: int) -> None:
-        self._producer = Producer(
-            {"bootstrap.servers": bootstrap, "linger.ms": 5, "partitioner": "murmur2_random"}
-        )
-        self._topic = topic
-        self._per_second = per_second
-        self._segments = segments
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self.produced = 0
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """Produce no more; all of it is at the broker then."""
-        self._stopped.set()
-        self._thread.join()
-        self._producer.flush()
-
-    def _run(self) -> None:
-        began = time.monotonic()
-        while not self._stopped.wait(TICK_SECONDS):
-            now = time.monotonic()
-            for number in range(self.produced, int((now - began) * self._per_second)):
-                segment = number % self._segments + 1
-                name = f"{now:.3f}-{number}"
-                value = f'{{"segment_id":{segment},"action":"add","id":"{name}"}}'
-                self._producer.produce(self._topic, value, key=name)
-                self.produced = number + 1
-            self._producer.poll(0)
 
 
 def latencies(api: FaultyApi) -> list[tuple[float, float]]:
