@@ -6,6 +6,7 @@ the end each of them has to be where their last record put them.
 
 import asyncio
 import socket
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -238,7 +239,13 @@ def test_the_beginning_of_a_success_is_no_success(
             way_to_api.cut_after(length)
             scenario.produce(additions(1, 1, start=cuts))
             cuts += 1
-            scenario.await_accepted(cuts)
+            # Not what the API accepted: the next cut would be of an answer still on its way.
+            eventually(
+                partial(total, daemon, "requests_total", status="200"),
+                PATIENCE_SECONDS,
+                f"{cuts} answers to arrive whole",
+                until=float(cuts).__eq__,
+            )
     scenario.await_all_committed()
     assert len(scenario.api.members(1)) == cuts
     assert retries(daemon, "connection") == cuts
