@@ -8,10 +8,16 @@ ledger.
 
 Pausing never stops polling. Every new partition is paused or resumed explicitly, by the present
 state: librdkafka keeps a pause across a revoke.
+
+With the classic protocol it is the client that finds topics and partitions that are new. When
+librdkafka (2.16) sees some, it joins the group anew, there and then, without waiting for the end of
+a `revoked` that drains: the next owner would begin beside it. So it is kept from looking by itself
+and looks only when the loop has it do so, outside of callbacks and right after those that were due.
+What is left is a revocation that comes in the very milliseconds of that look.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from consumer.core.ledger import Ledger
 from consumer.core.pipeline import Pipeline
@@ -22,6 +28,7 @@ from consumer.source import Partition
 
 RESUME_BELOW = 0.8
 RETRY_SECONDS = 1.0
+COUNTS_SECONDS = 2.0
 WATERMARKS_SECONDS = 2.0  # of one leader that does not answer, in one turn of the loop
 
 
@@ -38,6 +45,8 @@ class Assignment:
         self._gone: dict[Partition, None] = {}
         self._is_paused: set[Partition] = set()
         self._next_try = -math.inf
+        self._view = ports.cluster.view
+        self._seen_counts: Mapping[str, int] = {}
 
     def is_paused(self, ledger: Ledger) -> bool:
         """Whether nothing is fetched for this partition now."""
@@ -69,6 +78,20 @@ class Assignment:
             self._start(now)
         if self._gone:
             self._go_on(now)
+
+    def look_for_new(self) -> None:
+        """Let the client see what the cluster's thread sees; see the module's docstring."""
+        view = self._ports.cluster.view
+        if view is self._view:
+            return
+        self._view = view
+        counts, seen = view.partition_counts, self._seen_counts
+        if counts == seen:
+            return
+        found = self._ports.source.partition_counts(COUNTS_SECONDS) or {}
+        # Brokers learn of changes one after the other: this one may not know of it yet.
+        if {name: n for name, n in found.items() if name in counts or name in seen} == counts:
+            self._seen_counts = counts
 
     def lose_position(self, name: Partition, now: float) -> None:
         """Take in that the broker has a partition's position no more.
@@ -169,7 +192,7 @@ class Assignment:
         counts: dict[str, int] = {}
         group_has_commits = False
         if self._reset == "latest":
-            known = source.partition_counts(2.0)
+            known = source.partition_counts(COUNTS_SECONDS)
             if known is None:
                 return {}
             everywhere = [(t, p) for t in known for p in range(known[t]) if not t.startswith("__")]

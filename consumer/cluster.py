@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
@@ -41,6 +41,7 @@ class View:
 
     ``unreachable`` is why no broker answered; ``missing`` are named topics that aren't there or may
     not be read, with the reason; ``dead_letter_trouble`` is why dead letters can't be written.
+    ``partition_counts`` is of the topics that are or may be subscribed, if asked for.
     ``is_member`` answers `Cluster.member_id`; None: not asked or no answer. The session and
     heartbeat times are the broker's for the KIP-848 protocol, where it tells them.
     """
@@ -48,6 +49,7 @@ class View:
     asked: bool = False
     unreachable: str | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
+    partition_counts: Mapping[str, int] = field(default_factory=dict)
     ends: Mapping[Partition, int] = field(default_factory=dict)
     dead_letter_trouble: str | None = None
     is_member: bool | None = None
@@ -63,6 +65,7 @@ class Questions:
     topics: tuple[str, ...]
     dead_letter_topic: str | None
     asks_session: bool
+    asks_partition_counts: bool
 
 
 class Cluster:
@@ -93,14 +96,7 @@ class Cluster:
         try:
             topics = self._admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
         except KafkaException as error:
-            return View(
-                asked=True,
-                unreachable=_said(error),
-                ends=dict(self._ends),
-                dead_letter_trouble=self.view.dead_letter_trouble,
-                session_seconds=self.view.session_seconds,
-                heartbeat_seconds=self.view.heartbeat_seconds,
-            )
+            return self._blind(error)
         named = [name for name in questions.topics if not name.startswith("^")]
         missing = self._unreadable(named) | {
             name: trouble for name in named if (trouble := self._topic_trouble(name, topics))
@@ -113,6 +109,11 @@ class Cluster:
         return View(
             asked=True,
             missing=missing,
+            partition_counts={
+                name: len(topics[name].partitions)
+                for name in (named if len(named) == len(questions.topics) else topics)
+                if questions.asks_partition_counts and name in topics
+            },
             ends=self._ask_ends(),
             dead_letter_trouble=self._dead_letter_topic(topics),
             is_member=self._ask_member(),
@@ -126,11 +127,22 @@ class Cluster:
             try:
                 self.view = self.ask()
             except Exception as error:  # noqa: BLE001 - this thread must outlive whatever a broker answers
-                self.view = View(asked=True, unreachable=_said(error), ends=dict(self._ends))
+                self.view = self._blind(error)
             self._admin.poll(0)  # else what it logs is never heard, and piles up
             rest = _INTERVAL_SECONDS - (time.monotonic() - started)
             self._hurry.wait(max(rest, 0.2))
             self._hurry.clear()
+
+    def _blind(self, error: Exception) -> View:
+        """Return what is known still when there was no answer."""
+        return replace(
+            self.view,
+            asked=True,
+            unreachable=_said(error),
+            missing={},
+            ends=dict(self._ends),
+            is_member=None,
+        )
 
     def _unreadable(self, names: Sequence[str]) -> dict[str, str]:
         """Return the topics that are there, and that the broker says may not be read.

@@ -209,6 +209,7 @@ def cluster_of(settings: "Settings") -> Cluster:
             settings.dead_letter_topic if settings.reject_policy == "dead-letter" else None
         ),
         asks_session=settings.kafka_group_protocol == "consumer",
+        asks_partition_counts=settings.kafka_group_protocol == "classic",
     )
     properties = {**admin_properties(settings), "logger": logs.librdkafka_logger()}
     return Cluster(properties, questions)

@@ -86,6 +86,7 @@ class Loop:
         if not self.stop_requested:  # what starts now must be over by the stop's deadline
             self._dispatch(now, math.inf)
         self.mailbox.turn(now)
+        self.assignment.look_for_new()
         self.assignment.retry(now)
         self.commits.send(now)
         self.assignment.pause_or_resume(now, has_backlog=bool(self._backlog), is_full=self._is_full)

@@ -222,7 +222,8 @@ class Source:
     def partition_counts(self, timeout_seconds: float) -> dict[str, int] | None:
         """Return how many partitions each topic has; None: no broker answered.
 
-        Not for rebalance callbacks, see `is_reachable`.
+        With the classic protocol, what is new to the client makes it join the group anew. Not for
+        rebalance callbacks, see `is_reachable`.
         """
         try:
             topics = self._consumer.list_topics(timeout=timeout_seconds).topics

@@ -93,3 +93,51 @@ def test_a_static_member_without_the_time_for_that_stops_at_once_and_commits() -
     assert not world.sent
     assert world.loop.released == 1
     assert world.commits[-1] == ((TOPIC, 0), 2)
+
+
+def test_the_client_looks_at_the_topics_once_for_each_change_that_the_cluster_tells() -> None:
+    world = World(one_each, per_second=10.0)
+    world.cluster.view = View(asked=True, partition_counts={TOPIC: 1})
+    world.run_until(10)
+    assert world.looks == 1
+    world.cluster.view = View(asked=True, partition_counts={TOPIC: 1})
+    world.run_until(20)
+    assert world.looks == 1
+    world.partition_counts = {"other": 7, TOPIC: 2}
+    world.cluster.view = View(asked=True, partition_counts={TOPIC: 2})
+    world.run_until(30)
+    world.cluster.view = View(asked=True, partition_counts={TOPIC: 2})
+    world.run_until(40)
+    assert world.looks == 2
+
+
+@pytest.mark.parametrize("late", [None, {TOPIC: 1}, {}])
+def test_the_client_looks_again_if_its_broker_did_not_know_yet(late: dict[str, int] | None) -> None:
+    """Once for each view of the cluster: a broker that is away must not be waited for all day."""
+    world = World(one_each, per_second=10.0)
+    world.partition_counts = late
+    world.cluster.view = View(asked=True, partition_counts={TOPIC: 2})
+    world.run_until(10)
+    assert world.looks == 1
+    world.cluster.view = View(asked=True, partition_counts={TOPIC: 2})
+    world.run_until(20)
+    assert world.looks == 2
+    world.partition_counts = {TOPIC: 2}
+    for end in (30, 40, 50):
+        world.cluster.view = View(asked=True, partition_counts={TOPIC: 2})
+        world.run_until(end)
+    assert world.looks == 3
+
+
+def test_the_client_looks_again_when_a_topic_is_gone() -> None:
+    world = World(one_each, per_second=10.0)
+    world.partition_counts = {TOPIC: 1, "second": 1}
+    world.cluster.view = View(asked=True, partition_counts={TOPIC: 1, "second": 1})
+    world.run_until(10)
+    world.partition_counts = {TOPIC: 1}
+    world.cluster.view = View(asked=True, partition_counts={TOPIC: 1})
+    world.run_until(20)
+    assert world.looks == 2
+    world.cluster.view = View(asked=True, partition_counts={TOPIC: 1})
+    world.run_until(30)
+    assert world.looks == 2

@@ -30,9 +30,6 @@ both_protocols = pytest.mark.parametrize("protocol", ["classic", "consumer"])
 PATIENCE_SECONDS = 30
 REQUEST_SECONDS = 1  # the scenarios' CUSTOMERIO_TIMEOUT_SECONDS
 
-# The scenarios' 300 ms would let a leader on a long way do nothing but ask for it.
-SELDOM_METADATA = {"topic.metadata.refresh.interval.ms": 30_000}
-
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 OF_KNOWN_LENGTH = _HEAD + b"Content-Length: 2\r\n\r\n{}"
 IN_CHUNKS = _HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
@@ -290,7 +287,7 @@ def test_a_reset_on_a_long_way_to_kafka_costs_no_membership(
 ) -> None:
     """A commit is on its way, and is repeated while the coordinator is looked for."""
     way_in, proxy = scenario.broker.proxied(0)
-    daemon = scenario.start_ready(KAFKA_BOOTSTRAP_SERVERS=way_in, kafka_config=SELDOM_METADATA)
+    daemon = scenario.start_ready(KAFKA_BOOTSTRAP_SERVERS=way_in)
     proxy.delay(0.2)
     for _ in range(2):
         await_more_accepted(scenario, 100)
@@ -397,7 +394,7 @@ def test_answers_of_kafka_cut_anywhere_are_asked_for_again(
 def test_dead_letters_whose_acknowledgements_are_lost_are_there_once(scenario: "Scenario") -> None:
     chunks, size = 3, 40
     way_in, proxy = scenario.broker.proxied(0)
-    daemon = scenario.start_ready(KAFKA_BOOTSTRAP_SERVERS=way_in, kafka_config=SELDOM_METADATA)
+    daemon = scenario.start_ready(KAFKA_BOOTSTRAP_SERVERS=way_in)
     proxy.delay(0.2)
     for chunk in range(chunks):
         before = letters(scenario)

@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 
-from consumer.settings import Settings, load
+from consumer.settings import Settings, SettingsError, load
 from consumer.settings.properties import admin_properties, consumer_properties, producer_properties
 from consumer.settings.property_checks import expression_problem, property_problems
 
@@ -68,6 +68,15 @@ def test_the_classic_protocol_is_cooperative_and_has_the_sessions_times() -> Non
     assert properties["partition.assignment.strategy"] == "cooperative-sticky"
     assert properties["session.timeout.ms"] == 15_000
     assert properties["heartbeat.interval.ms"] == 2_500
+
+
+def test_a_classic_member_never_looks_at_the_topics_by_itself() -> None:
+    """It joins anew where it finds something, also in the midst of a revocation."""
+    assert consumer_properties(settings())["topic.metadata.refresh.interval.ms"] == -1
+    kip_848 = consumer_properties(settings(KAFKA_GROUP_PROTOCOL="consumer"))
+    assert "topic.metadata.refresh.interval.ms" not in kip_848
+    with pytest.raises(SettingsError, match="it is the daemon's own"):
+        settings({"topic.metadata.refresh.interval.ms": 300})
 
 
 def test_with_kip_848_the_brokers_times_are_not_contradicted() -> None:

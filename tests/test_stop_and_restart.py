@@ -456,8 +456,6 @@ def test_a_commit_that_failed_in_a_rebalance_is_made_up_for_though_nothing_new_a
     leader = scenario.start_ready(
         KAFKA_BOOTSTRAP_SERVERS=bootstrap,
         COMMIT_INTERVAL_SECONDS=0.05,
-        # A leader asks for the metadata before it syncs, and not while another request is out.
-        kafka_config={"topic.metadata.refresh.interval.ms": 60_000},
     )
     proxy.delay(0.3)
     failed = threading.Event()

@@ -47,6 +47,7 @@ _OWNED = frozenset(
         "enable.partition.eof",
         # Assignment.
         *("partition.assignment.strategy", "group.remote.assignor", "group.protocol.type"),
+        "topic.metadata.refresh.interval.ms",
         # The dead-letter producer: a dead letter is acknowledged by all replicas, once, and told.
         *("enable.idempotence", "acks", "request.required.acks", "transactional.id"),
         *("retries", "message.send.max.retries", "enable.gapless.guarantee", "queuing.strategy"),
@@ -65,8 +66,6 @@ _COMMON: Properties = {
     "socket.keepalive.enable": True,
     # Brokers close idle connections all day; that is no news.
     "log.connection.close": False,
-    # New partitions and topics are seen after this; the default is five minutes.
-    "topic.metadata.refresh.interval.ms": 30_000,
     # Else asking for a missing dead-letter topic creates it with the broker's retention.
     "allow.auto.create.topics": False,
 }
@@ -111,6 +110,9 @@ def consumer_properties(settings: "Settings") -> Properties:
     return properties | {
         "group.protocol": "classic",
         "partition.assignment.strategy": "cooperative-sticky",
+        # When it sees new partitions by itself, librdkafka joins anew at once, also while `revoked`
+        # still drains what the next owner gets then. It looks when `Assignment` lets it.
+        "topic.metadata.refresh.interval.ms": -1,
         "session.timeout.ms": _milliseconds(settings.kafka_session_timeout_seconds),
         "heartbeat.interval.ms": _milliseconds(settings.heartbeat_interval_seconds),
     }

@@ -3,6 +3,31 @@
 from tests.mutants.mutant import Mutant
 
 LOOP: tuple[Mutant, ...] = (
+    # -- what the client may look at, and when
+    Mutant(
+        name="client-never-sees-new-partitions",
+        breaks="I7",
+        file="consumer/loop.py",
+        old="self.assignment.look_for_new()",
+        new="pass",
+        tests=("tests/test_loop_membership.py",),
+    ),
+    Mutant(
+        name="client-looks-once-though-its-broker-did-not-know",
+        breaks="I7",
+        file="consumer/assignment.py",
+        old="== counts:\n            self._seen_counts = counts",
+        new="!= {}:\n            self._seen_counts = counts",
+        tests=("tests/test_loop_membership.py",),
+    ),
+    Mutant(
+        name="classic-member-looks-at-the-topics-by-itself",
+        breaks="I2",
+        file="consumer/settings/properties.py",
+        old='"topic.metadata.refresh.interval.ms": -1',
+        new='"topic.metadata.refresh.interval.ms": 300',
+        tests=("tests/test_properties.py",),
+    ),
     # -- commits, and the lease that they prove
     Mutant(
         name="lease-dated-when-the-answer-came",

@@ -65,6 +65,8 @@ class World:
         self.commits: list[tuple[Partition, int]] = []  # as the broker took them
         self.deaf_leaders: set[int] = set()
         self.has_commits = True
+        self.partition_counts: dict[str, int] | None = {TOPIC: 1}  # as a broker tells them
+        self.looks = 0  # at the partition counts
         self.sent: list[tuple[float, Try]] = []
         self.lease_ends: list[float] = []  # of what was sent
         self.said: list[tuple[str, str]] = []
@@ -303,8 +305,10 @@ class _Source:
         return 0, self._world.records
 
     def partition_counts(self, timeout_seconds: float) -> dict[str, int] | None:
+        """Let the client look at the topics, at least as they were."""
         assert timeout_seconds > 0
-        return {TOPIC: 1}
+        self._world.looks += 1
+        return self._world.partition_counts
 
     def is_reachable(self, timeout_seconds: float) -> bool:
         return timeout_seconds > 0

@@ -36,7 +36,7 @@ _QUICK: dict[str, object] = {
     "KAFKA_SESSION_TIMEOUT_SECONDS": 6,
     "DRAIN_TIMEOUT_SECONDS": 4,
 }
-_QUICK_KAFKA = {"topic.metadata.refresh.interval.ms": 300, "reconnect.backoff.max.ms": 500}
+_QUICK_KAFKA = {"reconnect.backoff.max.ms": 500}
 
 
 class Scenario:
