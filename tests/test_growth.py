@@ -1,6 +1,6 @@
 """Partitions that are added while the group is at work."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,7 +23,7 @@ def test_i2_partitions_that_come_while_a_member_drains_do_not_hurry_the_next_own
 ) -> None:
     scenario.broker.add_partitions(scenario.topic, PARTITIONS)
     scenario.api.delay(API_SECONDS)
-    changed = {
+    changed: dict[str, Any] = {
         "CUSTOMERIO_TIMEOUT_SECONDS": REQUEST_SECONDS,
         "DRAIN_TIMEOUT_SECONDS": 3 * REQUEST_SECONDS,
         "CUSTOMERIO_MAX_IN_FLIGHT": 32,
