@@ -5,6 +5,7 @@ latest `View`, a value. Cached watermarks stand still while a partition is pause
 asked for explicitly.
 """
 
+import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupState,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, says its documentation
     AclOperation,
     AdminClient,
@@ -22,6 +29,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, s
     ResourceType,
 )
 
+from consumer import clock
 from consumer.group import Group
 
 _TIMEOUT_SECONDS = 5.0
@@ -31,6 +39,10 @@ _DEAD_LETTER_CONFIG = {
     "retention.ms": str(30 * 24 * 3600 * 1000),
     "max.message.bytes": str(10 * 2**20),
 }
+
+_REBALANCING = frozenset(
+    {ConsumerGroupState.PREPARING_REBALANCING, ConsumerGroupState.COMPLETING_REBALANCING}
+)
 
 Partition = tuple[str, int]
 
@@ -42,8 +54,9 @@ class View:
     ``unreachable`` is why no broker answered; ``missing`` are named topics that aren't there or may
     not be read, with the reason; ``dead_letter_trouble`` is why dead letters can't be written.
     ``partition_counts`` is of the topics that are or may be subscribed, if asked for.
-    ``is_member`` answers `Cluster.member_id`; None: not asked or no answer. The session and
-    heartbeat times are the broker's for the KIP-848 protocol, where it tells them.
+    ``is_member`` answers `Cluster.member_id`, ``is_rebalancing`` `Cluster.watches_group`; None: not
+    asked or no answer. The session and heartbeat times are the broker's for the KIP-848 protocol,
+    where it tells them. ``asked_at``: when the round began, on `clock`.
     """
 
     asked: bool = False
@@ -53,8 +66,10 @@ class View:
     ends: Mapping[Partition, int] = field(default_factory=dict)
     dead_letter_trouble: str | None = None
     is_member: bool | None = None
+    is_rebalancing: bool | None = None
     session_seconds: float | None = None
     heartbeat_seconds: float | None = None
+    asked_at: float = -math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +84,13 @@ class Questions:
 
 
 class Cluster:
-    """Asks in rounds. ``partitions`` and ``member_id`` are set by the owner thread."""
+    """Asks in rounds. The owner thread sets ``partitions``, ``member_id`` and ``watches_group``."""
 
     def __init__(self, properties: Mapping[str, Any], questions: Questions) -> None:
         self.view = View()
         self.partitions: tuple[Partition, ...] = ()
         self.member_id = ""
+        self.watches_group = False
         self._questions = questions
         self._admin = AdminClient(dict(properties))
         self._group = Group(properties, questions.group_id)
@@ -92,7 +108,7 @@ class Cluster:
 
     def ask(self) -> View:
         """Ask everything once and return the view."""
-        questions = self._questions
+        questions, asked_at = self._questions, clock.now()
         try:
             topics = self._admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
         except KafkaException as error:
@@ -106,8 +122,10 @@ class Cluster:
             if questions.asks_session
             else (None, None)
         )
+        is_member, is_rebalancing = self._ask_group()
         return View(
             asked=True,
+            asked_at=asked_at,
             missing=missing,
             partition_counts={
                 name: len(topics[name].partitions)
@@ -116,7 +134,8 @@ class Cluster:
             },
             ends=self._ask_ends(),
             dead_letter_trouble=self._dead_letter_topic(topics),
-            is_member=self._ask_member(),
+            is_member=is_member,
+            is_rebalancing=is_rebalancing,
             session_seconds=session,
             heartbeat_seconds=heartbeat,
         )
@@ -142,6 +161,7 @@ class Cluster:
             missing={},
             ends=dict(self._ends),
             is_member=None,
+            is_rebalancing=None,
         )
 
     def _unreadable(self, names: Sequence[str]) -> dict[str, str]:
@@ -209,15 +229,17 @@ class Cluster:
         self._ends = {name: end for name, end in self._ends.items() if name in set(wanted)}
         return dict(self._ends)
 
-    def _ask_member(self) -> bool | None:
+    def _ask_group(self) -> tuple[bool | None, bool | None]:
+        """Return what `View` has as ``is_member`` and ``is_rebalancing``."""
         member_id = self.member_id
-        if not member_id:
-            return None
+        if not (member_id or self.watches_group):
+            return None, None
         try:
             group = self._group.describe(_TIMEOUT_SECONDS)
         except KafkaException:
-            return None
-        return any(member.member_id == member_id for member in group.members)
+            return None, None
+        is_member = any(member.member_id == member_id for member in group.members)
+        return is_member if member_id else None, group.state in _REBALANCING
 
 
 def broker_session(admin: AdminClient, group_id: str) -> tuple[float | None, float | None]:

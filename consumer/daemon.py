@@ -176,6 +176,10 @@ def options_of(settings: "Settings") -> Options:
         heartbeat_interval_seconds=settings.heartbeat_interval_seconds,
         offset_reset=settings.kafka_auto_offset_reset,
         is_static=settings.kafka_group_instance_id is not None,
+        returns_unnoticed=(
+            settings.kafka_group_instance_id is not None
+            and settings.kafka_group_protocol == "classic"
+        ),
         needs_dead_letters=settings.reject_policy == "dead-letter",
         asks_session=settings.kafka_group_protocol == "consumer",
     )

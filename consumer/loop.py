@@ -60,6 +60,7 @@ class Loop:
         self.stopping = False
         self.stop_requested = False
         self.released = 0
+        self._has_to_rejoin = False  # something was revoked, and nothing assigned since
         self.last_delivery_wall = 0.0
         self.last_api_error = ""
         self._drain_deadline = math.inf  # of the drain that runs, or ran when a stop was asked for
@@ -100,7 +101,10 @@ class Loop:
         self.assignment.forget_starting()
         self._backlog.clear()
         deadline = min(deadline, self._drain_deadline)
+        names = list(self.pipeline.ledgers)
         self._give_up(list(self.pipeline.ledgers.values()), deadline, "shutdown")
+        if self.options.returns_unnoticed:
+            self._see_rebalance_out(names, deadline)
         self.ports.publish(self, self.ports.clock())
 
     # -- the group's callbacks --------------------------------------------------------------------
@@ -108,6 +112,7 @@ class Loop:
     def assigned(self, partitions: Sequence[Partition]) -> None:
         """Begin fresh ledgers, here or as soon as the broker says where."""
         self.tally.add("rebalances_total", "assigned")
+        self._has_to_rejoin = False
         self.outlook.joined = True
         self._say("assigned", partitions)
         self.assignment.begin(() if self.stopping else partitions, self.ports.clock())
@@ -121,6 +126,7 @@ class Loop:
         deadline = self.ports.clock() + self.options.drain_timeout_seconds
         deadline = min(deadline, self._drain_deadline, self._stop_deadline)
         self._part_with(partitions, lambda ledgers: self._give_up(ledgers, deadline, "revoke"))
+        self._has_to_rejoin = True
 
     def lost(self, partitions: Sequence[Partition]) -> None:
         """Drop everything at once: somebody else has these partitions."""
@@ -128,6 +134,7 @@ class Loop:
         self._say("lost", partitions, level="warning")
         self.commits.lease.void(self.ports.clock())
         self.outlook.joined = False
+        self._has_to_rejoin = False
         self._part_with(partitions, self._release)
 
     def commit_answered(self, answer: CommitAnswer) -> None:
@@ -309,6 +316,25 @@ class Loop:
             if not results and not self.throttle.in_flight:
                 carriers.wait(min(BUSY_WAIT_SECONDS, self._until_next(now)))
             self._settle(results, self.ports.clock())
+
+    def _see_rebalance_out(self, names: list[Partition], deadline: float) -> None:
+        """Take part in a rebalance that goes on until its end, or the deadline.
+
+        What one member gives up another gets in a second round, which begins when the first joins
+        again. A static member that left in between would be let in again without a rebalance, and
+        what it gave up would stay without an owner.
+        """
+        clock, source, cluster = self.ports.clock, self.ports.source, self.ports.cluster
+        source.pause(names)  # what is read now is dropped, and callbacks must not wait behind it
+        cluster.watches_group = True
+        drained_at = clock()
+        cluster.hurry()
+        while (now := clock()) < deadline:
+            self.ports.beat(now)
+            source.consume(CHUNK_RECORDS, IDLE_WAIT_SECONDS)
+            view = cluster.view
+            if view.asked_at >= drained_at and not (view.is_rebalancing or self._has_to_rejoin):
+                return
 
     def _release(self, ledgers: list[Ledger]) -> None:
         self.released += self.pipeline.forget(ledgers)

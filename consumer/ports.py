@@ -31,6 +31,7 @@ class Options:
     offset_reset: str
     needs_dead_letters: bool
     is_static: bool = False
+    returns_unnoticed: bool = False  # a start under the name of a member that stopped: no rebalance
     asks_session: bool = False
 
 
@@ -77,6 +78,7 @@ class ClusterPort(Protocol):
     view: View
     partitions: tuple[Partition, ...]
     member_id: str
+    watches_group: bool
 
     def hurry(self) -> None: ...  # noqa: D102
 

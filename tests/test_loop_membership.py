@@ -95,6 +95,60 @@ def test_a_static_member_without_the_time_for_that_stops_at_once_and_commits() -
     assert world.commits[-1] == ((TOPIC, 0), 2)
 
 
+def test_a_static_member_that_stops_sees_a_rebalance_out() -> None:
+    """It would be let in again without one, and what it gave up in it would have no owner."""
+    world = World(one_each, records=10, partitions=2, is_static=True)
+    world.run_until(20)
+    asked_at = world.now
+    world.cluster.view = View(asked=True, is_rebalancing=True)
+    world.inside_consume.append(lambda: world.loop.revoked([(TOPIC, 1)]))
+
+    def settle(_: float) -> None:
+        if world.now > asked_at + 3 and world.cluster.view.is_rebalancing:
+            world.cluster.view = View(asked=True, is_rebalancing=False, asked_at=world.now)
+        elif world.now > asked_at + 6:
+            world.inside_consume.append(lambda: world.loop.assigned([]))
+
+    world.before_consume = settle
+    world.loop.stop(asked_at + 20.0)
+    assert asked_at + 6 < world.now < asked_at + 7
+
+
+def test_a_static_member_sees_a_rebalance_out_no_longer_than_its_time() -> None:
+    world = World(one_each, records=10, is_static=True)
+    world.run_until(20)
+    asked_at = world.now
+    world.cluster.view = View(asked=True, is_rebalancing=True)
+    world.loop.stop(asked_at + 20.0)
+    assert asked_at + 20 <= world.now < asked_at + 21
+
+
+def test_a_static_member_trusts_no_word_about_the_group_that_is_older_than_its_drain() -> None:
+    world = World(one_each, records=10, is_static=True)
+    world.run_until(20)
+    asked_at = world.now
+    world.cluster.view = View(asked=True, is_rebalancing=False)
+    world.cluster.hurry = lambda: None  # type: ignore[method-assign]  # the answer takes its time
+
+    def answer(_: float) -> None:
+        if world.now > asked_at + 2:
+            world.cluster.view = View(asked=True, is_rebalancing=False, asked_at=world.now)
+
+    world.before_consume = answer
+    world.loop.stop(asked_at + 20.0)
+    assert asked_at + 2 < world.now < asked_at + 3
+
+
+@pytest.mark.parametrize("asks_session", [False, True])
+def test_other_members_that_stop_leave_a_rebalance_to_the_others(*, asks_session: bool) -> None:
+    world = World(one_each, records=10, is_static=asks_session, asks_session=asks_session)
+    world.run_until(20)
+    asked_at = world.now
+    world.cluster.view = View(asked=True, is_rebalancing=True)
+    world.loop.stop(asked_at + 20.0)
+    assert world.now < asked_at + 1
+
+
 def test_the_client_looks_at_the_topics_once_for_each_change_that_the_cluster_tells() -> None:
     world = World(one_each, per_second=10.0)
     world.cluster.view = View(asked=True, partition_counts={TOPIC: 1})

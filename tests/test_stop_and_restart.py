@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -378,14 +378,21 @@ def test_a_rolling_replacement_repeats_nothing(scenario: "Scenario") -> None:
 def test_a_static_member_that_restarts_disturbs_nobody(scenario: "Scenario") -> None:
     first = scenario.start_ready(KAFKA_GROUP_INSTANCE_ID="first")
     second = scenario.start_ready(KAFKA_GROUP_INSTANCE_ID="second")
-    await_shares(first, second)
+    both = (first, second)
+    await_shares(*both)
+    scenario.produce(additions(1, 200))
+    scenario.await_all_committed()
+    eventually(
+        lambda: [each.metric("ids_total", action="add", outcome="delivered") for each in both],
+        PATIENCE_SECONDS,
+        "metrics that are no older than that",
+        until=lambda delivered: sum(delivered) == 200,
+    )
     before = rebalances(first)
     shares = {
         member.instance_id: member.partitions
         for member in scenario.broker.group_members(scenario.group)
     }
-    scenario.produce(additions(1, 200))
-    scenario.await_all_committed()
     assert gone_after(second)[0] == 0
     scenario.produce(additions(2, 200))  # half of it waits for its owner to come back
     again = scenario.start_ready(KAFKA_GROUP_INSTANCE_ID="second")
@@ -397,6 +404,35 @@ def test_a_static_member_that_restarts_disturbs_nobody(scenario: "Scenario") -> 
     }
     assert scenario.api.counters().duplicates == 0
     assert again.metric("assigned_partitions") == 2
+
+
+def test_a_static_member_that_stops_in_a_rebalance_leaves_no_partition_without_an_owner(
+    scenario: "Scenario",
+) -> None:
+    """It comes back under its name without a rebalance, so the one that goes on must be over."""
+    request_seconds, drain_seconds = 3, 8
+    patient: dict[str, Any] = {
+        "CUSTOMERIO_TIMEOUT_SECONDS": request_seconds + 1,
+        "DRAIN_TIMEOUT_SECONDS": drain_seconds,
+        "KAFKA_SESSION_TIMEOUT_SECONDS": 12,
+    }
+    first = scenario.start_ready(KAFKA_GROUP_INSTANCE_ID="first", **patient)
+    scenario.api.delay(request_seconds)
+    scenario.produce(additions(1, 100))
+    second = scenario.start(KAFKA_GROUP_INSTANCE_ID="second", **patient)
+    eventually(
+        lambda: scenario.broker.group_members(scenario.group),
+        PATIENCE_SECONDS,
+        "a second member",
+        until=lambda members: len(members) == 2,
+    )
+    first.terminate()  # it drains, and doesn't hear that it is to give up half of its partitions
+    assert first.wait(drain_seconds + 5) == 0
+    third = scenario.start_ready(KAFKA_GROUP_INSTANCE_ID="first", **patient)
+    await_shares(second, third)
+    scenario.produce(additions(2, 100))
+    scenario.await_all_committed()
+    assert len(scenario.api.members(1)) == len(scenario.api.members(2)) == 100
 
 
 # A broker that goes and returns

@@ -3,6 +3,23 @@
 from tests.mutants.mutant import Mutant
 
 LOOP: tuple[Mutant, ...] = (
+    # -- a static member that stops
+    Mutant(
+        name="static-member-leaves-a-rebalance-in-the-middle",
+        breaks="I7",
+        file="consumer/loop.py",
+        old="if self.options.returns_unnoticed:",
+        new="if False:",
+        tests=("tests/test_loop_membership.py",),
+    ),
+    Mutant(
+        name="static-member-that-stops-forgets-to-join-again",
+        breaks="I7",
+        file="consumer/loop.py",
+        old="not (view.is_rebalancing or self._has_to_rejoin)",
+        new="not view.is_rebalancing",
+        tests=("tests/test_loop_membership.py",),
+    ),
     # -- what the client may look at, and when
     Mutant(
         name="client-never-sees-new-partitions",

@@ -216,6 +216,7 @@ class Cluster:
     def __init__(self, process: Process) -> None:
         self.partitions: tuple[Partition, ...] = ()
         self.member_id = ""
+        self.watches_group = False
         self._process = process
 
     def hurry(self) -> None:

@@ -8,6 +8,7 @@ import heapq
 import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from consumer.carriers import Result
@@ -109,6 +110,7 @@ class World:
             heartbeat_interval_seconds=min(3.0, session_seconds / 6),
             offset_reset="earliest",
             is_static=is_static,
+            returns_unnoticed=is_static and not asks_session,
             asks_session=asks_session,
             needs_dead_letters=True,
         )
@@ -348,8 +350,11 @@ class _Letters:
 class _Cluster:
     def __init__(self, world: World) -> None:
         self.view = world.view
+        self._world = world
         self.partitions: tuple[Partition, ...] = ()
         self.member_id = ""
+        self.watches_group = False
 
     def hurry(self) -> None:
-        """Do nothing."""
+        """Ask again."""
+        self.view = replace(self.view, asked_at=self._world.now)
