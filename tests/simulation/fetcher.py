@@ -35,13 +35,11 @@ class Fetcher:
         logs: list[PartitionLog],
         hand_out: Callable[[Record], None],
         begun: Callable[[int, int], None],
-        generation_of: Callable[[int, int], int],
         prefetch_records: int,
     ) -> None:
         self._logs = logs
         self._hand_out = hand_out
         self._begun = begun
-        self._generation_of = generation_of
         self._prefetch_records = prefetch_records
         self._readings: dict[int, Reading] = {}
         self._turn = 0
@@ -56,10 +54,9 @@ class Fetcher:
         return self._logs[partition].start, self._logs[partition].end
 
     def start(self, partition: int, offset: int, *, is_paused: bool) -> None:
-        """Begin to read."""
-        generation = self._generation_of(partition, offset)
+        """Begin to read; nobody asks whether the log was truncated since that was its offset."""
         log = self._logs[partition]
-        self._readings[partition] = Reading(log, offset, generation, is_paused)
+        self._readings[partition] = Reading(log, offset, log.generation, is_paused)
         self._begun(partition, offset)
 
     def stop(self, partition: int) -> None:

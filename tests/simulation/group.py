@@ -42,11 +42,10 @@ class GroupMember:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A committed offset. ``generation`` is the log's."""
+    """A committed offset."""
 
     offset: int
     metadata: str
-    generation: int
 
 
 class Watch:
@@ -91,7 +90,7 @@ class Group:
             return error
         for partition, (offset, metadata) in offsets.items():
             old = self.commits.get(partition)
-            new = Commit(offset, metadata, self._logs[partition].generation)
+            new = Commit(offset, metadata)
             self.commits[partition] = new
             self._watch.committed(partition, member.owner, old, new)
         return OK

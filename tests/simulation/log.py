@@ -41,10 +41,14 @@ class PartitionLog:
         self.start = 0
         self.end = 0
         self.cuts: list[int] = []  # where it was truncated
+        self.reused: set[str] = set()  # ids of records at offsets that others had before a cut
+        self._longest = 0
         self.records: list[Record] = []
 
     def append(self, record: Record) -> None:
         """Write a record."""
+        if record.offset < self._longest:
+            self.reused.update(record.names)
         self.records.append(record)
         self.end = record.offset + 1
 
@@ -71,6 +75,7 @@ class PartitionLog:
 
     def truncate(self, to: int) -> list[Record]:
         """Lose the end of the log, as an unclean leader election does; return it."""
+        self._longest = max(self._longest, self.end)
         index = self.index(to)
         gone = self.records[index:]
         del self.records[index:]

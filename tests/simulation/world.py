@@ -122,9 +122,7 @@ class World:
 
     def _is_committed(self, log: PartitionLog) -> bool:
         commit = self.group.commits.get(log.partition)
-        if commit is None or commit.offset != log.end:
-            return False
-        return log.has(commit.offset, commit.generation)  # else it was truncated since
+        return commit is not None and commit.offset == log.end
 
     # -- what faults do ---------------------------------------------------------------------------
 
@@ -173,7 +171,6 @@ class World:
                 self.logs,
                 lambda record: self.oracle.handed(process, record),
                 lambda partition, _: self.oracle.begun(process, partition),
-                self._generation_of,
                 setup.prefetch_records,
             ),
             poll_records=setup.poll_records,
@@ -203,16 +200,12 @@ class World:
         """Let a partition lose its end.
 
         It is read once more from its beginning, while the old commit may stand in the middle of it.
-        Whoever takes over there leaves what was read again as the older records had it, so nobody
-        can foretell how its ids end.
+        Whoever takes over there leaves what was read again as the older records had it, and never
+        reads what took the place of what was lost before that commit. So nobody can foretell how
+        the ids of either end.
         """
         log.truncate(to)
         for record in self.producer.history:
             if record.partition == log.partition:
                 self.touched.update(record.names)
         self.oracle.truncated(log.partition)
-
-    def _generation_of(self, partition: int, offset: int) -> int:
-        commit = self.group.commits.get(partition)
-        is_committed = commit is not None and commit.offset == offset
-        return commit.generation if is_committed and commit else self.logs[partition].generation
