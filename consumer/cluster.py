@@ -5,6 +5,7 @@ latest `View`, a value. Cached watermarks stand still while a partition is pause
 asked for explicitly.
 """
 
+import logging
 import math
 import threading
 import time
@@ -29,8 +30,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, s
     ResourceType,
 )
 
-from consumer import clock
+from consumer import clock, logs
 from consumer.group import Group
+from consumer.orphans import Orphans
 
 _TIMEOUT_SECONDS = 5.0
 _INTERVAL_SECONDS = 3.0
@@ -86,12 +88,18 @@ class Questions:
 class Cluster:
     """Asks in rounds. The owner thread sets ``partitions``, ``member_id`` and ``watches_group``."""
 
-    def __init__(self, properties: Mapping[str, Any], questions: Questions) -> None:
+    def __init__(
+        self,
+        properties: Mapping[str, Any],
+        questions: Questions,
+        orphans: Orphans | None = None,
+    ) -> None:
         self.view = View()
         self.partitions: tuple[Partition, ...] = ()
         self.member_id = ""
         self.watches_group = False
         self._questions = questions
+        self._orphans = orphans
         self._admin = AdminClient(dict(properties))
         self._group = Group(properties, questions.group_id)
         self._ends: dict[Partition, int] = {}
@@ -122,16 +130,17 @@ class Cluster:
             if questions.asks_session
             else (None, None)
         )
-        is_member, is_rebalancing = self._ask_group()
+        partition_counts = {
+            name: len(topics[name].partitions)
+            for name in (named if len(named) == len(questions.topics) else topics)
+            if questions.asks_partition_counts and name in topics
+        }
+        is_member, is_rebalancing = self._ask_group(partition_counts)
         return View(
             asked=True,
             asked_at=asked_at,
             missing=missing,
-            partition_counts={
-                name: len(topics[name].partitions)
-                for name in (named if len(named) == len(questions.topics) else topics)
-                if questions.asks_partition_counts and name in topics
-            },
+            partition_counts=partition_counts,
             ends=self._ask_ends(),
             dead_letter_trouble=self._dead_letter_topic(topics),
             is_member=is_member,
@@ -229,15 +238,20 @@ class Cluster:
         self._ends = {name: end for name, end in self._ends.items() if name in set(wanted)}
         return dict(self._ends)
 
-    def _ask_group(self) -> tuple[bool | None, bool | None]:
+    def _ask_group(self, counts: Mapping[str, int]) -> tuple[bool | None, bool | None]:
         """Return what `View` has as ``is_member`` and ``is_rebalancing``."""
         member_id = self.member_id
-        if not (member_id or self.watches_group):
+        if not (member_id or self.watches_group or self._orphans):
             return None, None
         try:
             group = self._group.describe(_TIMEOUT_SECONDS)
         except KafkaException:
             return None, None
+        if self._orphans is not None and (found := self._orphans.look(group, counts, clock.now())):
+            names = [f"{topic}:{partition}" for topic, partition in found]
+            text = f"nobody owns {', '.join(names)}; a rebalance gives them to somebody"
+            logs.log("without_owner", text, level=logging.WARNING, partitions=names)
+            self._orphans.help()
         is_member = any(member.member_id == member_id for member in group.members)
         return is_member if member_id else None, group.state in _REBALANCING
 

@@ -36,6 +36,7 @@ from consumer.dead_letters import DeadLetters
 from consumer.errors import GiveUp
 from consumer.health import HealthServer
 from consumer.loop import Loop
+from consumer.orphans import Orphans
 from consumer.ports import LettersPort, Options, Ports, SourcePort
 from consumer.settings.properties import admin_properties, consumer_properties, producer_properties
 from consumer.source import Source
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
 OVERTIME_SECONDS = 4.0
 """A stop that is past its time by this much is ended hard; the contract allows 5 s."""
 LAST_WORDS_SECONDS = 0.5
+ORPHANED_SECONDS = 10.0
+"""A partition without an owner for so much longer than a drain takes is helped."""
 
 
 class JoiningSource(SourcePort, Protocol):
@@ -166,6 +169,12 @@ def run_until(
     return 0
 
 
+def returns_unnoticed(settings: "Settings") -> bool:
+    """Whether the group lets the daemon in again without a rebalance when it was away."""
+    is_static = settings.kafka_group_instance_id is not None
+    return is_static and settings.kafka_group_protocol == "classic"
+
+
 def options_of(settings: "Settings") -> Options:
     """Return what the loop has to know."""
     return Options(
@@ -176,10 +185,7 @@ def options_of(settings: "Settings") -> Options:
         heartbeat_interval_seconds=settings.heartbeat_interval_seconds,
         offset_reset=settings.kafka_auto_offset_reset,
         is_static=settings.kafka_group_instance_id is not None,
-        returns_unnoticed=(
-            settings.kafka_group_instance_id is not None
-            and settings.kafka_group_protocol == "classic"
-        ),
+        returns_unnoticed=returns_unnoticed(settings),
         needs_dead_letters=settings.reject_policy == "dead-letter",
         asks_session=settings.kafka_group_protocol == "consumer",
     )
@@ -215,8 +221,15 @@ def cluster_of(settings: "Settings") -> Cluster:
         asks_session=settings.kafka_group_protocol == "consumer",
         asks_partition_counts=settings.kafka_group_protocol == "classic",
     )
-    properties = {**admin_properties(settings), "logger": logs.librdkafka_logger()}
-    return Cluster(properties, questions)
+    logger = logs.librdkafka_logger()
+    orphans = None
+    if returns_unnoticed(settings):
+        orphans = Orphans(
+            {**consumer_properties(settings), "logger": logger},
+            settings.kafka_topics,
+            settings.drain_timeout_seconds + ORPHANED_SECONDS,
+        )
+    return Cluster({**admin_properties(settings), "logger": logger}, questions, orphans)
 
 
 def api_of(settings: "Settings") -> Api:

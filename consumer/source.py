@@ -6,6 +6,7 @@ stored offsets survive a seek, and a commit without offsets would commit them fo
 """
 
 import math
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -276,6 +277,24 @@ class Source:
         self._consumer = Consumer(self._properties)
         if self._listener is not None:
             self._join(self._listener)
+
+
+def join_and_leave(
+    properties: Mapping[str, Any], topics: Sequence[str], timeout_seconds: float
+) -> None:
+    """Be a member for a moment; each coming and going of one without a name is a rebalance.
+
+    Raises KafkaException.
+    """
+    joined = threading.Event()
+    consumer = Consumer(dict(properties))
+    try:
+        consumer.subscribe(list(topics), on_assign=lambda *_: joined.set())
+        ends_at = time.monotonic() + timeout_seconds
+        while not joined.is_set() and time.monotonic() < ends_at:
+            consumer.poll(0.5)
+    finally:
+        consumer.close()
 
 
 def trouble(error: KafkaError) -> Trouble:

@@ -435,6 +435,32 @@ def test_a_static_member_that_stops_in_a_rebalance_leaves_no_partition_without_a
     assert len(scenario.api.members(1)) == len(scenario.api.members(2)) == 100
 
 
+def test_what_a_static_member_left_without_an_owner_gets_one(scenario: "Scenario") -> None:
+    """It is killed in the middle of a rebalance and comes back before anybody misses it."""
+    request_seconds = 3
+    patient: dict[str, Any] = {
+        "CUSTOMERIO_TIMEOUT_SECONDS": request_seconds + 1,
+        "DRAIN_TIMEOUT_SECONDS": request_seconds + 2,
+        "KAFKA_SESSION_TIMEOUT_SECONDS": 12,
+    }
+    scenario.api.delay(request_seconds)
+    with Load(scenario, newcomers(1, 50)) as load:
+        first = scenario.start_ready(KAFKA_GROUP_INSTANCE_ID="first", **patient)
+        eventually(lambda: first.metric("requests_in_flight"), PATIENCE_SECONDS, "a request")
+        second = scenario.start(KAFKA_GROUP_INSTANCE_ID="second", **patient)
+        first.wait_log("revoked", PATIENCE_SECONDS)
+        first.kill()
+        third = scenario.start_ready(KAFKA_GROUP_INSTANCE_ID="first", **patient)
+        assert third.metric("assigned_partitions") == 2
+        assert second.metric("assigned_partitions") == 0
+        third.wait_log("without_owner", 2 * PATIENCE_SECONDS)
+        await_shares(second, third)
+        load.stop()
+        scenario.await_all_committed()
+    assert len(scenario.api.members(1)) == load.produced
+    assert not third.logs("lost")
+
+
 # A broker that goes and returns
 
 
