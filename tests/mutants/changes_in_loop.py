@@ -20,6 +20,14 @@ LOOP: tuple[Mutant, ...] = (
         new="not view.is_rebalancing",
         tests=("tests/test_loop_membership.py",),
     ),
+    Mutant(
+        name="what-is-being-drained-is-taken-for-an-orphan",
+        breaks="I9",
+        file="consumer/orphans.py",
+        old="if now - since >= self._patience_seconds",
+        new="if now >= since",
+        tests=("tests/test_orphans.py",),
+    ),
     # -- what the client may look at, and when
     Mutant(
         name="client-never-sees-new-partitions",
