@@ -116,6 +116,7 @@ def test_no_id_is_seen_anywhere_outside_of_requests(scenario: "Scenario") -> Non
 def test_nothing_unsettled_is_committed(scenario: "Scenario") -> None:
     api = scenario.api
     scenario.start_ready()
+    api.for_segment(2, hang=True)
     # In each partition the first records are the good segment's, then the bad one's is in between.
     for partition in range(4):
         good = [event(1, "add", f"good-{partition}-{number}") for number in range(20)]
@@ -123,7 +124,6 @@ def test_nothing_unsettled_is_committed(scenario: "Scenario") -> None:
         values = [*good[: 5 * partition], bad, *good[5 * partition :]]
         scenario.produce([Record("k", value, partition=partition) for value in values])
     lowest = {partition: 5 * partition for partition in range(4)}
-    api.for_segment(2, hang=True)
     with CommitWatch(scenario) as watch:
         scenario.await_accepted(80)
         watch.await_looks(15)
