@@ -10,14 +10,17 @@ Pausing never stops polling. Every new partition is paused or resumed explicitly
 state: librdkafka keeps a pause across a revoke.
 
 With the classic protocol it is the client that finds topics and partitions that are new. When
-librdkafka (2.16) sees some, it joins the group anew, there and then, without waiting for the end of
-a `revoked` that drains: the next owner would begin beside it. So it is kept from looking by itself
-and looks only when the loop has it do so, outside of callbacks and right after those that were due.
-What is left is a revocation that comes in the very milliseconds of that look.
+librdkafka (2.16) gets a listing of all topics with something new in it, it joins the group anew,
+there and then, without waiting for the end of a `revoked` that drains: the next owner would begin
+beside it, and the client is never right again. So it is kept from looking by itself. What the
+cluster's thread sees of the topics that are read goes to the client in a way that waits for
+rebalances (`Source.look_again`). The listing of all topics follows when nothing of that is new in
+it: for topics that an expression means since, for topics that are gone, and because a client that
+waits for metadata to join with is waked by nothing else.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from consumer.core.ledger import Ledger
 from consumer.core.pipeline import Pipeline
@@ -29,6 +32,7 @@ from consumer.source import Partition
 RESUME_BELOW = 0.8
 RETRY_SECONDS = 1.0
 COUNTS_SECONDS = 2.0
+LISTING_SECONDS = 30.0
 WATERMARKS_SECONDS = 2.0  # of one leader that does not answer, in one turn of the loop
 
 
@@ -45,8 +49,10 @@ class Assignment:
         self._gone: dict[Partition, None] = {}
         self._is_paused: set[Partition] = set()
         self._next_try = -math.inf
+        self._lists_topics = not options.asks_session
         self._view = ports.cluster.view
-        self._seen_counts: Mapping[str, int] = {}
+        self._seen_counts: dict[str, int] | None = None  # of the topics that are read
+        self._next_listing = ports.clock() + LISTING_SECONDS
 
     def is_paused(self, ledger: Ledger) -> bool:
         """Whether nothing is fetched for this partition now."""
@@ -79,19 +85,25 @@ class Assignment:
         if self._gone:
             self._go_on(now)
 
-    def look_for_new(self) -> None:
-        """Let the client see what the cluster's thread sees; see the module's docstring."""
-        view = self._ports.cluster.view
-        if view is self._view:
+    def look_for_new(self, now: float) -> None:
+        """Let the client see what is new; see the module's docstring."""
+        if not self._lists_topics:
             return
-        self._view = view
-        counts, seen = view.partition_counts, self._seen_counts
-        if counts == seen:
-            return
-        found = self._ports.source.partition_counts(COUNTS_SECONDS) or {}
-        # Brokers learn of changes one after the other: this one may not know of it yet.
-        if {name: n for name, n in found.items() if name in counts or name in seen} == counts:
-            self._seen_counts = counts
+        view, source = self._ports.cluster.view, self._ports.source
+        if view is not self._view:
+            self._view = view
+            counts, seen = view.partition_counts, self._seen_counts
+            if seen is None:
+                self._seen_counts = dict(counts)
+            else:
+                self._seen_counts = {name: n for name, n in seen.items() if name in counts}
+                changed = [name for name, n in counts.items() if n != seen.get(name)]
+                # Brokers learn of changes one after the other; if this one doesn't know, once more.
+                if changed and (found := source.look_again(changed, COUNTS_SECONDS)):
+                    self._seen_counts.update(found)
+        if now >= self._next_listing:
+            self._next_listing = now + LISTING_SECONDS
+            source.partition_counts(COUNTS_SECONDS)
 
     def lose_position(self, name: Partition, now: float) -> None:
         """Take in that the broker has a partition's position no more.

@@ -8,7 +8,6 @@ asked for explicitly.
 import logging
 import math
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -55,7 +54,7 @@ class View:
 
     ``unreachable`` is why no broker answered; ``missing`` are named topics that aren't there or may
     not be read, with the reason; ``dead_letter_trouble`` is why dead letters can't be written.
-    ``partition_counts`` is of the topics that are or may be subscribed, if asked for.
+    ``partition_counts`` is of the topics that have a name in the settings or are read.
     ``is_member`` answers `Cluster.member_id`, ``is_rebalancing`` `Cluster.watches_group`; None: not
     asked or no answer. The session and heartbeat times are the broker's for the KIP-848 protocol,
     where it tells them. ``asked_at``: when the round began, on `clock`.
@@ -82,7 +81,6 @@ class Questions:
     topics: tuple[str, ...]
     dead_letter_topic: str | None
     asks_session: bool
-    asks_partition_counts: bool
 
 
 class Cluster:
@@ -120,7 +118,7 @@ class Cluster:
         try:
             topics = self._admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
         except KafkaException as error:
-            return self._blind(error)
+            return self._blind(error, asked_at)
         named = [name for name in questions.topics if not name.startswith("^")]
         missing = self._unreadable(named) | {
             name: trouble for name in named if (trouble := self._topic_trouble(name, topics))
@@ -130,17 +128,14 @@ class Cluster:
             if questions.asks_session
             else (None, None)
         )
-        partition_counts = {
-            name: len(topics[name].partitions)
-            for name in (named if len(named) == len(questions.topics) else topics)
-            if questions.asks_partition_counts and name in topics
-        }
-        is_member, is_rebalancing = self._ask_group(partition_counts)
+        counts = {name: len(topic.partitions) for name, topic in topics.items()}
+        read = {*named, *(topic for topic, _ in self.partitions)} & counts.keys()
+        is_member, is_rebalancing = self._ask_group(counts)
         return View(
             asked=True,
             asked_at=asked_at,
             missing=missing,
-            partition_counts=partition_counts,
+            partition_counts={name: counts[name] for name in read},
             ends=self._ask_ends(),
             dead_letter_trouble=self._dead_letter_topic(topics),
             is_member=is_member,
@@ -151,21 +146,22 @@ class Cluster:
 
     def _run(self) -> None:
         while True:
-            started = time.monotonic()
+            started = clock.now()
             try:
                 self.view = self.ask()
             except Exception as error:  # noqa: BLE001 - this thread must outlive whatever a broker answers
-                self.view = self._blind(error)
+                self.view = self._blind(error, started)
             self._admin.poll(0)  # else what it logs is never heard, and piles up
-            rest = _INTERVAL_SECONDS - (time.monotonic() - started)
+            rest = _INTERVAL_SECONDS - (clock.now() - started)
             self._hurry.wait(max(rest, 0.2))
             self._hurry.clear()
 
-    def _blind(self, error: Exception) -> View:
+    def _blind(self, error: Exception, asked_at: float) -> View:
         """Return what is known still when there was no answer."""
         return replace(
             self.view,
             asked=True,
+            asked_at=asked_at,
             unreachable=_said(error),
             missing={},
             ends=dict(self._ends),

@@ -219,7 +219,6 @@ def cluster_of(settings: "Settings") -> Cluster:
             settings.dead_letter_topic if settings.reject_policy == "dead-letter" else None
         ),
         asks_session=settings.kafka_group_protocol == "consumer",
-        asks_partition_counts=settings.kafka_group_protocol == "classic",
     )
     logger = logs.librdkafka_logger()
     orphans = None

@@ -17,6 +17,8 @@ the lease, `mailbox` for dead letters, `outlook` for what stands in the way.
 import math
 from collections.abc import Callable, Sequence
 
+from confluent_kafka import KafkaException
+
 from consumer.assignment import Assignment
 from consumer.carriers import Result
 from consumer.commits import Commits
@@ -42,6 +44,9 @@ CHUNK_RECORDS = 2000
 IDLE_WAIT_SECONDS = 0.1
 BUSY_WAIT_SECONDS = 0.02
 PUBLISH_SECONDS = 0.2
+REJOIN_SECONDS = 1.0
+"""So long after a callback of the group the client has joined again at the latest, if it has to."""
+ANSWER_SECONDS = 3.0
 
 
 class Loop:
@@ -60,7 +65,7 @@ class Loop:
         self.stopping = False
         self.stop_requested = False
         self.released = 0
-        self._has_to_rejoin = False  # something was revoked, and nothing assigned since
+        self._moved_at = -math.inf  # the last callback of the group
         self.last_delivery_wall = 0.0
         self.last_api_error = ""
         self._drain_deadline = math.inf  # of the drain that runs, or ran when a stop was asked for
@@ -87,7 +92,7 @@ class Loop:
         if not self.stop_requested:  # what starts now must be over by the stop's deadline
             self._dispatch(now, math.inf)
         self.mailbox.turn(now)
-        self.assignment.look_for_new()
+        self.assignment.look_for_new(now)
         self.assignment.retry(now)
         self.commits.send(now)
         self.assignment.pause_or_resume(now, has_backlog=bool(self._backlog), is_full=self._is_full)
@@ -112,7 +117,7 @@ class Loop:
     def assigned(self, partitions: Sequence[Partition]) -> None:
         """Begin fresh ledgers, here or as soon as the broker says where."""
         self.tally.add("rebalances_total", "assigned")
-        self._has_to_rejoin = False
+        self._moved_at = self.ports.clock()
         self.outlook.joined = True
         self._say("assigned", partitions)
         self.assignment.begin(() if self.stopping else partitions, self.ports.clock())
@@ -126,7 +131,7 @@ class Loop:
         deadline = self.ports.clock() + self.options.drain_timeout_seconds
         deadline = min(deadline, self._drain_deadline, self._stop_deadline)
         self._part_with(partitions, lambda ledgers: self._give_up(ledgers, deadline, "revoke"))
-        self._has_to_rejoin = True
+        self._moved_at = self.ports.clock()
 
     def lost(self, partitions: Sequence[Partition]) -> None:
         """Drop everything at once: somebody else has these partitions."""
@@ -134,8 +139,8 @@ class Loop:
         self._say("lost", partitions, level="warning")
         self.commits.lease.void(self.ports.clock())
         self.outlook.joined = False
-        self._has_to_rejoin = False
         self._part_with(partitions, self._release)
+        self._moved_at = self.ports.clock()
 
     def commit_answered(self, answer: CommitAnswer) -> None:
         """Take over what the broker says is committed; a success proves membership."""
@@ -321,20 +326,26 @@ class Loop:
         """Take part in a rebalance that goes on until its end, or the deadline.
 
         What one member gives up another gets in a second round, which begins when the first joins
-        again. A static member that left in between would be let in again without a rebalance, and
-        what it gave up would stay without an owner.
+        again, right after its callbacks. A static member that left in between would be let in again
+        without a rebalance, and what it gave up would stay without an owner.
         """
         clock, source, cluster = self.ports.clock, self.ports.source, self.ports.cluster
         source.pause(names)  # what is read now is dropped, and callbacks must not wait behind it
         cluster.watches_group = True
-        drained_at = clock()
+        began_at = clock()
         cluster.hurry()
         while (now := clock()) < deadline:
             self.ports.beat(now)
-            source.consume(CHUNK_RECORDS, IDLE_WAIT_SECONDS)
-            view = cluster.view
-            if view.asked_at >= drained_at and not (view.is_rebalancing or self._has_to_rejoin):
+            view = cluster.view  # before the callbacks of a round that ended just now are heard
+            try:
+                source.consume(CHUNK_RECORDS, IDLE_WAIT_SECONDS)
+            except (GiveUp, KafkaException):
+                return  # all is committed: no reason to end with anything but 0
+            knows = view.asked_at >= max(began_at, self._moved_at + REJOIN_SECONDS)
+            if view.unreachable or (knows and not view.is_rebalancing):
                 return
+            if now > began_at + ANSWER_SECONDS and self._moved_at < began_at and not knows:
+                return  # no word of the group, nor of a rebalance
 
     def _release(self, ledgers: list[Ledger]) -> None:
         self.released += self.pipeline.forget(ledgers)

@@ -61,8 +61,8 @@ class Outlook:
         view, ledgers = self._ports.cluster.view, self._pipeline.ledgers
         self.has_looked = view.asked
         self._ports.cluster.member_id = "" if ledgers else self._ports.source.member_id()
-        if view.is_member and not ledgers:
-            self.joined = True
+        if view.is_member is not None and not ledgers:
+            self.joined = view.is_member
         if view.session_seconds is not None:
             session = min(view.session_seconds, self._options.session_timeout_seconds)
             heartbeat = view.heartbeat_seconds or self._options.heartbeat_interval_seconds

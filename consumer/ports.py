@@ -52,6 +52,9 @@ class SourcePort(Protocol):
         self, partition: Partition, timeout_seconds: float
     ) -> tuple[int, int] | None: ...
     def partition_counts(self, timeout_seconds: float) -> dict[str, int] | None: ...  # noqa: D102
+    def look_again(  # noqa: D102
+        self, topics: Iterable[str], timeout_seconds: float
+    ) -> dict[str, int] | None: ...
     def is_reachable(self, timeout_seconds: float) -> bool: ...  # noqa: D102
     def member_id(self) -> str: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102

@@ -223,14 +223,34 @@ class Source:
     def partition_counts(self, timeout_seconds: float) -> dict[str, int] | None:
         """Return how many partitions each topic has; None: no broker answered.
 
-        With the classic protocol, what is new to the client makes it join the group anew. Not for
-        rebalance callbacks, see `is_reachable`.
+        With the classic protocol, what is new to the client makes it join the group anew when the
+        answer comes. Not for rebalance callbacks, see `is_reachable`.
         """
         try:
             topics = self._consumer.list_topics(timeout=timeout_seconds).topics
         except KafkaException:
             return None
         return {name: len(topic.partitions) for name, topic in topics.items()}
+
+    def look_again(self, topics: Iterable[str], timeout_seconds: float) -> dict[str, int] | None:
+        """Let the client see what is new of these topics, and join anew if something is.
+
+        With the classic protocol. Asking for a topic by its name tells the client and does nothing
+        else; then subscribing to the same once more has librdkafka compare, in its own thread, and
+        not before a rebalance that goes on is over. Return the topics' partition counts; None: no
+        broker answered, or the group was not joined yet. Not for rebalance callbacks, either.
+        """
+        if self._listener is None or not self.member_id():
+            return None  # one that waits for its first metadata must not subscribe: it aborts
+        counts = {}
+        try:
+            for name in topics:
+                topic = self._consumer.list_topics(name, timeout=timeout_seconds).topics[name]
+                counts[name] = len(topic.partitions)
+        except KafkaException:
+            return None
+        self._join(self._listener)
+        return counts
 
     def is_reachable(self, timeout_seconds: float) -> bool:
         """Whether the group's coordinator answers now, which is who takes commits.

@@ -524,7 +524,7 @@ def test_an_expression_means_the_whole_name(scenario: "Scenario") -> None:
     scenario.await_accepted(10)
     broker.create_topic(f"{name}.b", 1)
     scenario.produce(additions(4, 5), f"{name}.b")
-    scenario.await_accepted(15)
+    scenario.await_accepted(15, timeout=PATIENCE_SECONDS + 30)  # topics are listed every 30 s
     eventually(
         lambda: broker.committed(scenario.group, f"{name}.b"), 5, "its commit", until={0: 5}.__eq__
     )

@@ -156,6 +156,11 @@ class Client:
         """Return how many partitions the topic has."""
         return self._requests.ask(lambda: {TOPIC: self.fetcher.partitions}, timeout_seconds)
 
+    def look_again(self, topics: Iterable[str], timeout_seconds: float) -> dict[str, int] | None:
+        """Look at topics; here there are never more partitions."""
+        counts = self.partition_counts(timeout_seconds) or {}
+        return {name: counts[name] for name in topics if name in counts} or None
+
     def is_reachable(self, timeout_seconds: float) -> bool:
         """Whether the coordinator answers."""
         return self._requests.ask(lambda: True, timeout_seconds) or False

@@ -67,7 +67,8 @@ class World:
         self.deaf_leaders: set[int] = set()
         self.has_commits = True
         self.partition_counts: dict[str, int] | None = {TOPIC: 1}  # as a broker tells them
-        self.looks = 0  # at the partition counts
+        self.looks: list[set[str]] = []  # at single topics
+        self.listings: list[float] = []  # when all were listed
         self.sent: list[tuple[float, Try]] = []
         self.lease_ends: list[float] = []  # of what was sent
         self.said: list[tuple[str, str]] = []
@@ -307,10 +308,17 @@ class _Source:
         return 0, self._world.records
 
     def partition_counts(self, timeout_seconds: float) -> dict[str, int] | None:
-        """Let the client look at the topics, at least as they were."""
+        """Let the client list all topics."""
         assert timeout_seconds > 0
-        self._world.looks += 1
+        self._world.listings.append(self._world.now)
         return self._world.partition_counts
+
+    def look_again(self, topics: Iterable[str], timeout_seconds: float) -> dict[str, int] | None:
+        """Let the client look at these topics."""
+        assert timeout_seconds > 0
+        known = self._world.partition_counts
+        self._world.looks.append(set(topics))
+        return None if known is None else {name: known[name] for name in topics if name in known}
 
     def is_reachable(self, timeout_seconds: float) -> bool:
         return timeout_seconds > 0
@@ -349,12 +357,26 @@ class _Letters:
 
 class _Cluster:
     def __init__(self, world: World) -> None:
-        self.view = world.view
         self._world = world
+        self._view = world.view
+        self._is_hurried = False
+        self.is_rebalancing: Callable[[], bool] = lambda: False
         self.partitions: tuple[Partition, ...] = ()
         self.member_id = ""
         self.watches_group = False
 
     def hurry(self) -> None:
-        """Ask again."""
-        self.view = replace(self.view, asked_at=self._world.now)
+        """Ask again, now and from now on whenever it is looked at."""
+        self._is_hurried = True
+
+    @property
+    def view(self) -> View:
+        """Return what is seen now."""
+        if self._is_hurried:
+            rebalances = self.is_rebalancing()
+            self._view = replace(self._view, asked_at=self._world.now, is_rebalancing=rebalances)
+        return self._view
+
+    @view.setter
+    def view(self, view: View) -> None:
+        self._view, self._is_hurried = view, False
