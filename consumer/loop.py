@@ -108,7 +108,7 @@ class Loop:
         deadline = min(deadline, self._drain_deadline)
         names = list(self.pipeline.ledgers)
         self._give_up(list(self.pipeline.ledgers.values()), deadline, "shutdown")
-        if self.options.returns_unnoticed:
+        if self.options.returns_unnoticed and self._moved_at > -math.inf:
             self._see_rebalance_out(names, deadline)
         self.ports.publish(self, self.ports.clock())
 
@@ -333,7 +333,6 @@ class Loop:
         source.pause(names)  # what is read now is dropped, and callbacks must not wait behind it
         cluster.watches_group = True
         began_at = clock()
-        cluster.hurry()
         while (now := clock()) < deadline:
             self.ports.beat(now)
             view = cluster.view  # before the callbacks of a round that ended just now are heard
@@ -341,9 +340,12 @@ class Loop:
                 source.consume(CHUNK_RECORDS, IDLE_WAIT_SECONDS)
             except (GiveUp, KafkaException):
                 return  # all is committed: no reason to end with anything but 0
-            knows = view.asked_at >= max(began_at, self._moved_at + REJOIN_SECONDS)
+            asked_from = max(began_at, self._moved_at + REJOIN_SECONDS)
+            knows = view.asked_at >= asked_from
             if view.unreachable or (knows and not view.is_rebalancing):
                 return
+            if now >= asked_from and not knows:
+                cluster.hurry()
             if now > began_at + ANSWER_SECONDS and self._moved_at < began_at and not knows:
                 return  # no word of the group, nor of a rebalance
 

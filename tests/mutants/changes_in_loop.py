@@ -8,7 +8,7 @@ LOOP: tuple[Mutant, ...] = (
         name="static-member-leaves-a-rebalance-in-the-middle",
         breaks="I7",
         file="consumer/loop.py",
-        old="if self.options.returns_unnoticed:",
+        old="if self.options.returns_unnoticed and self._moved_at > -math.inf:",
         new="if False:",
         tests=("tests/test_loop_membership.py",),
     ),
