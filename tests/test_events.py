@@ -160,6 +160,13 @@ def test_a_number_beyond_all_doubles_is_invalid_and_kept_as_it_was_spelt(spelt: 
     assert [bytes(each) for each in found.invalid] == [spelt]
 
 
+def test_an_invalid_integer_beside_such_a_number_stays_an_integer() -> None:
+    value = b'{"segment_id": 1, "action": "add", "ids": ["a@b", 5, 1e999], "id_type": "email"}'
+    found = decode(value)
+    assert isinstance(found, Mixed)
+    assert found.invalid[0] == 5
+
+
 @pytest.mark.parametrize("given", [["x"], {"x": 1}, []])
 def test_among_several_ids_a_list_or_an_object_is_invalid(given: object) -> None:
     found = decode(of(ids=["a", given]))
