@@ -14,6 +14,7 @@ from consumer.core.throttle import (
     FIRST_BACKOFF_SECONDS,
     INITIAL_LIMIT,
     MAX_RETRY_AFTER_SECONDS,
+    HoldState,
     Throttle,
     backoff_seconds,
 )
@@ -484,9 +485,7 @@ def test_a_hold_from_outside_lets_nothing_through_until_it_is_taken_away(
     assert not desk.throttle.hold(reason, "again", desk.now)
     desk.wait(1e6)
     assert not desk.may_start()
-    state = desk.throttle.release(reason)
-    assert state is not None
-    assert state.detail == "why"
+    assert desk.throttle.release(reason) == HoldState(reason, 1000.0, "why")
     assert desk.throttle.release(reason) is None
     assert desk.may_start()
 
