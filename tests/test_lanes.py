@@ -409,8 +409,19 @@ def test_a_failing_lane_waits_for_its_own_backoff_too() -> None:
     assert driver.sent() == []
     driver.wait(0.01)
     assert driver.sent() == ["add id-0"]
-    assert driver.wait().sent() == []
-    assert driver.pipeline.next_wake() == math.inf, "an answer wakes it, time does not"
+
+
+def test_a_failing_lane_with_a_try_in_flight_is_woken_by_its_answer_not_by_time() -> None:
+    driver = Driver(batch_max_ids=1)
+    driver.read(*[event("add", f"id-{number}") for number in range(4)])
+    attempts = driver.tries()
+    driver.wait(0.1)
+    for attempt in attempts:
+        driver.answer(attempt, UNAVAILABLE)
+    driver.wait().one_try()
+    driver.wait()
+    assert driver.sent() == []
+    assert driver.pipeline.next_wake() == math.inf
 
 
 @pytest.mark.parametrize("outcome", [DELIVERED, REFUSED])

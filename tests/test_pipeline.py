@@ -422,11 +422,9 @@ def test_after_calm_a_lane_that_went_first_waits_for_its_turn() -> None:
     driver.pipeline.urge(driver.ledgers, driver.now, "revoke")
     first = driver.one_try()
     driver.pipeline.calm()
-    driver.answer(first, DELIVERED)
-    second = driver.one_try()
     driver.read(event("add", "x", segment=2), event("add", "y", segment=2))
-    driver.answer(second, DELIVERED)
-    assert driver.run() == ["add c", "add x", "add y"]
+    driver.answer(first, DELIVERED)
+    assert driver.run() == ["add b", "add x", "add c", "add y"]
 
 
 def progresses(driver: Driver, seconds: float = 10.0) -> bool:
@@ -1040,12 +1038,23 @@ def test_a_lane_remembers_its_last_error_until_a_delivery() -> None:
     driver = Driver()
     driver.read(event("add", "x", "y"))
     (lane,) = driver.pipeline.lanes()
-    errors = []
+    errors = [lane.last_error]
     for outcome in (UNAVAILABLE, UNAUTHORIZED, REFUSED, DELIVERED):
         driver.wait()
         driver.answer(driver.one_try(), outcome)
         errors.append(lane.last_error)
-    assert errors == ["503", "401", REFUSED.summary, ""]
+    assert errors == ["", "503", "401", REFUSED.summary, ""]
+
+
+def test_a_try_has_its_deadline_and_a_ledger_what_it_was_assigned_with() -> None:
+    driver = Driver()
+    driver.read(event("add", "x"))
+    attempt = driver.wait().one_try()
+    assert (attempt.started_at, attempt.deadline) == (driver.now, driver.now + TIMEOUT)
+    ledger = driver.pipeline.assign("audience", 3, 500, 400, "a census")
+    assert (ledger.topic, ledger.partition, ledger.position) == ("audience", 3, 500)
+    assert (ledger.committed, ledger.metadata) == (400, "a census")
+    assert driver.ledgers[0].metadata == ""
 
 
 def test_requests_are_counted_by_their_size() -> None:
