@@ -121,6 +121,7 @@ def test_the_next_wake_is_when_something_can_leave() -> None:
     assert driver.pipeline.next_wake() == math.inf
     driver.read(event("add", "x"))
     assert driver.pipeline.next_wake() == driver.now + LINGER
+    driver.pipeline.wake(driver.now)
     assert not driver.pipeline.has_queued()
     driver.wait()
     driver.pipeline.wake(driver.now)
