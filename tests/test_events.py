@@ -368,6 +368,30 @@ def test_no_id_of_a_person_is_in_a_detail(members: dict[str, object]) -> None:
         assert "1234567" not in found.detail
 
 
+@pytest.mark.parametrize(
+    ("members", "detail"),
+    [
+        ({"ids": "a"}, '"ids" is a string, not a list'),
+        ({"ids": 5}, '"ids" is a number, not a list'),
+        ({"ids": None}, '"ids" is null, not a list'),
+        ({"ids": {"a": 1}}, '"ids" is an object, not a list'),
+        ({"ids": []}, '"ids" is empty'),
+        ({"id": []}, '"id" is an array: a string or an integer'),
+        ({"id": "a", "ids": ["b"]}, 'both "id" and "ids"'),
+        ({}, 'neither "id" nor "ids"'),
+        ({"id": True}, "an id is a boolean: a string or an integer"),
+        ({"id": "a", "action": 1.5}, '"action" is 1.5: "add" or "remove"'),
+        ({"id": "a", "id_type": "b"}, '"id_type" is a string: "id", "email" or "cio_id"'),
+    ],
+)
+def test_a_detail_names_the_member_and_the_kind_of_what_was_given(
+    members: dict[str, object], detail: str
+) -> None:
+    found = decode(of(**members))
+    assert isinstance(found, Malformed | Mixed)
+    assert found.detail == detail
+
+
 def test_each_problem_is_said_once() -> None:
     found = decode(of(ids=["", True, "", None, "x" * 151, True]))
     assert isinstance(found, Mixed)

@@ -208,6 +208,22 @@ def test_i7_reading_stops_when_large_dead_letters_pile_up() -> None:
     assert driver.read(value, value, value) == 1
 
 
+def test_the_records_of_one_poll_belong_each_to_its_own_partition() -> None:
+    driver = Driver(partitions=2)
+    driver.pipeline.assign("other", 1, 0, 0)
+    places = [("audience", 0), ("audience", 1), ("other", 1), ("other", 1), ("audience", 1)]
+    records = [
+        FakeMessage(topic, partition, offset, event("add", f"x{offset}"))
+        for offset, (topic, partition) in enumerate(places, 10)
+    ]
+    assert driver.pipeline.receive(records, driver.now) == (5, [])
+    ledgers = driver.pipeline.ledgers
+    positions = {place: ledger.position for place, ledger in ledgers.items()}
+    assert positions == {("audience", 0): 11, ("audience", 1): 15, ("other", 1): 14}
+    committable = {place: ledger.committable() for place, ledger in ledgers.items()}
+    assert committable == {("audience", 0): 10, ("audience", 1): 11, ("other", 1): 12}
+
+
 def test_what_is_no_record_of_ours_is_not_taken_in() -> None:
     driver = Driver()
     trouble = FakeMessage(error="broken")
@@ -1026,6 +1042,27 @@ def test_i6_every_id_is_accounted_for_at_every_step() -> None:
         driver.pipeline.acknowledged(letter)
         assert received_and_ended(driver) == (7, 7)
     assert driver.pipeline.held_ids == 0
+
+
+def test_i6_every_id_of_every_record_of_a_poll_is_counted() -> None:
+    driver = Driver()
+    driver.read(
+        event("add", "a", "b", "a", "a", "c"),
+        event("add", "a", "d"),
+        event("remove", "a", "b"),
+        event("remove", "b", "e", "b"),
+        event("remove", "a"),
+        event("add", "e", "f"),
+    )
+    assert driver.count("records_total", "accepted") == 6
+    assert driver.count("ids_received_total", "add") == 9
+    assert driver.count("ids_received_total", "remove") == 6
+    assert driver.count("ids_total", "add", "duplicate") == 3
+    assert driver.count("ids_total", "remove", "duplicate") == 3
+    assert driver.count("ids_total", "add", "superseded") == 2
+    assert driver.count("ids_total", "remove", "superseded") == 1
+    assert driver.pipeline.held_ids == 6
+    assert sorted(driver.wait().run()) == ["add c d e f", "remove a b"]
 
 
 def test_the_busiest_lanes_hold_the_most_ids() -> None:
