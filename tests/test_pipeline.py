@@ -718,6 +718,8 @@ def test_the_letter_of_refused_ids_is_an_event_of_them() -> None:
         "ids": ["a@b", "c@d"],
         "id_type": "email",
     }
+    driver.pipeline.acknowledged(letter)
+    assert driver.count("ids_total", "remove", "rejected") == 2
 
 
 def test_i11_letters_are_acknowledged_in_any_order() -> None:
