@@ -217,7 +217,14 @@ def test_an_id_has_at_most_150_bytes(id_type: str, fits: str, too_long: str) -> 
 
 
 def test_an_integer_has_at_most_150_digits() -> None:
-    for digits, fits in ((150, True), (151, False), (254, False), (255, False), (6000, False)):
+    for digits, fits in (
+        (150, True),
+        (151, False),
+        (254, False),
+        (255, False),
+        (1000, False),
+        (6000, False),
+    ):
         found = decode(b'{"segment_id": 5, "action": "add", "ids": ["a", ' + b"9" * digits + b"]}")
         if fits:
             assert meaning(found)[3] == ["a", "9" * digits]
@@ -308,6 +315,7 @@ def test_unknown_members_are_ignored(more: bytes) -> None:
         ('{"segment_id": 5}'.encode("utf-16"), "not JSON: "),
         (b'{"segment_id": 5, "action": "add", "id": "\xff"}', "not UTF-8: "),
         (b'{"segment_id": 5, "action": "add", "ids": [1e999, "\xff"]}', "not UTF-8: "),
+        (b'{"segment_id": 5, "action": "add", "id": "a", "more": "\xff"}', "not UTF-8: "),
         (
             b'{"segment_id": 5, "action": "add", "id": "a", "x": ' + b"[" * 10**5,
             "nested too deeply",

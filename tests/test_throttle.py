@@ -483,7 +483,7 @@ def test_all_holds_of_requests_at_once_let_a_probe_through() -> None:
     for start, reason in zip(starts, sorted(API_HOLDS), strict=True):
         desk.hold(start, reason)
     assert set(desk.throttle.holds) == API_HOLDS
-    desk.wait_until_free()
+    assert desk.wait_until_free() == FIRST_BACKOFF_SECONDS
 
 
 def test_a_hold_says_since_when_and_what_was_seen() -> None:
