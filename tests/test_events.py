@@ -160,6 +160,13 @@ def test_a_number_beyond_all_doubles_is_invalid_and_kept_as_it_was_spelt(spelt: 
     assert [bytes(each) for each in found.invalid] == [spelt]
 
 
+def test_an_invalid_integer_beside_such_a_number_stays_an_integer() -> None:
+    value = b'{"segment_id": 1, "action": "add", "ids": ["a@b", 5, 1e999], "id_type": "email"}'
+    found = decode(value)
+    assert isinstance(found, Mixed)
+    assert found.invalid[0] == 5
+
+
 @pytest.mark.parametrize("given", [["x"], {"x": 1}, []])
 def test_among_several_ids_a_list_or_an_object_is_invalid(given: object) -> None:
     found = decode(of(ids=["a", given]))
@@ -210,7 +217,14 @@ def test_an_id_has_at_most_150_bytes(id_type: str, fits: str, too_long: str) -> 
 
 
 def test_an_integer_has_at_most_150_digits() -> None:
-    for digits, fits in ((150, True), (151, False), (254, False), (255, False), (6000, False)):
+    for digits, fits in (
+        (150, True),
+        (151, False),
+        (254, False),
+        (255, False),
+        (1000, False),
+        (6000, False),
+    ):
         found = decode(b'{"segment_id": 5, "action": "add", "ids": ["a", ' + b"9" * digits + b"]}")
         if fits:
             assert meaning(found)[3] == ["a", "9" * digits]
@@ -301,6 +315,7 @@ def test_unknown_members_are_ignored(more: bytes) -> None:
         ('{"segment_id": 5}'.encode("utf-16"), "not JSON: "),
         (b'{"segment_id": 5, "action": "add", "id": "\xff"}', "not UTF-8: "),
         (b'{"segment_id": 5, "action": "add", "ids": [1e999, "\xff"]}', "not UTF-8: "),
+        (b'{"segment_id": 5, "action": "add", "id": "a", "more": "\xff"}', "not UTF-8: "),
         (
             b'{"segment_id": 5, "action": "add", "id": "a", "x": ' + b"[" * 10**5,
             "nested too deeply",
@@ -359,6 +374,30 @@ def test_no_id_of_a_person_is_in_a_detail(members: dict[str, object]) -> None:
         found = EventDecoder(default).decode(json.dumps(of(**members)).encode())
         assert isinstance(found, Malformed | Mixed)
         assert "1234567" not in found.detail
+
+
+@pytest.mark.parametrize(
+    ("members", "detail"),
+    [
+        ({"ids": "a"}, '"ids" is a string, not a list'),
+        ({"ids": 5}, '"ids" is a number, not a list'),
+        ({"ids": None}, '"ids" is null, not a list'),
+        ({"ids": {"a": 1}}, '"ids" is an object, not a list'),
+        ({"ids": []}, '"ids" is empty'),
+        ({"id": []}, '"id" is an array: a string or an integer'),
+        ({"id": "a", "ids": ["b"]}, 'both "id" and "ids"'),
+        ({}, 'neither "id" nor "ids"'),
+        ({"id": True}, "an id is a boolean: a string or an integer"),
+        ({"id": "a", "action": 1.5}, '"action" is 1.5: "add" or "remove"'),
+        ({"id": "a", "id_type": "b"}, '"id_type" is a string: "id", "email" or "cio_id"'),
+    ],
+)
+def test_a_detail_names_the_member_and_the_kind_of_what_was_given(
+    members: dict[str, object], detail: str
+) -> None:
+    found = decode(of(**members))
+    assert isinstance(found, Malformed | Mixed)
+    assert found.detail == detail
 
 
 def test_each_problem_is_said_once() -> None:

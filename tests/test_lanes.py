@@ -1,5 +1,7 @@
 """The ordering rule, case by case (invariant I2): whose request has to wait for whose."""
 
+import math
+
 import pytest
 
 from consumer.core.outcomes import Outcome, Unsent
@@ -211,6 +213,15 @@ def test_a_younger_batch_of_the_same_action_passes_one_in_backoff(driver: Driver
     assert driver.sent() == ["add x y"]
 
 
+@pytest.mark.parametrize("failure", [TIMED_OUT, CUT_SHORT])
+def test_an_add_does_not_wait_for_an_ambiguous_add(driver: Driver, failure: Outcome) -> None:
+    driver.read(event("add", "x"))
+    driver.answer(driver.wait().one_try(), failure)
+    driver.answer(driver.one_try(), DELIVERED)
+    driver.read(event("add", "x"))
+    assert driver.wait().sent() == ["add x"]
+
+
 # -- the open batches ---------------------------------------------------------------------------
 
 
@@ -365,6 +376,16 @@ def test_what_remains_of_a_shared_batch_is_retried_and_keeps_its_place(driver: D
     assert driver.run() == ["add y", "remove y"]
 
 
+def test_what_remains_of_a_shared_batch_belongs_to_the_partition_that_stays(
+    driver: Driver,
+) -> None:
+    driver.read(event("add", "x"))
+    driver.read(event("add", "y"), partition=1)
+    driver.pipeline.forget([driver.ledgers[0]])
+    driver.pipeline.urge([driver.ledgers[1]], driver.now, "revoke")
+    assert driver.sent() == ["add y"]
+
+
 # -- a lane that fails --------------------------------------------------------------------------
 
 
@@ -388,6 +409,19 @@ def test_a_failing_lane_waits_for_its_own_backoff_too() -> None:
     assert driver.sent() == []
     driver.wait(0.01)
     assert driver.sent() == ["add id-0"]
+
+
+def test_a_failing_lane_with_a_try_in_flight_is_woken_by_its_answer_not_by_time() -> None:
+    driver = Driver(batch_max_ids=1)
+    driver.read(*[event("add", f"id-{number}") for number in range(4)])
+    attempts = driver.tries()
+    driver.wait(0.1)
+    for attempt in attempts:
+        driver.answer(attempt, UNAVAILABLE)
+    driver.wait().one_try()
+    driver.wait()
+    assert driver.sent() == []
+    assert driver.pipeline.next_wake() == math.inf
 
 
 @pytest.mark.parametrize("outcome", [DELIVERED, REFUSED])

@@ -25,6 +25,22 @@ def test_an_older_proof_does_not_shorten_a_newer_one() -> None:
     assert lease.end == 140.0
 
 
+def test_it_begins_at_its_start_however_early_it_was_proven() -> None:
+    lease = Lease(30.0, start=100.0)
+    lease.proven(90.0)
+    assert not lease.holds(99.9)
+    assert lease.holds(100.0)
+    assert not lease.begins_by(99.9)
+    assert lease.begins_by(100.0)
+
+
+def test_the_membership_is_proven_until_the_lease_ends() -> None:
+    lease = Lease(30.0)
+    lease.proven(100.0)
+    assert lease.is_proven(129.9)
+    assert not lease.is_proven(130.0)
+
+
 def test_i5_a_void_lease_ends_at_once() -> None:
     lease = Lease(30.0)
     lease.proven(100.0)

@@ -33,6 +33,12 @@ def test_without_holds_everything_read_may_be_committed() -> None:
     assert ledger.committable() == 41
 
 
+def test_a_fresh_ledger_knows_where_it_began_and_what_the_broker_has() -> None:
+    ledger = Ledger(1, "audience", 3, 500, 400, "a census")
+    assert (ledger.beginning, ledger.committed, ledger.metadata) == (500, 400, "a census")
+    assert (ledger_at(7).committed, ledger_at(7).metadata) == (None, "")
+
+
 def test_partition_0_at_offset_0_is_an_offset_like_any_other() -> None:
     ledger = ledger_at(0)
     batch = Batch()
@@ -95,7 +101,7 @@ def test_a_log_made_anew_is_not_committed_before_the_old_one_is_delivered() -> N
     old, new = Batch(), Batch()
     read(ledger, 500, old, now=1.0)
     ledger.restart(0)
-    assert ledger.position == 0
+    assert (ledger.position, ledger.beginning) == (0, 0)
     assert ledger.committed is None
     read(ledger, 0, new, now=2.0)
     assert ledger.committable() is None

@@ -32,7 +32,7 @@ def refused() -> Letter:
 
 def test_refused_ids_become_an_event_keyed_by_the_segment() -> None:
     letter = refused()
-    assert letter.key == b"56"
+    assert (letter.key, letter.action) == (b"56", "remove")
     assert json.loads(letter.value or b"") == {
         "segment_id": 56,
         "action": "remove",

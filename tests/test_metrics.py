@@ -295,6 +295,13 @@ def test_a_histograms_bounds_belong_to_their_buckets() -> None:
     assert histogram.freeze().counts == (2, 6, 2)
 
 
+def test_the_sum_of_a_histogram_is_that_of_all_it_has_seen() -> None:
+    histogram = Histogram((1, 10))
+    histogram.observe(0.5)
+    histogram.observe(2, times=4)
+    assert histogram.freeze().total == 8.5
+
+
 def test_starting_is_not_ready_and_has_every_member_of_the_status() -> None:
     snapshot = initial_snapshot("1.2.3")
     assert snapshot.not_ready == ("starting",)

@@ -119,6 +119,8 @@ def test_a_404_holds_until_the_url_is_known_to_be_right() -> None:
 def test_a_refusal_may_be_for_one_id_of_many(status: int, vouched: bool) -> None:
     outcome = outcome_of(Answered(status, ERRORS, vouched=vouched))
     assert outcome == Refused(status, f"{status} {ERRORS_TEXT}", whole=False)
+    empty = outcome_of(Answered(status, b"", vouched=vouched))
+    assert empty == Refused(status, f"{status}", whole=False)
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 304, 307, 308, 399])
@@ -177,6 +179,21 @@ def test_only_a_refusal_quotes_the_answer_for_its_dead_letter() -> None:
     assert isinstance(refused, Refused)
     assert "anna@example.com" in refused.detail
     assert "anna" not in refused.summary
+
+
+@pytest.mark.parametrize(
+    ("body", "seen"),
+    [
+        (b" ", "200, empty"),
+        (b" {}", "200 with 3 bytes of JSON"),
+        (b"[]", "200 with 2 bytes of JSON"),
+        (b'"ok"', "200 with 4 bytes of JSON"),
+        (b"\n<html> ", "200 with 8 bytes of HTML"),
+        (b"OK", "200 with 2 bytes of text"),
+    ],
+)
+def test_a_summary_says_how_much_of_what_was_answered(body: bytes, seen: str) -> None:
+    assert summary(Answered(200, body)) == seen
 
 
 def test_each_outcome_has_its_words_for_logs_and_status() -> None:

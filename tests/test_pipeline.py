@@ -2,17 +2,21 @@
 
 import json
 import math
+import sys
 
 import pytest
 
-from consumer.core.letters import Letter, LetterReason
-from consumer.core.notes import MAX_NOTES, Notes
-from consumer.core.outcomes import HoldReason, Outcome, Unsent
+from consumer.core.ledger import Ledger
+from consumer.core.letters import Headers, Letter, LetterReason
+from consumer.core.notes import MAX_NOTES, Note, Notes
+from consumer.core.outcomes import HoldReason, Outcome, Retry, RetryReason, Unsent
 from consumer.core.refusals import MAX_PENDING_LETTER_BYTES, MAX_PENDING_LETTERS
+from consumer.core.throttle import HoldState
 from tests.support.driver import (
     DELIVERED,
     LINGER,
     NO_SEGMENT,
+    NOT_CONNECTED,
     REFUSED,
     THROTTLED,
     TIMED_OUT,
@@ -117,6 +121,7 @@ def test_the_next_wake_is_when_something_can_leave() -> None:
     assert driver.pipeline.next_wake() == math.inf
     driver.read(event("add", "x"))
     assert driver.pipeline.next_wake() == driver.now + LINGER
+    driver.pipeline.wake(driver.now)
     assert not driver.pipeline.has_queued()
     driver.wait()
     driver.pipeline.wake(driver.now)
@@ -200,7 +205,23 @@ def test_i7_reading_stops_when_large_dead_letters_pile_up() -> None:
     value = b"{" * (MAX_PENDING_LETTER_BYTES // 4)
     assert driver.read(*[value] * 6) == 4
     driver.pipeline.acknowledged(driver.letters()[0])
-    assert driver.read(value) == 1
+    assert driver.read(value, value, value) == 1
+
+
+def test_the_records_of_one_poll_belong_each_to_its_own_partition() -> None:
+    driver = Driver(partitions=2)
+    driver.pipeline.assign("other", 1, 0, 0)
+    places = [("audience", 0), ("audience", 1), ("other", 1), ("other", 1), ("audience", 1)]
+    records = [
+        FakeMessage(topic, partition, offset, event("add", f"x{offset}"))
+        for offset, (topic, partition) in enumerate(places, 10)
+    ]
+    assert driver.pipeline.receive(records, driver.now) == (5, [])
+    ledgers = driver.pipeline.ledgers
+    positions = {place: ledger.position for place, ledger in ledgers.items()}
+    assert positions == {("audience", 0): 11, ("audience", 1): 15, ("other", 1): 14}
+    committable = {place: ledger.committable() for place, ledger in ledgers.items()}
+    assert committable == {("audience", 0): 10, ("audience", 1): 11, ("other", 1): 12}
 
 
 def test_what_is_no_record_of_ours_is_not_taken_in() -> None:
@@ -344,6 +365,26 @@ def test_forgetting_nothing_and_forgetting_twice_release_nothing() -> None:
     assert driver.pipeline.ledgers["audience", 0] is newer
 
 
+def test_a_forgotten_partition_takes_its_ids_out_of_all_lanes_and_counts_them() -> None:
+    driver = Driver(batch_max_ids=3)
+    driver.read(event("add", *names(5)), event("add", "x", segment=2), event("remove", "y", "z"))
+    assert driver.pipeline.forget(driver.ledgers) == 8
+    assert driver.pipeline.held_ids == 0
+    assert driver.count("ids_total", "add", "released") == 6
+    assert driver.count("ids_total", "remove", "released") == 2
+
+
+def test_a_forgotten_partition_is_known_to_nobody() -> None:
+    driver = Driver()
+    ledger = driver.pipeline.assign("audience", 1, 0, None)
+    driver.pipeline.forget([ledger])
+    record = FakeMessage(partition=1, value=event("add", "x"))
+    assert driver.pipeline.receive([record], driver.now) == (1, [])
+    assert driver.pipeline.held_ids == 0
+    stranger = Ledger(77, "audience", 2, 0)
+    assert sys.getrefcount(ledger) == sys.getrefcount(stranger)
+
+
 def test_urged_batches_are_due_and_their_lanes_go_first() -> None:
     driver = Driver(partitions=2, max_in_flight=1, batch_max_ids=2)
     driver.read(event("add", "a", "b"), event("add", "c", "d"), partition=1)
@@ -392,6 +433,17 @@ def test_after_calm_lanes_take_turns_again() -> None:
     assert driver.run() == ["add c", "add y", "add d"]
 
 
+def test_after_calm_a_lane_that_went_first_waits_for_its_turn() -> None:
+    driver = Driver(batch_max_ids=1, max_in_flight=1)
+    driver.read(event("add", "a"), event("add", "b"), event("add", "c"))
+    driver.pipeline.urge(driver.ledgers, driver.now, "revoke")
+    first = driver.one_try()
+    driver.pipeline.calm()
+    driver.read(event("add", "x", segment=2), event("add", "y", segment=2))
+    driver.answer(first, DELIVERED)
+    assert driver.run() == ["add b", "add x", "add c", "add y"]
+
+
 def progresses(driver: Driver, seconds: float = 10.0) -> bool:
     """Whether a drain of partition 0 that lets requests start so long would go on."""
     return driver.pipeline.can_progress([driver.ledgers[0]], driver.now, driver.now + seconds)
@@ -407,6 +459,21 @@ def test_a_drain_waits_for_what_is_in_flight_and_for_what_may_start() -> None:
     assert progresses(driver, -1.0)
     driver.answer(attempt, DELIVERED)
     assert not progresses(driver)
+
+
+def test_a_drain_lets_a_request_start_at_the_very_latest_start() -> None:
+    driver = Driver()
+    driver.read(event("add", "x"))
+    assert progresses(driver, 0.0)
+
+
+def test_a_drain_waits_for_a_batch_beside_one_in_backoff() -> None:
+    driver = Driver(batch_max_ids=1)
+    driver.read(event("add", "x"))
+    driver.answer(driver.one_try(), UNAVAILABLE, jitter=0.999)
+    assert not progresses(driver, 0.1)
+    driver.read(event("add", "y"))
+    assert progresses(driver, 0.1)
 
 
 @pytest.mark.parametrize("outcome", [UNAVAILABLE, THROTTLED, TIMED_OUT])
@@ -451,6 +518,12 @@ def test_a_drain_waits_for_dead_letters_on_their_way() -> None:
     assert not progresses(driver)
 
 
+def test_a_drain_does_not_wait_for_the_dead_letters_of_other_partitions() -> None:
+    driver = Driver(partitions=2)
+    driver.read(b"{", partition=1)
+    assert not progresses(driver)
+
+
 def test_a_drain_waits_for_letters_that_were_sent_before_their_limit_holds() -> None:
     """They are on the topic in a moment; without their acknowledgement they go there twice."""
     driver = Driver(dead_letter_max_consecutive=2)
@@ -483,6 +556,53 @@ def test_a_try_whose_answer_was_lost_echoes_until_its_deadline_for_its_partition
     assert not echoes(driver)
 
 
+# -- failures -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("outcome", "segments", "is_outage"),
+    [
+        (UNAVAILABLE, (1, 1, 1), False),
+        (UNAVAILABLE, (1, 2, 3), True),
+        (THROTTLED, (1, 1, 1), True),
+        (NOT_CONNECTED, (1, 1, 1), True),
+    ],
+)
+def test_an_outage_is_told_from_one_failing_segment(
+    outcome: Outcome, segments: tuple[int, ...], is_outage: bool
+) -> None:
+    driver = Driver(batch_max_ids=1)
+    driver.read(*[event("add", f"x{n}", segment=s) for n, s in enumerate(segments)])
+    for attempt in driver.tries():
+        driver.answer(attempt, outcome, jitter=0.5)
+    assert driver.throttle.is_probing == is_outage
+    pause = 0.25 if is_outage else 0.0
+    assert driver.throttle.earliest_start() == pytest.approx(driver.now + pause, abs=0.1)
+
+
+def test_retry_after_pauses_the_other_segments_too() -> None:
+    driver = Driver()
+    driver.read(event("add", "x"))
+    driver.answer(driver.wait().one_try(), Retry(RetryReason.THROTTLED, "429", False, 30.0))
+    driver.read(event("add", "y", segment=2))
+    assert driver.wait(29.9).sent() == []
+    assert driver.wait(0.1).sent() == ["add x"]
+
+
+def test_a_failed_request_is_noted_and_waits_longer_each_time() -> None:
+    driver = Driver()
+    driver.read(event("add", "x", "y", segment=56))
+    driver.wait()
+    for attempts, backoff in enumerate((0.25, 0.5, 1.0), 1):
+        attempt = driver.one_try()
+        driver.answer(attempt, UNAVAILABLE, jitter=0.5)
+        assert attempt.batch.not_before == driver.now + backoff
+        fields = {"segment_id": 56, "action": "add", "ids": 2, "attempts": attempts}
+        text = "503; it is tried again"
+        assert driver.pipeline.notes[-1] == Note("request_failed", "server", text, fields)
+        driver.wait(backoff)
+
+
 # -- I11: dead letters --------------------------------------------------------------------------
 
 
@@ -495,11 +615,31 @@ def test_i11_an_unreadable_record_is_held_until_its_letter_is_acknowledged() -> 
     assert (letter.key, letter.value, letter.headers) == (b"k", b"{", [("trace", b"1")])
     assert driver.committable() == 3
     assert driver.pipeline.pending_letters == 1
+    assert driver.pipeline.oldest_read_at() == driver.now
     driver.pipeline.acknowledged(letter)
     assert driver.committable() == 4
     assert driver.pipeline.pending_letters == 0
     assert driver.count("dead_letters_total", "malformed") == 1
     assert driver.count("records_total", "malformed") == 1
+
+
+class OddlyNamed(FakeMessage):
+    """A record with a header whose name is no text."""
+
+    def headers(self) -> Headers | None:
+        """Raise what confluent_kafka raises."""
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+
+def test_a_letter_says_that_headers_were_not_kept_where_they_could_not_be() -> None:
+    driver = Driver()
+    driver.pipeline.receive(
+        [FakeMessage(value=b"[]"), OddlyNamed(offset=1, value=b"[]")], driver.now
+    )
+    kept, not_kept = driver.letters()
+    assert kept.detail == "a JSON array, not an object"
+    assert not_kept.detail == kept.detail + "; its headers have a name that is no text: not kept"
+    assert not_kept.headers == ()
 
 
 def test_i11_invalid_ids_are_held_until_their_letters_are_acknowledged() -> None:
@@ -517,6 +657,29 @@ def test_i11_invalid_ids_are_held_until_their_letters_are_acknowledged() -> None
     assert driver.committable() == 1
     assert driver.count("ids_total", "add", "rejected") == 1002
     assert driver.count("records_total", "accepted") == 1
+
+
+def test_the_letter_of_invalid_ids_is_an_event_of_them() -> None:
+    driver = Driver()
+    driver.read(None, event("remove", "a@b", "x", 5, segment=56, id_type="email"))
+    (letter,) = driver.letters()
+    assert json.loads(letter.value or b"") == {
+        "segment_id": 56,
+        "action": "remove",
+        "ids": ["x", 5],
+        "id_type": "email",
+    }
+    assert (letter.key, letter.source) == (b"56", "audience:0:1")
+    assert letter.detail == "an email address has no @"
+
+
+def test_invalid_ids_are_held_for_the_record_that_they_came_from() -> None:
+    driver = Driver(partitions=2)
+    driver.read(None, event("add", ""), event("add", "", ""))
+    assert driver.pipeline.held_ids == 3
+    assert driver.pipeline.oldest_read_at() == driver.now
+    assert driver.pipeline.forget([driver.ledgers[0]]) == 3
+    assert driver.pipeline.held_ids == 0
 
 
 def test_a_record_of_invalid_ids_alone_is_a_readable_one() -> None:
@@ -544,6 +707,21 @@ def test_i11_refused_ids_are_held_until_their_letter_is_acknowledged() -> None:
     assert driver.count("ids_total", "add", "rejected") == 2
 
 
+def test_the_letter_of_refused_ids_is_an_event_of_them() -> None:
+    driver = Driver()
+    driver.read(event("remove", "a@b", "c@d", segment=56, id_type="email"))
+    driver.answer(driver.wait().one_try(), NO_SEGMENT)
+    (letter,) = driver.letters()
+    assert json.loads(letter.value or b"") == {
+        "segment_id": 56,
+        "action": "remove",
+        "ids": ["a@b", "c@d"],
+        "id_type": "email",
+    }
+    driver.pipeline.acknowledged(letter)
+    assert driver.count("ids_total", "remove", "rejected") == 2
+
+
 def test_i11_letters_are_acknowledged_in_any_order() -> None:
     driver = Driver()
     driver.read(b"{", b"[", b"}")
@@ -565,6 +743,21 @@ def test_a_released_letter_is_not_sent_and_a_late_acknowledgement_settles_nothin
     driver.pipeline.acknowledged(sent)
     assert received_and_ended(driver) == (1, 1)
     assert driver.count("ids_total", "add", "released") == 1
+    assert driver.lanes() == 0
+
+
+def test_a_late_acknowledgement_does_not_hold_the_rest_of_its_batch() -> None:
+    driver = Driver(partitions=2)
+    driver.read(event("add", *names(10)))
+    driver.read(event("add", *names(10, 10)), partition=1)
+    driver.answer(driver.wait().one_try(), REFUSED)
+    driver.answer(driver.one_try(), REFUSED)
+    driver.answer(driver.one_try(), DELIVERED)
+    (sent,) = driver.letters()
+    driver.pipeline.forget([driver.ledgers[0]])
+    driver.pipeline.acknowledged(sent)
+    driver.run()
+    assert driver.committable(1) == 1
     assert driver.lanes() == 0
 
 
@@ -638,6 +831,43 @@ def test_i12_good_ids_do_not_pay_for_a_bad_one_when_others_went_with_their_parti
     assert driver.count("ids_total", "add", "delivered") == 199
 
 
+def test_a_part_that_was_delivered_counts_what_was_not_released_meanwhile() -> None:
+    driver = Driver(partitions=2)
+    driver.read(event("add", *names(10)))
+    driver.read(event("add", *names(10, 10)), partition=1)
+    driver.answer(driver.wait().one_try(), REFUSED)
+    driver.answer(driver.one_try(), DELIVERED)
+    part = driver.one_try()
+    assert "id-9" in part.ids
+    driver.pipeline.forget([driver.ledgers[0]])
+    driver.answer(part, DELIVERED)
+    driver.run()
+    assert driver.count("ids_total", "add", "delivered") == 11
+    assert received_and_ended(driver) == (20, 20)
+
+
+def test_i11_a_batch_of_several_letters_is_settled_by_the_last_of_them() -> None:
+    driver = Driver()
+    driver.read(event("add", *names(20)))
+    driver.wait()
+    answer_well(driver, {"id-3", "id-12"})
+    first, second = driver.letters()
+    driver.pipeline.acknowledged(first)
+    assert driver.committable() == 0
+    driver.pipeline.acknowledged(second)
+    assert driver.committable() == 1
+
+
+def test_stall_holds_at_the_verdict_on_a_single() -> None:
+    driver = Driver(reject_policy="stall")
+    driver.read(event("add", *names(20)))
+    driver.answer(driver.wait().one_try(), REFUSED)
+    driver.answer(driver.one_try(), REFUSED)
+    assert not driver.throttle.holds
+    driver.answer(driver.one_try(), DELIVERED)
+    assert driver.throttle.holds[HoldReason.STALLED].since == driver.now
+
+
 def test_a_segment_that_refuses_everything_is_refused_as_a_whole() -> None:
     driver = Driver()
     driver.read(event("add", *names(1000)))
@@ -707,6 +937,30 @@ def test_stall_holds_and_sends_nothing_to_the_dead_letter_topic(value: bytes) ->
     assert driver.committable() == 0
 
 
+@pytest.mark.parametrize(
+    ("value", "reason", "detail"),
+    [
+        (b"[]", "malformed", "a JSON array, not an object"),
+        (event("add", ""), "invalid-id", "an id is empty"),
+        (event("add", "x"), "segment-rejected", "segment-rejected: segment 1, 1 ids, add"),
+    ],
+)
+def test_what_can_not_be_delivered_is_noted_and_so_is_the_hold_that_it_begins(
+    value: bytes, reason: str, detail: str
+) -> None:
+    driver = Driver(reject_policy="stall")
+    driver.read(value)
+    for attempt in driver.wait(0.0 if driver.throttle.holds else LINGER).tries():
+        driver.answer(attempt, NO_SEGMENT)
+    state = driver.throttle.holds[HoldReason.STALLED]
+    assert state == HoldState(HoldReason.STALLED, driver.now, state.detail)
+    assert detail in state.detail
+    assert list(driver.pipeline.notes) == [
+        Note("refused", reason, detail, {"source": "audience:0:0"}),
+        Note("hold", "stalled", state.detail, {"reason": "stalled"}),
+    ]
+
+
 def test_stall_holds_at_a_refused_id_too() -> None:
     driver = Driver(reject_policy="stall")
     driver.read(event("add", "x"), event("remove", "y"))
@@ -726,6 +980,9 @@ def test_so_many_unreadable_records_in_a_row_hold_the_daemon() -> None:
     assert HoldReason.DEAD_LETTER_LIMIT in driver.throttle.holds
     assert len(driver.letters()) == 5
     assert driver.pipeline.takes_no_more()
+    state = driver.throttle.holds[HoldReason.DEAD_LETTER_LIMIT]
+    assert state.since == driver.now
+    assert "not JSON" in state.detail
 
 
 def test_a_record_of_invalid_ids_is_readable_and_ends_the_row() -> None:
@@ -747,6 +1004,9 @@ def test_so_many_refused_requests_in_a_row_hold_the_daemon() -> None:
         driver.answer(driver.one_try(), NO_SEGMENT)
     assert HoldReason.DEAD_LETTER_LIMIT in driver.throttle.holds
     assert len(driver.letters()) == 5, "a batch refused whole counts once"
+    state = driver.throttle.holds[HoldReason.DEAD_LETTER_LIMIT]
+    assert state.since == driver.now
+    assert NO_SEGMENT.summary in state.detail
 
 
 def test_under_the_limits_hold_nothing_more_goes_to_the_dead_letter_topic() -> None:
@@ -786,6 +1046,27 @@ def test_i6_every_id_is_accounted_for_at_every_step() -> None:
     assert driver.pipeline.held_ids == 0
 
 
+def test_i6_every_id_of_every_record_of_a_poll_is_counted() -> None:
+    driver = Driver()
+    driver.read(
+        event("add", "a", "b", "a", "a", "c"),
+        event("add", "a", "d"),
+        event("remove", "a", "b"),
+        event("remove", "b", "e", "b"),
+        event("remove", "a"),
+        event("add", "e", "f"),
+    )
+    assert driver.count("records_total", "accepted") == 6
+    assert driver.count("ids_received_total", "add") == 9
+    assert driver.count("ids_received_total", "remove") == 6
+    assert driver.count("ids_total", "add", "duplicate") == 3
+    assert driver.count("ids_total", "remove", "duplicate") == 3
+    assert driver.count("ids_total", "add", "superseded") == 2
+    assert driver.count("ids_total", "remove", "superseded") == 1
+    assert driver.pipeline.held_ids == 6
+    assert sorted(driver.wait().run()) == ["add c d e f", "remove a b"]
+
+
 def test_the_busiest_lanes_hold_the_most_ids() -> None:
     driver = Driver()
     for segment, count in ((1, 2), (2, 5), (3, 1), (4, 3)):
@@ -795,14 +1076,25 @@ def test_the_busiest_lanes_hold_the_most_ids() -> None:
 
 def test_a_lane_remembers_its_last_error_until_a_delivery() -> None:
     driver = Driver()
-    driver.read(event("add", "x"))
+    driver.read(event("add", "x", "y"))
     (lane,) = driver.pipeline.lanes()
-    errors = []
-    for outcome in (UNAVAILABLE, UNAUTHORIZED, DELIVERED):
+    errors = [lane.last_error]
+    for outcome in (UNAVAILABLE, UNAUTHORIZED, REFUSED, DELIVERED):
         driver.wait()
         driver.answer(driver.one_try(), outcome)
         errors.append(lane.last_error)
-    assert errors == ["503", "401", ""]
+    assert errors == ["", "503", "401", REFUSED.summary, ""]
+
+
+def test_a_try_has_its_deadline_and_a_ledger_what_it_was_assigned_with() -> None:
+    driver = Driver()
+    driver.read(event("add", "x"))
+    attempt = driver.wait().one_try()
+    assert (attempt.started_at, attempt.deadline) == (driver.now, driver.now + TIMEOUT)
+    ledger = driver.pipeline.assign("audience", 3, 500, 400, "a census")
+    assert (ledger.topic, ledger.partition, ledger.position) == ("audience", 3, 500)
+    assert (ledger.committed, ledger.metadata) == (400, "a census")
+    assert driver.ledgers[0].metadata == ""
 
 
 def test_requests_are_counted_by_their_size() -> None:
@@ -819,7 +1111,9 @@ def test_a_hold_that_two_requests_show_is_noted_once() -> None:
     for attempt in attempts:
         driver.answer(attempt, UNAUTHORIZED)
     assert len(attempts) == 2
-    assert [note.event for note in driver.pipeline.notes] == ["hold"]
+    note = Note("hold", "unauthorized", "401", {"reason": "unauthorized"})
+    assert list(driver.pipeline.notes) == [note]
+    assert driver.throttle.holds[HoldReason.UNAUTHORIZED].detail == "401"
 
 
 def test_what_is_to_be_logged_goes_out_as_notes_without_ids() -> None:

@@ -60,6 +60,12 @@ def test_a_census_comes_back_from_the_metadata() -> None:
     assert census_of([census_text("audience", counts)]) == counts
 
 
+def test_a_census_takes_as_little_room_as_it_can() -> None:
+    assert census_text("a", {"a": 1, "b": 2}) == '{"first_start":{"a":1,"b":2}}'
+    many = {f"audience-{number}": 1 for number in range(1000)}
+    assert census_text("audience-7", many) == '{"first_start":{"audience-7":1}}'
+
+
 def test_a_census_of_very_many_topics_has_its_own_topic_only() -> None:
     """Brokers take 4096 bytes of metadata."""
     counts = {f"audience-{number}": 1 for number in range(1000)}

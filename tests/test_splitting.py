@@ -147,6 +147,16 @@ def test_singles_that_went_with_their_partition_are_replaced() -> None:
     assert search.whole
 
 
+def test_singles_that_replace_others_are_spread_evenly_too() -> None:
+    search = Search(ids(800), ids(800))
+    search.step()
+    for single in ids(800)[100::100]:
+        del search.unsettled[single]
+    untried = list(search.unsettled)[1:]
+    singles = [name for _ in range(7) for name in search.step()]
+    assert singles == [untried[number * len(untried) // 7] for number in range(7)]
+
+
 def test_when_only_refused_singles_are_left_they_are_tried_once_more() -> None:
     search = Search(ids(80), ids(80))
     search.step()

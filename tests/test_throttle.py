@@ -1,5 +1,6 @@
 """When one more request may start: pace, concurrency, pauses, outages, holds."""
 
+import math
 import random
 from itertools import pairwise
 
@@ -14,6 +15,7 @@ from consumer.core.throttle import (
     FIRST_BACKOFF_SECONDS,
     INITIAL_LIMIT,
     MAX_RETRY_AFTER_SECONDS,
+    HoldState,
     Throttle,
     backoff_seconds,
 )
@@ -192,6 +194,15 @@ def test_a_failure_shrinks_the_limit_once_per_round_trip(reason: RetryReason) ->
     assert desk.throttle.limit == pytest.approx(once * DECREASE_FACTOR)
 
 
+def test_a_request_that_started_right_after_the_limit_shrank_tells_something_new() -> None:
+    desk = Desk()
+    start = desk.start()
+    desk.wait(0.1).fail(start)
+    start = desk.start()
+    desk.wait(0.1).fail(start)
+    assert desk.throttle.limit == pytest.approx(INITIAL_LIMIT * DECREASE_FACTOR**2)
+
+
 def test_the_limit_never_shrinks_below_one() -> None:
     desk = Desk()
     for _ in range(30):
@@ -208,8 +219,12 @@ def test_a_failure_begins_the_count_of_successes_again() -> None:
         desk.accept(start)
     desk.fail(starts[-1])
     limit = desk.throttle.limit
+    for _ in range(math.floor(limit)):
+        desk.accept(desk.start())
+        desk.wait(0.1)
+        assert desk.throttle.limit == limit
     desk.accept(desk.start())
-    assert desk.throttle.limit == limit
+    assert desk.throttle.limit == limit + 1
 
 
 # -- Retry-After --------------------------------------------------------------------------------
@@ -461,6 +476,16 @@ def test_what_requests_from_before_the_hold_see_comes_beside_it() -> None:
     assert desk.wait_until_free() < FIRST_BACKOFF_SECONDS, "the backoff is the first one's"
 
 
+def test_all_holds_of_requests_at_once_let_a_probe_through() -> None:
+    desk = Desk()
+    starts = [desk.start() for _ in API_HOLDS]
+    desk.wait(1.0)
+    for start, reason in zip(starts, sorted(API_HOLDS), strict=True):
+        desk.hold(start, reason)
+    assert set(desk.throttle.holds) == API_HOLDS
+    assert desk.wait_until_free() == FIRST_BACKOFF_SECONDS
+
+
 def test_a_hold_says_since_when_and_what_was_seen() -> None:
     desk = Desk()
     start = desk.start()
@@ -484,9 +509,7 @@ def test_a_hold_from_outside_lets_nothing_through_until_it_is_taken_away(
     assert not desk.throttle.hold(reason, "again", desk.now)
     desk.wait(1e6)
     assert not desk.may_start()
-    state = desk.throttle.release(reason)
-    assert state is not None
-    assert state.detail == "why"
+    assert desk.throttle.release(reason) == HoldState(reason, 1000.0, "why")
     assert desk.throttle.release(reason) is None
     assert desk.may_start()
 

@@ -9,7 +9,6 @@ few comparisons; everything else takes a slower path that finds out what exactly
 """
 
 import json
-import math
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
@@ -209,10 +208,9 @@ def _integer(digits: str) -> int | str:
     return int(digits) if len(digits) <= MAX_EMAIL_BYTES else digits
 
 
-def _float(digits: str) -> float | msgspec.Raw:
-    """Return a number; one beyond a double's range as it was spelt, for its dead letter."""
-    number = float(digits)
-    return msgspec.Raw(digits.encode()) if math.isinf(number) else number
+def _float(digits: str) -> msgspec.Raw:
+    """Return a number as it is spelt, for its dead letter: a double may not reach so far."""
+    return msgspec.Raw(digits.encode())
 
 
 def _no_constant(name: str) -> NoReturn:

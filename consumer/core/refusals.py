@@ -76,7 +76,6 @@ class Refusals:
         """
         self._notes.add("refused", letter.reason.value, log_detail, source=letter.source)
         if self._policy == "skip":
-            letter.settled = True
             self._settle_ids(letter.action, "skipped", letter.held_ids)
             return False
         self._pending[letter] = None
