@@ -108,7 +108,7 @@ def test_ctrl_c_ends_it_with_a_sentence(tmp_path: Path) -> None:
     with play(directory=tmp_path) as demo:
         await_line(demo, r"ids delivered")
         demo.interrupt()
-        assert demo.wait(10) == 1
+        assert demo.wait(PATIENCE_SECONDS) == 1
         assert "Interrupted: nothing was verified" in demo.output
         assert demo.errors == ""
     assert list(tmp_path.iterdir()) == []
@@ -116,7 +116,7 @@ def test_ctrl_c_ends_it_with_a_sentence(tmp_path: Path) -> None:
 
 def test_with_keep_it_goes_on_until_ctrl_c_and_is_verified_then(tmp_path: Path) -> None:
     with play("--events", "1000", "--keep", directory=tmp_path) as demo:
-        await_line(demo, r"1,\d\d\d events read")
+        await_line(demo, r"\d,\d\d\d events read")
         demo.interrupt()
         assert demo.wait(PATIENCE_SECONDS) == 0
         assert int(re.findall(r"- ([\d,]+) events with", demo.output)[0].replace(",", "")) > 1000
