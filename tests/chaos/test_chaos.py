@@ -26,9 +26,8 @@ def broker_of_its_own() -> "Iterator[Broker]":
 @pytest.mark.parametrize(
     "setup",
     [
-        # With classic, partitions that are added while a member drains are given away too early,
-        # see the limits in the README: a round of it can fail for that.
         Setup(seed=2, protocol="consumer", is_static=True),
+        Setup(seed=2002, protocol="classic", is_static=False),
     ],
     ids=str,
 )
