@@ -5,14 +5,17 @@ from tests.simulation.membership import Callback, Membership
 
 
 class NewMembership(Membership):
-    """Tells what it has, hears what it is to have. Its session is never over by its own clock."""
+    """Tells what it has, hears what it is to have. Its session is never over by its own clock.
+
+    One heartbeat is on its way at a time, as librdkafka has it.
+    """
 
     group: NewGroup
-    is_joining = False
+    is_in_transit = False
 
     def cut(self) -> None:
         """Take in that the connection is lost, and an answer with it."""
-        self.is_joining = False
+        self.is_in_transit = False
 
     def leave(self) -> None:
         """Tell the group that we go."""
@@ -31,11 +34,10 @@ class NewMembership(Membership):
             self._tick()
 
     def _tick(self) -> None:
-        if self.epoch == 0 and (self._busy() or self.is_joining):
+        if self.is_in_transit or (self.epoch == 0 and self._busy()):
             return
         member_id, epoch, owned = self.member_id, self.epoch, frozenset(self.owned)
-        self.is_joining = epoch == 0
-        self.is_joining &= self._link.request(
+        self.is_in_transit = self._link.request(
             lambda: self.group.heartbeat(
                 member_id,
                 self._owner,
@@ -48,9 +50,9 @@ class NewMembership(Membership):
     def _heard(
         self, asked: int, error: str, member_id: str, epoch: int, assigned: frozenset[int]
     ) -> None:
+        self.is_in_transit = False
         if self.has_left or (asked == 0) != (self.epoch == 0):
             return
-        self.is_joining = False
         if error:
             self.lose()
             return
