@@ -52,7 +52,7 @@ class Assignment:
         self._lists_topics = not options.asks_session
         self._view = ports.cluster.view
         self._seen_counts: dict[str, int] | None = None  # of the topics that are read
-        self._next_listing = ports.clock() + LISTING_SECONDS
+        self._next_listing = math.inf
 
     def is_paused(self, ledger: Ledger) -> bool:
         """Whether nothing is fetched for this partition now."""
@@ -101,6 +101,8 @@ class Assignment:
                 # Brokers learn of changes one after the other; if this one doesn't know, once more.
                 if changed and (found := source.look_again(changed, COUNTS_SECONDS)):
                     self._seen_counts.update(found)
+        if self._next_listing == math.inf:  # what the client joined with is as good as a listing
+            self._next_listing = now + LISTING_SECONDS
         if now >= self._next_listing:
             self._next_listing = now + LISTING_SECONDS
             source.partition_counts(COUNTS_SECONDS)
