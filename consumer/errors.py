@@ -2,4 +2,4 @@
 
 
 class GiveUp(Exception):  # noqa: N818 - it says what the daemon does
-    """librdkafka says fatal, or a position is gone and must not be; exit code 1."""
+    """librdkafka says fatal, a position is gone and must not be, or the name is taken; exit 1."""

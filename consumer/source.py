@@ -21,6 +21,8 @@ from confluent_kafka import (
     TopicPartition,
 )
 
+from consumer.errors import GiveUp
+
 if TYPE_CHECKING:
     from consumer.core.intake import Message
 
@@ -45,7 +47,9 @@ _NO_ANSWER = frozenset(
 
 
 _NAME_IN_USE = KafkaError(KafkaError.UNRELEASED_INSTANCE_ID)
+_FENCED = KafkaError(KafkaError.FENCED_INSTANCE_ID)
 _REJOIN_SECONDS = 1.0
+_FENCED_AGAIN_SECONDS = 30.0
 
 
 class Listener(Protocol):
@@ -106,12 +110,22 @@ class Offsets:
 
 
 class Source:
-    """One consumer in the group. Errors of the broker come back as values or to the listener."""
+    """One consumer in the group. Errors of the broker come back as values or to the listener.
+
+    A static member that is fenced is no member any more, and its client is at its end. Often it was
+    fenced by itself: after it was frozen or cut off it joins anew under its name, and what is still
+    on its way from before meets the new member id (librdkafka 2.16). So it joins with a new client.
+    Fenced again soon, it gives up: two of a name would fence each other for ever. Asking the group
+    who has the name tells nothing, for the client that was fenced takes it back by itself.
+    """
 
     def __init__(self, properties: Mapping[str, Any]) -> None:
         self._listener: Listener | None = None
         self._topics: list[str] = []
+        self._owned: set[Partition] = set()
         self._rejoin_at = math.inf
+        self._is_fenced = False
+        self._fenced_at = -math.inf
         self._properties: dict[str, Any] = {
             **properties,
             "on_commit": self._on_commit,
@@ -126,18 +140,33 @@ class Source:
         self._join(listener)
 
     def _join(self, listener: Listener) -> None:
-        self._consumer.subscribe(
-            self._topics,
-            on_assign=lambda _, partitions: listener.assigned(_names(partitions)),
-            on_revoke=lambda _, partitions: listener.revoked(_names(partitions)),
-            on_lost=lambda _, partitions: listener.lost(_names(partitions)),
-        )
+        def assigned(_: Consumer, partitions: list[TopicPartition]) -> None:
+            names = _names(partitions)
+            self._owned.update(names)
+            listener.assigned(names)
+
+        def revoked(_: Consumer, partitions: list[TopicPartition]) -> None:
+            if names := self._disown(partitions):
+                listener.revoked(names)
+
+        def lost(_: Consumer, partitions: list[TopicPartition]) -> None:
+            if names := self._disown(partitions):
+                listener.lost(names)
+
+        self._consumer.subscribe(self._topics, on_assign=assigned, on_revoke=revoked, on_lost=lost)
+
+    def _disown(self, partitions: Iterable[TopicPartition]) -> list[Partition]:
+        """Return those that the listener has still."""
+        names = [name for name in _names(partitions) if name in self._owned]
+        self._owned.difference_update(names)
+        return names
 
     def consume(self, count: int, timeout_seconds: float) -> list[Any]:
         """Return up to ``count`` messages; callbacks fire here. Waits the whole timeout for them.
 
         Raises:
             KafkaException: librdkafka says that it can't go on.
+            GiveUp: somebody else has this member's name.
 
         """
         if time.monotonic() >= self._rejoin_at:
@@ -287,16 +316,38 @@ class Source:
             self._listener.kafka_error(seen)
 
     def _heed(self, seen: Trouble) -> None:
-        if seen.code == _NAME_IN_USE.name():
+        if seen.code == _FENCED.name():
+            self._is_fenced = True
+            self._lose_all()
+        if seen.code in {_NAME_IN_USE.name(), _FENCED.name()}:
             self._rejoin_at = min(self._rejoin_at, time.monotonic() + _REJOIN_SECONDS)
 
     def _rejoin(self) -> None:
         """Join with a new client; the old one has given up for good."""
-        self._rejoin_at = math.inf
+        if self._is_fenced:
+            self._count_fence(time.monotonic())
+        self._lose_all()
         self._consumer.close()
+        self._rejoin_at = math.inf  # the old client may have said it once more
+        self._is_fenced = False
         self._consumer = Consumer(self._properties)
         if self._listener is not None:
             self._join(self._listener)
+
+    def _lose_all(self) -> None:
+        """Tell the listener that nothing is its own any more; a client at its end need not."""
+        if self._listener is not None and self._owned:
+            lost = sorted(self._owned)
+            self._owned.clear()
+            self._listener.lost(lost)
+
+    def _count_fence(self, now: float) -> None:
+        if now - self._fenced_at < _FENCED_AGAIN_SECONDS:
+            raise GiveUp(
+                "another process joins the group with the same KAFKA_GROUP_INSTANCE_ID,"
+                f" {self._properties['group.instance.id']!r}: give each one a name of its own"
+            )
+        self._fenced_at = now
 
 
 def join_and_leave(
@@ -322,10 +373,12 @@ def trouble(error: KafkaError) -> Trouble:
 
     One that a message carries says fatal by its code alone: its ``fatal()`` is False
     (confluent_kafka 2.16). With KIP-848 a static member that was killed keeps its name until its
-    session is over; for librdkafka that is a fatal error of its successor, which is to wait.
+    session is over; for librdkafka that is a fatal error of its successor, which is to wait. What
+    becomes of a fenced one is decided in `Source`.
     """
-    if _NAME_IN_USE.str() in error.str():
-        return Trouble(_NAME_IN_USE.name(), error.str())
+    for passing in (_NAME_IN_USE, _FENCED):
+        if passing.str() in error.str():
+            return Trouble(passing.name(), error.str())
     is_fatal = error.fatal() or error.code() == KafkaError._FATAL  # noqa: SLF001 - librdkafka's local error codes are spelt so
     return Trouble(error.name(), error.str(), is_fatal)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from consumer.source import Source
+from consumer.source import Source, join_and_leave
 from tests.support.scenario import (
     PATIENCE_SECONDS,
     PREFIX,
@@ -410,6 +410,50 @@ def test_a_static_member_that_restarts_disturbs_nobody(scenario: "Scenario") -> 
     }
     assert scenario.api.counters().duplicates == 0
     assert again.metric("assigned_partitions") == 2
+
+
+def test_a_static_member_that_fenced_itself_goes_on(scenario: "Scenario") -> None:
+    """To librdkafka its own new membership looks like somebody else's."""
+    daemon = scenario.start_ready(KAFKA_GROUP_INSTANCE_ID="first")
+    join_and_leave(
+        {
+            "bootstrap.servers": scenario.broker.bootstrap,
+            "group.id": scenario.group,
+            "group.instance.id": "first",
+            "partition.assignment.strategy": "cooperative-sticky",
+            "session.timeout.ms": 6000,
+        },
+        [scenario.topic],
+        PATIENCE_SECONDS,
+    )
+    eventually(
+        lambda: daemon.logs("assigned"),
+        PATIENCE_SECONDS,
+        "partitions once more",
+        until=lambda logged: len(logged) == 2,
+    )
+    scenario.produce(additions(1, 100))
+    scenario.await_all_committed()
+    assert len(scenario.api.members(1)) == 100
+    daemon.wait_ready(PATIENCE_SECONDS)
+    assert gone_after(daemon)[0] == 0
+
+
+def test_two_static_members_of_one_name_do_not_fence_each_other_for_ever(
+    scenario: "Scenario",
+) -> None:
+    both = [scenario.start_ready(KAFKA_GROUP_INSTANCE_ID="first") for _ in range(2)]
+    codes = eventually(
+        lambda: [each.exit_code for each in both],
+        PATIENCE_SECONDS,
+        "one of them to end",
+        until=lambda codes: codes != [None, None],
+    )
+    ended = both[codes.index(1)]
+    assert "KAFKA_GROUP_INSTANCE_ID, 'first'" in ended.wait_log("gave_up", 1)["message"]
+    scenario.produce(additions(1, 100))
+    scenario.await_all_committed()
+    assert len(scenario.api.members(1)) == 100
 
 
 def test_a_static_member_that_stops_in_a_rebalance_leaves_no_partition_without_an_owner(

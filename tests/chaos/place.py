@@ -94,8 +94,7 @@ class Place:
         """Complain if the process is gone, and start another."""
         code = self.daemon.exit_code
         if code is not None and not self._is_ended:
-            if not (self._setup.is_static and _was_fenced(self.daemon)):
-                self._complain(f"process {self.name} ended by itself with {code}")
+            self._complain(f"process {self.name} ended by itself with {code}")
             self.start()
 
     @property
@@ -164,11 +163,3 @@ class Place:
             self.daemon.thaw()
             with self._in_use:
                 self._is_silent = False
-
-
-def _was_fenced(daemon: "Daemon") -> bool:
-    """Whether librdkafka took its own new membership for somebody else's: a limit in the README."""
-    ends = daemon.logs("gave_up")
-    return daemon.exit_code == 1 and any(
-        "same group.instance.id" in each["message"] for each in ends
-    )
