@@ -20,7 +20,7 @@ waits for metadata to join with is waked by nothing else.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from consumer.core.ledger import Ledger
 from consumer.core.pipeline import Pipeline
@@ -52,7 +52,7 @@ class Assignment:
         self._lists_topics = not options.asks_session
         self._view = ports.cluster.view
         self._seen_counts: dict[str, int] | None = None  # of the topics that are read
-        self._next_listing = math.inf
+        self._next_listing: float | None = None  # before the first turn
 
     def is_paused(self, ledger: Ledger) -> bool:
         """Whether nothing is fetched for this partition now."""
@@ -89,23 +89,14 @@ class Assignment:
         """Let the client see what is new; see the module's docstring."""
         if not self._lists_topics:
             return
-        view, source = self._ports.cluster.view, self._ports.source
-        if view is not self._view:
-            self._view = view
-            counts, seen = view.partition_counts, self._seen_counts
-            if seen is None:
-                self._seen_counts = dict(counts)
-            else:
-                self._seen_counts = {name: n for name, n in seen.items() if name in counts}
-                changed = [name for name, n in counts.items() if n != seen.get(name)]
-                # Brokers learn of changes one after the other; if this one doesn't know, once more.
-                if changed and (found := source.look_again(changed, COUNTS_SECONDS)):
-                    self._seen_counts.update(found)
-        if self._next_listing == math.inf:  # what the client joined with is as good as a listing
+        if self._ports.cluster.view is not self._view:
+            self._view = self._ports.cluster.view
+            self._compare(self._view.partition_counts)
+        if self._next_listing is None:  # what the client joined with is as good as a listing
             self._next_listing = now + LISTING_SECONDS
         if now >= self._next_listing:
             self._next_listing = now + LISTING_SECONDS
-            source.partition_counts(COUNTS_SECONDS)
+            self._ports.source.partition_counts(COUNTS_SECONDS)
 
     def lose_position(self, name: Partition, now: float) -> None:
         """Take in that the broker has a partition's position no more.
@@ -168,6 +159,18 @@ class Assignment:
         if to_resume := (self._is_paused - wanted) & reading:
             self._ports.source.resume(to_resume)
         self._is_paused = wanted
+
+    def _compare(self, counts: Mapping[str, int]) -> None:
+        """Tell the client of the topics that have other partitions than it was told of last."""
+        seen = self._seen_counts
+        if seen is None:
+            self._seen_counts = dict(counts)
+            return
+        self._seen_counts = {name: n for name, n in seen.items() if name in counts}
+        changed = [name for name, n in counts.items() if n != seen.get(name)]
+        # Brokers learn of changes one after the other; if this one doesn't know, once more.
+        if changed and (found := self._ports.source.look_again(changed, COUNTS_SECONDS)):
+            self._seen_counts.update(found)
 
     def _start(self, now: float, *, in_callback: bool = False) -> None:
         """Begin the partitions whose start the broker tells."""

@@ -32,6 +32,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, s
 from consumer import clock, logs
 from consumer.group import Group
 from consumer.orphans import Orphans
+from consumer.source import Partition
 
 _TIMEOUT_SECONDS = 5.0
 _INTERVAL_SECONDS = 3.0
@@ -44,8 +45,6 @@ _DEAD_LETTER_CONFIG = {
 _REBALANCING = frozenset(
     {ConsumerGroupState.PREPARING_REBALANCING, ConsumerGroupState.COMPLETING_REBALANCING}
 )
-
-Partition = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)

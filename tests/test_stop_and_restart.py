@@ -436,6 +436,7 @@ def test_a_static_member_that_fenced_itself_goes_on(scenario: "Scenario") -> Non
     scenario.await_all_committed()
     assert len(scenario.api.members(1)) == 100
     daemon.wait_ready(PATIENCE_SECONDS)
+    assert len(daemon.logs("lost")) == 1  # what a client that is fenced does not say itself
     assert gone_after(daemon)[0] == 0
 
 

@@ -1,17 +1,19 @@
 """A steady load: so many changes a second, for as long as it is wanted."""
 
-import threading
+import math
 import time
 from collections.abc import Callable
 from typing import Self
 
 from confluent_kafka import Producer
 
+from tests.support.repeating import Repeating
+
 TICK_SECONDS = 0.02
 PATIENCE_SECONDS = 60
 
 
-class Load:
+class Load(Repeating):
     """A thread that produces; ``change`` makes the n-th key and value, so many seconds after 0."""
 
     def __init__(
@@ -21,33 +23,28 @@ class Load:
         per_second: float,
         change: Callable[[int, float], tuple[str, str]],
     ) -> None:
+        super().__init__(TICK_SECONDS)
         self.produced = 0
         self._topic = topic
         self._per_second = per_second
         self._change = change
         self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5})
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="load", daemon=True)
+        self._begun = math.inf
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+        self._begun = time.monotonic()
+        return super().__enter__()
 
     def stop(self) -> None:
         """Produce no more; all of it is at the broker then."""
-        self._stopped.set()
-        self._thread.join()
+        super().stop()
         self._producer.flush(PATIENCE_SECONDS)
 
-    def _run(self) -> None:
-        begun = time.monotonic()
-        while not self._stopped.wait(TICK_SECONDS):
-            seconds = time.monotonic() - begun
-            for number in range(self.produced, int(seconds * self._per_second)):
-                key, value = self._change(number, seconds)
-                self._producer.produce(self._topic, value, key)
-                self.produced = number + 1
-            self._producer.poll(0)
+    def turn(self) -> None:
+        """Produce what is due."""
+        seconds = time.monotonic() - self._begun
+        for number in range(self.produced, int(seconds * self._per_second)):
+            key, value = self._change(number, seconds)
+            self._producer.produce(self._topic, value, key)
+            self.produced = number + 1
+        self._producer.poll(0)

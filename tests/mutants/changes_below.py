@@ -52,6 +52,33 @@ BELOW: tuple[Mutant, ...] = (
         tests=("tests/test_carriers.py",),
     ),
     Mutant(
+        name="a-member-that-was-fenced-keeps-its-partitions",
+        breaks="I5",
+        file="consumer/source.py",
+        old="self._listener.lost(lost)",
+        new="_ = lost",
+        tests=("tests/test_stop_and_restart.py::test_a_static_member_that_fenced_itself_goes_on",),
+    ),
+    Mutant(
+        name="being-fenced-is-the-end",
+        breaks="I8",
+        file="consumer/source.py",
+        old="for passing in (_NAME_IN_USE, _FENCED):",
+        new="for passing in (_NAME_IN_USE,):",
+        tests=("tests/test_stop_and_restart.py::test_a_static_member_that_fenced_itself_goes_on",),
+    ),
+    Mutant(
+        name="two-of-a-name-fence-each-other-for-ever",
+        breaks="a clear end",
+        file="consumer/source.py",
+        old="if now - self._fenced_at < _FENCED_AGAIN_SECONDS:",
+        new="if now - self._fenced_at < 0:",
+        tests=(
+            "tests/test_stop_and_restart.py"
+            "::test_two_static_members_of_one_name_do_not_fence_each_other_for_ever",
+        ),
+    ),
+    Mutant(
         name="resume-before-assign",
         breaks="I7",
         file="consumer/source.py",

@@ -1,15 +1,16 @@
 """Customers who enter and leave segments all the time, and whether all end up where they belong."""
 
+import math
 import os
 import random
 import sys
-import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from tests.support.repeating import Repeating
 from tests.support.scenario import CommitWatch, assert_accounted, event
 from tests.support.waiting import eventually
 
@@ -127,13 +128,13 @@ class Flipping:
 
     def finish(self, *daemons: "Daemon", request_seconds: float) -> Verdict:
         """End it; let ``daemons``, who are all there are, deliver the rest; compare."""
-        self._crowd.stop()
+        self._crowd.finish()
         self.await_caught_up()
         for daemon in daemons:
             _await_nothing_held(daemon, self._patience_seconds)
             assert_accounted(daemon.metrics())
         time.sleep(request_seconds)  # what is still on its way somewhere may be accepted until then
-        self.watch.__exit__()
+        self.watch.stop()
         verdict = self._verdict()
         sys.stdout.write(f"{verdict}\n")
         return verdict
@@ -163,7 +164,7 @@ class Flipping:
         )
 
 
-class Crowd:
+class Crowd(Repeating):
     """A thread that lets customers flip at a steady rate.
 
     A customer flips a few times within some seconds and then never again, another comes instead: so
@@ -172,8 +173,11 @@ class Crowd:
     """
 
     def __init__(self, scenario: "Scenario", seed: int, partitions: int | None = None) -> None:
+        super().__init__(_TICK_SECONDS)
         self._topic = scenario.topic
         self._partitions = partitions
+        self._flips = 0
+        self._started = math.inf
         self._draw = random.Random(seed)
         self._newcomers = 0
         self._crowd = [self._newcomer() for _ in range(_CROWD)]
@@ -187,20 +191,14 @@ class Crowd:
                 "log_level": 2,  # that the broker goes and comes is no news
             }
         )
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="crowd", daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+        self._started = time.monotonic()
+        return super().__enter__()
 
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        self._thread.join()
-
-    def stop(self) -> None:
+    def finish(self) -> None:
         """Let nobody flip any more. What happened is in the topic when this returns."""
-        self.__exit__()
+        self.stop()
         assert not self._producer.flush(_PATIENCE_SECONDS), "flips without an answer"
         assert not self._failures, f"{len(self._failures)} flips got lost: {self._failures[0]}"
 
@@ -210,14 +208,13 @@ class Crowd:
         self._producer.list_topics(self._topic, timeout=_PATIENCE_SECONDS)  # so that it knows them
         self._partitions = partitions
 
-    def _run(self) -> None:
-        started, flips = time.monotonic(), 0
-        while not self._stopping.wait(_TICK_SECONDS):
-            due = int((time.monotonic() - started) * _FLIPS_PER_SECOND)
-            for _ in range(due - flips):
-                self._flip(self._draw.randrange(_CROWD))
-            flips = due
-            self._producer.poll(0)
+    def turn(self) -> None:
+        """Let as many flip as should have by now."""
+        due = int((time.monotonic() - self._started) * _FLIPS_PER_SECOND)
+        for _ in range(due - self._flips):
+            self._flip(self._draw.randrange(_CROWD))
+        self._flips = due
+        self._producer.poll(0)
 
     def _flip(self, place: int) -> None:
         customer = self._crowd[place]

@@ -5,14 +5,14 @@ Daemons between a topic and an API, changes whose outcome is known, and an eye o
 
 import json
 import random
-import threading
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException, Message
 
 from tests.support.cluster import Record
 from tests.support.daemon import Daemon
+from tests.support.repeating import Repeating
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -177,14 +177,13 @@ class Changes:
         return Record(name, event(segment_id, action, spelt, id_type=id_type))
 
 
-class CommitWatch:
+class CommitWatch(Repeating):
     """Looks at a group's commits from outside, again and again, in a thread of its own."""
 
     def __init__(self, scenario: Scenario, pause_seconds: float = 0.03) -> None:
+        super().__init__(pause_seconds)
         self._scenario = scenario
-        self._pause_seconds = pause_seconds
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._last: dict[int, int] = {}
         self.highest: dict[int, int] = {}
         self.went_back: list[tuple[int, int, int]] = []
         """(partition, committed before, committed then) of commits that went back."""
@@ -194,14 +193,6 @@ class CommitWatch:
         """By partition, each new highest commit, and when it was there at the latest."""
         self.looks = 0
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._thread.join()
-
     def await_looks(self, count: int) -> None:
         """Wait until it has looked so many times more."""
         enough = self.looks + count
@@ -209,59 +200,39 @@ class CommitWatch:
             lambda: self.looks, PATIENCE_SECONDS, f"{count} looks", until=lambda n: n >= enough
         )
 
-    def _run(self) -> None:
-        last: dict[int, int] = {}
-        while not self._stopped.wait(self._pause_seconds):
-            try:
-                committed = self._scenario.committed()
-            except KafkaException:
-                continue  # the broker is away
-            now = time.time()
-            self.looks += 1
-            for partition, offset in committed.items():
-                before = last.get(partition, offset)
-                if offset < before:
-                    self.went_back.append((partition, before, offset))
-                    self.went_back_at.append(now)
-                if offset > self.highest.get(partition, -1):
-                    self.highest[partition] = offset
-                    self.seen.setdefault(partition, []).append((now, offset))
-            last = committed
+    def turn(self) -> None:
+        """Look once."""
+        try:
+            committed = self._scenario.committed()
+        except KafkaException:
+            return  # the broker is away
+        now = time.time()
+        self.looks += 1
+        for partition, offset in committed.items():
+            before = self._last.get(partition, offset)
+            if offset < before:
+                self.went_back.append((partition, before, offset))
+                self.went_back_at.append(now)
+            if offset > self.highest.get(partition, -1):
+                self.highest[partition] = offset
+                self.seen.setdefault(partition, []).append((now, offset))
+        self._last = committed
 
 
-class Load:
+class Load(Repeating):
     """Produces in the background, some records at a time and in order, until it is stopped."""
 
     def __init__(self, scenario: Scenario, next_records: "Callable[[], list[Record]]") -> None:
+        super().__init__(pause_seconds=0.02)
         self._scenario = scenario
         self._next_records = next_records
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._failure: Exception | None = None
         self.produced = 0
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """Produce no more; what was produced is counted then."""
-        self._stopped.set()
-        self._thread.join()
-        if self._failure is not None:
-            raise self._failure
-
-    def _run(self) -> None:
-        try:
-            while not self._stopped.wait(0.02):
-                records = self._next_records()
-                self._scenario.produce(records)
-                self.produced += len(records)
-        except Exception as error:  # noqa: BLE001 - raised in the test's thread by stop()
-            self._failure = error
+    def turn(self) -> None:
+        """Produce some records more."""
+        records = self._next_records()
+        self._scenario.produce(records)
+        self.produced += len(records)
 
 
 def event(segment_id: int, action: str, *ids: object, id_type: str | None = None) -> bytes:
