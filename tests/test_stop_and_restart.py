@@ -440,7 +440,7 @@ def test_a_static_member_that_fenced_itself_goes_on(scenario: "Scenario") -> Non
     assert gone_after(daemon)[0] == 0
 
 
-def test_two_static_members_of_one_name_do_not_fence_each_other_for_ever(
+def test_two_static_members_of_one_name_come_to_an_end(
     scenario: "Scenario",
 ) -> None:
     both = [scenario.start_ready(KAFKA_GROUP_INSTANCE_ID="first") for _ in range(2)]

@@ -64,7 +64,7 @@ BELOW: tuple[Mutant, ...] = (
         breaks="I8",
         file="consumer/source.py",
         old="for passing in (_NAME_IN_USE, _FENCED):",
-        new="for passing in (_NAME_IN_USE,):",
+        new="for passing in [_NAME_IN_USE]:",
         tests=("tests/test_stop_and_restart.py::test_a_static_member_that_fenced_itself_goes_on",),
     ),
     Mutant(
@@ -74,8 +74,7 @@ BELOW: tuple[Mutant, ...] = (
         old="if now - self._fenced_at < _FENCED_AGAIN_SECONDS:",
         new="if now - self._fenced_at < 0:",
         tests=(
-            "tests/test_stop_and_restart.py"
-            "::test_two_static_members_of_one_name_do_not_fence_each_other_for_ever",
+            "tests/test_stop_and_restart.py::test_two_static_members_of_one_name_come_to_an_end",
         ),
     ),
     Mutant(
