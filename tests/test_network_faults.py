@@ -29,6 +29,8 @@ both_protocols = pytest.mark.parametrize("protocol", ["classic", "consumer"])
 
 PATIENCE_SECONDS = 30
 REQUEST_SECONDS = 1  # the scenarios' CUSTOMERIO_TIMEOUT_SECONDS
+LONGER_SESSION = 12
+"""Where every round trip takes 0.4 s, finding the coordinator again can take half of the 6 s."""
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 OF_KNOWN_LENGTH = _HEAD + b"Content-Length: 2\r\n\r\n{}"
@@ -292,7 +294,9 @@ def test_a_reset_on_a_long_way_to_kafka_costs_no_membership(
 ) -> None:
     """A commit is on its way, and is repeated while the coordinator is looked for."""
     way_in, proxy = scenario.broker.proxied(0)
-    daemon = scenario.start_ready(KAFKA_BOOTSTRAP_SERVERS=way_in)
+    daemon = scenario.start_ready(
+        KAFKA_BOOTSTRAP_SERVERS=way_in, KAFKA_SESSION_TIMEOUT_SECONDS=LONGER_SESSION
+    )
     proxy.delay(0.2)
     for _ in range(2):
         await_more_accepted(scenario, 100)
@@ -399,7 +403,9 @@ def test_answers_of_kafka_cut_anywhere_are_asked_for_again(
 def test_dead_letters_whose_acknowledgements_are_lost_are_there_once(scenario: "Scenario") -> None:
     chunks, size = 3, 40
     way_in, proxy = scenario.broker.proxied(0)
-    daemon = scenario.start_ready(KAFKA_BOOTSTRAP_SERVERS=way_in)
+    daemon = scenario.start_ready(
+        KAFKA_BOOTSTRAP_SERVERS=way_in, KAFKA_SESSION_TIMEOUT_SECONDS=LONGER_SESSION
+    )
     proxy.delay(0.2)
     for chunk in range(chunks):
         before = letters(scenario)
