@@ -22,7 +22,7 @@ from consumer.core.lease import Lease
 from consumer.core.ledger import Ledger
 from consumer.core.pipeline import Pipeline
 from consumer.ports import Options, Ports
-from consumer.source import CommitAnswer, Offsets, Partition
+from consumer.source import REJOIN_SECONDS, CommitAnswer, Offsets, Partition
 
 RENEW_SECONDS = 1.0
 PATIENCE_SECONDS = 60.0  # nothing bounds a commit that waits for its answer
@@ -41,6 +41,8 @@ class Commits:
             ports.clock() + options.request_timeout_seconds if options.is_static else -math.inf,
             is_agreed=not options.asks_session,
         )
+        self._is_static = options.is_static
+        self._request_timeout_seconds = options.request_timeout_seconds
         self._interval_seconds = options.commit_interval_seconds
         self._pipeline = pipeline
         self._ports = ports
@@ -52,6 +54,17 @@ class Commits:
     def hurry(self) -> None:
         """Commit at the next occasion: the assignment changed."""
         self._next_commit = self._next_proof = -math.inf
+
+    def lose(self, now: float) -> None:
+        """Take in that this is no member any more.
+
+        A static member can be one again at once: joining takes its name, and the partitions with
+        it, from whoever else joined under it. That one hears of it with its next commit.
+        """
+        self.lease.void(now)
+        if self._is_static:
+            late = REJOIN_SECONDS + RENEW_SECONDS + self._request_timeout_seconds
+            self.lease.start = max(self.lease.start, now + late)
 
     def send(self, now: float) -> None:
         """Send what may be committed; while something is held, prove membership with it."""

@@ -137,7 +137,7 @@ class Loop:
         """Drop everything at once: somebody else has these partitions."""
         self.tally.add("rebalances_total", "lost")
         self._say("lost", partitions, level="warning")
-        self.commits.lease.void(self.ports.clock())
+        self.commits.lose(self.ports.clock())
         self.outlook.joined = False
         self._part_with(partitions, self._release)
         self._moved_at = self.ports.clock()
@@ -342,7 +342,7 @@ class Loop:
                 return  # all is committed: no reason to end with anything but 0
             asked_from = max(began_at, self._moved_at + REJOIN_SECONDS)
             knows = view.asked_at >= asked_from
-            if view.unreachable or (knows and not view.is_rebalancing):
+            if not self.outlook.joined or view.unreachable or (knows and not view.is_rebalancing):
                 return
             if now >= asked_from and not knows:
                 cluster.hurry()

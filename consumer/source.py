@@ -34,6 +34,7 @@ _NOT_A_MEMBER = frozenset(
         KafkaError.ILLEGAL_GENERATION,
         KafkaError.FENCED_INSTANCE_ID,
         KafkaError.FENCED_MEMBER_EPOCH,
+        KafkaError._FATAL,  # noqa: SLF001 - librdkafka's local error codes are spelt so
     }
 )
 
@@ -48,7 +49,7 @@ _NO_ANSWER = frozenset(
 
 _NAME_IN_USE = KafkaError(KafkaError.UNRELEASED_INSTANCE_ID)
 _FENCED = KafkaError(KafkaError.FENCED_INSTANCE_ID)
-_REJOIN_SECONDS = 1.0
+REJOIN_SECONDS = 1.0
 _FENCED_AGAIN_SECONDS = 30.0
 
 
@@ -126,12 +127,25 @@ class Source:
         self._rejoin_at = math.inf
         self._is_fenced = False
         self._fenced_at = -math.inf
-        self._properties: dict[str, Any] = {
-            **properties,
-            "on_commit": self._on_commit,
-            "error_cb": self._on_error,
-        }
-        self._consumer = Consumer(self._properties)
+        self._properties = dict(properties)
+        self._is_static = "group.instance.id" in properties
+        self._clients = 0
+        self._consumer = self._client()
+
+    def _client(self) -> Consumer:
+        """Return a new client. What the one before says from now on is not heard."""
+        self._clients += 1
+        number = self._clients
+
+        def on_commit(error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+            if number == self._clients:
+                self._on_commit(error, partitions)
+
+        def on_error(error: KafkaError) -> None:
+            if number == self._clients:
+                self._on_error(error)
+
+        return Consumer({**self._properties, "on_commit": on_commit, "error_cb": on_error})
 
     def subscribe(self, topics: Sequence[str], listener: Listener) -> None:
         """Join the group."""
@@ -140,17 +154,20 @@ class Source:
         self._join(listener)
 
     def _join(self, listener: Listener) -> None:
+        number = self._clients
+
         def assigned(_: Consumer, partitions: list[TopicPartition]) -> None:
-            names = _names(partitions)
-            self._owned.update(names)
-            listener.assigned(names)
+            if number == self._clients:
+                names = _names(partitions)
+                self._owned.update(names)
+                listener.assigned(names)
 
         def revoked(_: Consumer, partitions: list[TopicPartition]) -> None:
-            if names := self._disown(partitions):
+            if number == self._clients and (names := self._disown(partitions)):
                 listener.revoked(names)
 
         def lost(_: Consumer, partitions: list[TopicPartition]) -> None:
-            if names := self._disown(partitions):
+            if number == self._clients and (names := self._disown(partitions)):
                 listener.lost(names)
 
         self._consumer.subscribe(self._topics, on_assign=assigned, on_revoke=revoked, on_lost=lost)
@@ -172,8 +189,10 @@ class Source:
         if time.monotonic() >= self._rejoin_at:
             self._rejoin()
         messages = self._consumer.consume(count, timeout_seconds)
-        if len(messages) == 1 and (error := messages[0].error()) is not None:
-            self._heed(trouble(error))  # it comes alone: such a member reads nothing
+        if self._is_static:  # said once, anywhere among the records
+            for message in messages:
+                if (error := message.error()) is not None:
+                    self._heed(trouble(error))
         return messages
 
     def start(self, positions: Mapping[Partition, int], *, paused: bool) -> None:
@@ -269,7 +288,7 @@ class Source:
         not before a rebalance that goes on is over. Return the topics' partition counts; None: no
         broker answered, or the group was not joined yet. Not for rebalance callbacks, either.
         """
-        if self._listener is None or not self.member_id():
+        if self._listener is None or self._rejoin_at < math.inf or not self.member_id():
             return None  # one that waits for its first metadata must not subscribe: it aborts
         counts = {}
         try:
@@ -320,18 +339,20 @@ class Source:
             self._is_fenced = True
             self._lose_all()
         if seen.code in {_NAME_IN_USE.name(), _FENCED.name()}:
-            self._rejoin_at = min(self._rejoin_at, time.monotonic() + _REJOIN_SECONDS)
+            self._rejoin_at = min(self._rejoin_at, time.monotonic() + REJOIN_SECONDS)
 
     def _rejoin(self) -> None:
         """Join with a new client; the old one has given up for good."""
         if self._is_fenced:
             self._count_fence(time.monotonic())
         self._lose_all()
-        self._consumer.close()
-        self._rejoin_at = math.inf  # the old client may have said it once more
+        # Not here: a commit on its way is waited for, longer than the loop may stand still.
+        threading.Thread(target=self._consumer.close, name="closing", daemon=True).start()
+        self._rejoin_at = math.inf
         self._is_fenced = False
-        self._consumer = Consumer(self._properties)
-        if self._listener is not None:
+        self._consumer = self._client()
+        if self._listener is not None:  # who may wait for the answer to that commit
+            self._listener.commit_answered(CommitAnswer({}, "its client is gone", is_member=False))
             self._join(self._listener)
 
     def _lose_all(self) -> None:

@@ -415,26 +415,28 @@ def test_a_static_member_that_restarts_disturbs_nobody(scenario: "Scenario") -> 
 def test_a_static_member_that_fenced_itself_goes_on(scenario: "Scenario") -> None:
     """To librdkafka its own new membership looks like somebody else's."""
     daemon = scenario.start_ready(KAFKA_GROUP_INSTANCE_ID="first")
-    join_and_leave(
-        {
-            "bootstrap.servers": scenario.broker.bootstrap,
-            "group.id": scenario.group,
-            "group.instance.id": "first",
-            "partition.assignment.strategy": "cooperative-sticky",
-            "session.timeout.ms": 6000,
-        },
-        [scenario.topic],
-        PATIENCE_SECONDS,
-    )
-    eventually(
-        lambda: daemon.logs("assigned"),
-        PATIENCE_SECONDS,
-        "partitions once more",
-        until=lambda logged: len(logged) == 2,
-    )
-    scenario.produce(additions(1, 100))
+    with Load(scenario, newcomers(1, 50)) as load:  # it is told once, among records
+        scenario.await_accepted(500)
+        join_and_leave(
+            {
+                "bootstrap.servers": scenario.broker.bootstrap,
+                "group.id": scenario.group,
+                "group.instance.id": "first",
+                "partition.assignment.strategy": "cooperative-sticky",
+                "session.timeout.ms": 6000,
+            },
+            [scenario.topic],
+            PATIENCE_SECONDS,
+        )
+        eventually(
+            lambda: daemon.logs("assigned"),
+            PATIENCE_SECONDS,
+            "partitions once more",
+            until=lambda logged: len(logged) == 2,
+        )
+        load.stop()
     scenario.await_all_committed()
-    assert len(scenario.api.members(1)) == 100
+    assert len(scenario.api.members(1)) == load.produced
     daemon.wait_ready(PATIENCE_SECONDS)
     assert len(daemon.logs("lost")) == 1  # what a client that is fenced does not say itself
     assert gone_after(daemon)[0] == 0

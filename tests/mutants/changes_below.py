@@ -60,6 +60,14 @@ BELOW: tuple[Mutant, ...] = (
         tests=("tests/test_stop_and_restart.py::test_a_static_member_that_fenced_itself_goes_on",),
     ),
     Mutant(
+        name="being-fenced-is-heard-only-alone",
+        breaks="I8",
+        file="consumer/source.py",
+        old="if self._is_static:  # said once",
+        new="if len(messages) == 1:  # said once",
+        tests=("tests/test_stop_and_restart.py::test_a_static_member_that_fenced_itself_goes_on",),
+    ),
+    Mutant(
         name="being-fenced-is-the-end",
         breaks="I8",
         file="consumer/source.py",
