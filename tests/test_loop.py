@@ -286,6 +286,19 @@ def test_i2_a_static_member_waits_until_what_its_predecessor_sent_is_over() -> N
     assert not world.holds()
 
 
+def test_i2_a_static_member_that_is_one_again_waits_until_what_another_sent_is_over() -> None:
+    """Its name was somebody else's meanwhile, who hears of it with the next commit."""
+    world = World(one_each, records=2000, is_static=True)
+    world.run_until(60)
+    world.loop.lost([(TOPIC, 0)])
+    lost_at, before = world.now, len(world.sent)
+    world.loop.assigned([(TOPIC, 0)])
+    world.run_until(120)
+    (first, _), *_ = world.sent[before:]
+    assert lost_at + 1 + 1 + 10 <= first < lost_at + 14
+    assert not world.holds()
+
+
 # Commits and the lease
 
 

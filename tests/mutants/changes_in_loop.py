@@ -5,6 +5,14 @@ from tests.mutants.mutant import Mutant
 LOOP: tuple[Mutant, ...] = (
     # -- a static member that stops
     Mutant(
+        name="a-static-member-that-is-one-again-does-not-wait",
+        breaks="I2",
+        file="consumer/commits.py",
+        old="self.lease.start = max(self.lease.start, now + late)",
+        new="_ = late",
+        tests=("tests/test_loop.py",),
+    ),
+    Mutant(
         name="static-member-leaves-a-rebalance-in-the-middle",
         breaks="I7",
         file="consumer/loop.py",
