@@ -25,6 +25,9 @@ from consumer.ports import Options, Ports
 from consumer.source import REJOIN_SECONDS, CommitAnswer, Offsets, Partition
 
 RENEW_SECONDS = 1.0
+LATE_SECONDS = 0.3
+REPEAT_SECONDS = 3.5
+"""So long after a commit was lost librdkafka has repeated it: ``retry.backoff.max.ms`` and more."""
 PATIENCE_SECONDS = 60.0  # nothing bounds a commit that waits for its answer
 
 
@@ -47,6 +50,8 @@ class Commits:
         self._pipeline = pipeline
         self._ports = ports
         self._sent: tuple[float, dict[Partition, Ledger]] | None = None
+        self._awaited: tuple[float, dict[Partition, Ledger]] | None = None
+        self._quiet_until = -math.inf
         self._refused: set[Partition] = set()  # the last time
         self._next_commit = -math.inf
         self._next_proof = -math.inf
@@ -65,6 +70,27 @@ class Commits:
         if self._is_static:
             late = REJOIN_SECONDS + RENEW_SECONDS + self._request_timeout_seconds
             self.lease.start = max(self.lease.start, now + late)
+
+    def begin_drain(self, now: float) -> None:
+        """Commit soon, but nothing before a commit that may be lost must have been repeated.
+
+        Inside a callback no answers are heard. What is on its way for longer than usual may wait to
+        be repeated, and would take back what is committed meanwhile. And if its answer is a fence,
+        and comes after the callback while librdkafka still gives partitions up, that ends the
+        process: it recurses without end (2.16, ``rd_kafka_cgrp_incr_unassign_done``).
+        """
+        self.hurry()
+        sent = self._sent
+        if sent is not None and sent is not self._awaited and now - sent[0] > LATE_SECONDS:
+            self._awaited = sent
+            self._quiet_until = now + REPEAT_SECONDS
+
+    def await_repeat(self, deadline: float) -> None:
+        """Let that time pass; not beyond the deadline: then a commit is better than none."""
+        until = min(self._quiet_until, deadline)
+        while (now := self._ports.clock()) < until:
+            self._ports.beat(now)
+            self._ports.carriers.wait(0.1)
 
     def send(self, now: float) -> None:
         """Send what may be committed; while something is held, prove membership with it."""
@@ -97,7 +123,7 @@ class Commits:
 
         Not when no broker answers, for then nothing bounds it.
         """
-        if now < self._next_proof:
+        if now < max(self._next_proof, self._quiet_until):
             return True
         self._next_proof = now + RENEW_SECONDS
         offsets = self._to_prove()

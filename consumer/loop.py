@@ -277,6 +277,7 @@ class Loop:
         self._drain_deadline = min(self._drain_deadline, deadline)
         self.pipeline.urge(ledgers, self.ports.clock(), reason)
         is_still_ours = self._drain(ledgers, deadline)
+        self.commits.await_repeat(deadline)
         if is_still_ours:
             self.commits.commit_until(deadline, ledgers)
         self._release(ledgers)
@@ -293,7 +294,7 @@ class Loop:
         """
         latest_start = deadline - self.options.request_timeout_seconds
         lease, carriers = self.commits.lease, self.ports.carriers
-        self.commits.hurry()
+        self.commits.begin_drain(self.ports.clock())
         while True:
             now = self.ports.clock()
             self.ports.beat(now)

@@ -398,6 +398,43 @@ def test_one_commit_is_on_its_way_at_a_time() -> None:
     assert 3 <= len(world.commits) <= 5
 
 
+@pytest.mark.parametrize("is_stop", [False, True], ids=["revoke", "stop"])
+def test_a_commit_that_is_repeated_takes_back_nothing_that_a_drain_committed(
+    *, is_stop: bool
+) -> None:
+    """Its connection was lost with it, and a drain's own commits need not wait for that."""
+    world = World(one_each, per_second=100)
+    world.run_until(20)
+    world.repeat_seconds = 3.0
+    world.run_until(22.5)
+    asked_at = world.now
+    if is_stop:
+        world.loop.request_stop(asked_at + 20)
+        world.loop.stop(asked_at + 20)
+    else:
+        world.loop.revoked([(TOPIC, 0)])
+    assert world.now < asked_at + 5
+    assert not world.loop.released
+    world.repeat_seconds = 0.0
+    world.is_member = False  # what comes later is somebody else's
+    if not is_stop:
+        world.run_until(40)
+    offsets = [offset for _, offset in world.commits]
+    assert offsets == sorted(offsets)
+    assert offsets[-1] > 2000
+
+
+def test_a_drain_does_not_wait_twice_for_a_commit_that_nobody_answers() -> None:
+    world = World(one_each, partitions=2, per_second=100)
+    world.run_until(20)
+    world.repeat_seconds = 1000.0
+    world.run_until(22)
+    for partition, seconds in ((0, 3.4), (1, 0.0)):
+        asked_at = world.now
+        world.loop.revoked([(TOPIC, partition)])
+        assert seconds <= world.now - asked_at < seconds + 1
+
+
 def test_a_commit_that_failed_is_made_up_for_though_nothing_new_arrives() -> None:
     world = World(one_each, records=5)
     world.run_until(4)

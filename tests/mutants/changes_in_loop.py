@@ -5,6 +5,14 @@ from tests.mutants.mutant import Mutant
 LOOP: tuple[Mutant, ...] = (
     # -- a static member that stops
     Mutant(
+        name="a-drain-commits-before-a-lost-commit-is-repeated",
+        breaks="I3",
+        file="consumer/commits.py",
+        old="self._quiet_until = now + REPEAT_SECONDS",
+        new="_ = REPEAT_SECONDS",
+        tests=("tests/test_loop.py",),
+    ),
+    Mutant(
         name="a-static-member-that-is-one-again-does-not-wait",
         breaks="I2",
         file="consumer/commits.py",

@@ -63,6 +63,7 @@ class World:
         self.is_member = True  # as the group has it
         self.loses_answers_to_commits = False
         self.commit_latency = 0.0  # until the answer to one that isn't waited for
+        self.repeat_seconds = 0.0  # after which one that isn't waited for arrives, being repeated
         self.commits: list[tuple[Partition, int]] = []  # as the broker took them
         self.deaf_leaders: set[int] = set()
         self.has_commits = True
@@ -83,6 +84,7 @@ class World:
         self._ready = 0.0
         self._ready_at = self.now
         self._commits: list[tuple[float, CommitAnswer]] = []
+        self._repeated: list[tuple[float, dict[Partition, Offsets]]] = []
         self._flying: list[tuple[float, int, Try, float]] = []
         self._numbers = itertools.count()
         self._turns = itertools.count()
@@ -164,6 +166,9 @@ class World:
     def _look(self) -> float:
         self.now += STEP_SECONDS
         assert self.now < self.latest, "it goes on for too long"
+        while self._repeated and self._repeated[0][0] <= self.now:
+            _, offsets = self._repeated.pop(0)
+            self._commits.append((self.now, self.answer_to(offsets)))
         return self.now
 
     def _say(
@@ -243,7 +248,10 @@ class World:
 
     def send_commit(self, offsets: dict[Partition, Offsets]) -> None:
         """Answer in a later consume."""
-        self._commits.append((self.now + self.commit_latency, self.answer_to(offsets)))
+        if self.repeat_seconds:
+            self._repeated.append((self.now + self.repeat_seconds, offsets))
+        else:
+            self._commits.append((self.now + self.commit_latency, self.answer_to(offsets)))
 
     # -- the API and the dead letters -------------------------------------------------------------
 
