@@ -34,6 +34,7 @@ _NOT_A_MEMBER = frozenset(
         KafkaError.ILLEGAL_GENERATION,
         KafkaError.FENCED_INSTANCE_ID,
         KafkaError.FENCED_MEMBER_EPOCH,
+        KafkaError.GROUP_ID_NOT_FOUND,
         KafkaError._FATAL,  # noqa: SLF001 - librdkafka's local error codes are spelt so
     }
 )
@@ -49,6 +50,9 @@ _NO_ANSWER = frozenset(
 
 _NAME_IN_USE = KafkaError(KafkaError.UNRELEASED_INSTANCE_ID)
 _FENCED = KafkaError(KafkaError.FENCED_INSTANCE_ID)
+_GROUP_GONE = KafkaError(KafkaError.GROUP_ID_NOT_FOUND)
+_SURVIVED = {each.name(): each.str() for each in (_NAME_IN_USE, _FENCED, _GROUP_GONE)}
+"""What is fatal for librdkafka's client, and not for a new one; see `Source`."""
 REJOIN_SECONDS = 1.0
 _FENCED_AGAIN_SECONDS = 30.0
 
@@ -113,11 +117,14 @@ class Offsets:
 class Source:
     """One consumer in the group. Errors of the broker come back as values or to the listener.
 
-    A static member that is fenced is no member any more, and its client is at its end. Often it was
-    fenced by itself: after it was frozen or cut off it joins anew under its name, and what is still
-    on its way from before meets the new member id (librdkafka 2.16). So it joins with a new client.
-    Fenced again soon, it gives up: two of a name would fence each other for ever. Asking the group
-    who has the name tells nothing, for the client that was fenced takes it back by itself.
+    Some of what is fatal for librdkafka's client (2.16) passes, so a new one joins instead:
+
+    - A static member is fenced. Often by itself: after it was frozen or cut off it joins anew under
+      its name, and what is still on its way from before meets the new member id. Fenced again soon,
+      it gives up: two of a name would fence each other for ever. Asking the group who has the name
+      tells nothing, for the client that was fenced takes it back by itself.
+    - With KIP-848 a static member that was killed keeps its name until its session is over.
+    - With KIP-848 the coordinator doesn't know the group any more, as after its broker was killed.
     """
 
     def __init__(self, properties: Mapping[str, Any]) -> None:
@@ -128,7 +135,9 @@ class Source:
         self._is_fenced = False
         self._fenced_at = -math.inf
         self._properties = dict(properties)
-        self._is_static = "group.instance.id" in properties
+        # Neither can befall a member of a classic group that has no name.
+        is_kip_848 = properties.get("group.protocol") == "consumer"
+        self._may_survive = is_kip_848 or "group.instance.id" in properties
         self._clients = 0
         self._consumer = self._client()
 
@@ -189,7 +198,7 @@ class Source:
         if time.monotonic() >= self._rejoin_at:
             self._rejoin()
         messages = self._consumer.consume(count, timeout_seconds)
-        if self._is_static:  # said once, anywhere among the records
+        if self._may_survive:  # said once, anywhere among the records
             for message in messages:
                 if (error := message.error()) is not None:
                     self._heed(trouble(error))
@@ -335,10 +344,9 @@ class Source:
             self._listener.kafka_error(seen)
 
     def _heed(self, seen: Trouble) -> None:
-        if seen.code == _FENCED.name():
-            self._is_fenced = True
+        if seen.code in _SURVIVED:
+            self._is_fenced |= seen.code == _FENCED.name()
             self._lose_all()
-        if seen.code in {_NAME_IN_USE.name(), _FENCED.name()}:
             self._rejoin_at = min(self._rejoin_at, time.monotonic() + REJOIN_SECONDS)
 
     def _rejoin(self) -> None:
@@ -393,13 +401,11 @@ def trouble(error: KafkaError) -> Trouble:
     """Return an error of the library as a value.
 
     One that a message carries says fatal by its code alone: its ``fatal()`` is False
-    (confluent_kafka 2.16). With KIP-848 a static member that was killed keeps its name until its
-    session is over; for librdkafka that is a fatal error of its successor, which is to wait. What
-    becomes of a fenced one is decided in `Source`.
+    (confluent_kafka 2.16).
     """
-    for passing in (_NAME_IN_USE, _FENCED):
-        if passing.str() in error.str():
-            return Trouble(passing.name(), error.str())
+    for code, text in _SURVIVED.items():
+        if text in error.str():
+            return Trouble(code, error.str())
     is_fatal = error.fatal() or error.code() == KafkaError._FATAL  # noqa: SLF001 - librdkafka's local error codes are spelt so
     return Trouble(error.name(), error.str(), is_fatal)
 

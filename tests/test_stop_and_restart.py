@@ -3,17 +3,20 @@
 import signal
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from consumer.source import Source, join_and_leave
+from tests.support.kafka import Broker
 from tests.support.scenario import (
     PATIENCE_SECONDS,
     PREFIX,
     Changes,
     CommitWatch,
     Load,
+    Scenario,
     additions,
     assert_accounted,
 )
@@ -22,10 +25,9 @@ from tests.support.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.support.api import FaultyApi
     from tests.support.cluster import Record
     from tests.support.daemon import Daemon
-    from tests.support.kafka import Broker
-    from tests.support.scenario import Scenario
 
 both_protocols = pytest.mark.parametrize("protocol", ["classic", "consumer"])
 
@@ -515,6 +517,26 @@ def test_what_a_static_member_left_without_an_owner_gets_one(scenario: "Scenario
 
 
 # A broker that goes and returns
+
+
+@both_protocols
+def test_a_group_that_its_coordinator_forgot_is_joined_anew(
+    api: "FaultyApi", protocol: str
+) -> None:
+    """To librdkafka's KIP-848 client that is the end."""
+    with Broker() as broker:
+        broker.create_topic("audience", 4)
+        scenario = Scenario(broker, api, "audience", "group", protocol)
+        with closing(scenario):
+            daemon = scenario.start_ready()
+            scenario.produce(additions(1, 100))
+            scenario.await_all_committed()
+            broker.forget_groups()
+            scenario.produce(additions(2, 100))
+            scenario.await_all_committed(timeout=60)
+            assert len(api.members(1)) == len(api.members(2)) == 100
+            daemon.wait_ready(PATIENCE_SECONDS)
+            assert gone_after(daemon)[0] == 0
 
 
 @both_protocols

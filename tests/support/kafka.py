@@ -98,6 +98,13 @@ class Broker(Cluster):
         self._own().stop()
         self.start()
 
+    def forget_groups(self) -> None:
+        """Kill it, and start it again without what it knew of groups, their commits included."""
+        self.kill()
+        for folder in (self._folder / "data").glob("__consumer_offsets-*"):
+            shutil.rmtree(folder)
+        self.start()
+
     def pause(self) -> None:
         """Freeze the process: connections stay open, nothing is answered."""
         self._own().freeze()
