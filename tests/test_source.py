@@ -8,6 +8,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from consumer.source import CommitAnswer, Offsets, Partition, Source, Trouble
+from tests.support.records import FakeMessage
 from tests.support.waiting import eventually
 
 TOPIC = "audience"
@@ -18,8 +19,9 @@ RECORDS = 5
 class Member:
     """Has no partition begun by itself; takes down what is read."""
 
-    def __init__(self, bootstrap: str, group: str) -> None:
+    def __init__(self, bootstrap: str, group: str, **properties: str) -> None:
         self.partitions: set[Partition] = set()
+        self.lost_ones: list[Partition] = []
         self.read: list[Partition] = []
         self.source = Source(
             {
@@ -28,6 +30,7 @@ class Member:
                 "partition.assignment.strategy": "cooperative-sticky",
                 "enable.auto.commit": False,
                 "log_level": 0,
+                **properties,
             }
         )
         self.source.subscribe([TOPIC], self)
@@ -43,6 +46,7 @@ class Member:
 
     def lost(self, partitions: Sequence[Partition]) -> None:
         """Let go."""
+        self.lost_ones += partitions
         self.source.stop(partitions)
 
     def commit_answered(self, answer: CommitAnswer) -> None:
@@ -114,6 +118,36 @@ def test_i7_a_partition_that_comes_back_is_read_though_it_went_paused(member: Me
     member.source.stop([(TOPIC, 0)])
     member.source.start({(TOPIC, 0): 0}, paused=False)
     member.read_all_of((TOPIC, 0))
+
+
+class Fenced:
+    """A client of librdkafka that was fenced while it read; it says so once."""
+
+    def __init__(self, client: object) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._client, name)
+
+    def consume(self, *_: object) -> list[FakeMessage]:
+        """Return the fence, among records."""
+        text = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
+        fence = KafkaError(KafkaError._FATAL, f"Fatal error: {text}")  # noqa: SLF001 - librdkafka's local error codes are spelt so
+        return [FakeMessage(TOPIC), FakeMessage(error=fence), FakeMessage(TOPIC, offset=1)]
+
+
+def test_i5_a_fence_that_comes_among_records_is_heard(bootstrap: str) -> None:
+    member = Member(bootstrap, "fenced", **{"group.instance.id": "first"})
+
+    def partitions() -> set[Partition]:
+        member.poll()
+        return member.partitions
+
+    with closing(member.source) as source:
+        eventually(partitions, PATIENCE_SECONDS, "partitions")
+        source._consumer = Fenced(source._consumer)  # type: ignore[assignment]  # noqa: SLF001 - librdkafka seldom says it so
+        source.consume(100, 0.1)
+        assert member.lost_ones == sorted(member.partitions)
 
 
 class Ending:

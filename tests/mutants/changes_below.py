@@ -65,7 +65,7 @@ BELOW: tuple[Mutant, ...] = (
         file="consumer/source.py",
         old="if self._may_survive:  # said once",
         new="if len(messages) == 1:  # said once",
-        tests=("tests/test_stop_and_restart.py::test_a_static_member_that_fenced_itself_goes_on",),
+        tests=("tests/test_source.py::test_i5_a_fence_that_comes_among_records_is_heard",),
     ),
     Mutant(
         name="being-fenced-is-the-end",
