@@ -22,7 +22,7 @@ from consumer.core.lease import Lease
 from consumer.core.ledger import Ledger
 from consumer.core.pipeline import Pipeline
 from consumer.ports import Options, Ports
-from consumer.source import REJOIN_SECONDS, CommitAnswer, Offsets, Partition
+from consumer.source import RETURN_SECONDS, CommitAnswer, Offsets, Partition
 
 RENEW_SECONDS = 1.0
 LATE_SECONDS = 0.3
@@ -68,7 +68,7 @@ class Commits:
         """
         self.lease.void(now)
         if self._is_static:
-            late = REJOIN_SECONDS + RENEW_SECONDS + self._request_timeout_seconds
+            late = RETURN_SECONDS + RENEW_SECONDS + self._request_timeout_seconds
             self.lease.start = max(self.lease.start, now + late)
 
     def begin_drain(self, now: float) -> None:

@@ -53,7 +53,7 @@ _FENCED = KafkaError(KafkaError.FENCED_INSTANCE_ID)
 _GROUP_GONE = KafkaError(KafkaError.GROUP_ID_NOT_FOUND)
 _SURVIVED = {each.name(): each.str() for each in (_NAME_IN_USE, _FENCED, _GROUP_GONE)}
 """What is fatal for librdkafka's client, and not for a new one; see `Source`."""
-REJOIN_SECONDS = 1.0
+RETURN_SECONDS = 1.0
 _FENCED_AGAIN_SECONDS = 30.0
 
 
@@ -135,7 +135,7 @@ class Source:
         self._is_fenced = False
         self._fenced_at = -math.inf
         self._properties = dict(properties)
-        # Neither can befall a member of a classic group that has no name.
+        # None of it can befall a member of a classic group that has no name.
         is_kip_848 = properties.get("group.protocol") == "consumer"
         self._may_survive = is_kip_848 or "group.instance.id" in properties
         self._clients = 0
@@ -347,7 +347,7 @@ class Source:
         if seen.code in _SURVIVED:
             self._is_fenced |= seen.code == _FENCED.name()
             self._lose_all()
-            self._rejoin_at = min(self._rejoin_at, time.monotonic() + REJOIN_SECONDS)
+            self._rejoin_at = min(self._rejoin_at, time.monotonic() + RETURN_SECONDS)
 
     def _rejoin(self) -> None:
         """Join with a new client; the old one has given up for good."""
