@@ -1,6 +1,6 @@
 """The bridge from Kafka to Customer.io's manual segments.
 
-The data path: `source` reads records and hands them to `pipeline`, which decodes them (`events`),
+The data path: `member` reads records and hands them to `pipeline`, which decodes them (`events`),
 buffers their ids per segment and id type (`lanes`), notes per partition what must not be committed
 yet (`ledger`) and decides what may be sent when (`throttle`). Carrier threads post the batches
 (`api`); what an answer means (`outcomes`) comes back to the pipeline, which settles, retries,

@@ -39,7 +39,7 @@ def _prepare_run(parser: argparse.ArgumentParser) -> None:
 
 def _prepare_check(parser: argparse.ArgumentParser) -> None:
     def check(_: argparse.Namespace) -> int:
-        from consumer import check  # noqa: PLC0415 - the other commands start without it
+        from consumer.commands import check  # noqa: PLC0415 - the other commands start without it
 
         return check.run(settings.load(), sys.stdout)
 
@@ -47,10 +47,10 @@ def _prepare_check(parser: argparse.ArgumentParser) -> None:
 
 
 def _prepare_demo(parser: argparse.ArgumentParser) -> None:
-    from consumer.demo.story import EVENTS  # noqa: PLC0415 - the other commands start without it
+    from consumer.commands.demo.story import EVENTS  # noqa: PLC0415 - the other commands start without it
 
     def demo(chosen: argparse.Namespace) -> int:
-        from consumer import demo  # noqa: PLC0415 - the other commands start without it
+        from consumer.commands import demo  # noqa: PLC0415 - the other commands start without it
 
         return demo.run(sys.stdout, settings.terminal(), chosen.events, keep=chosen.keep)
 
@@ -68,11 +68,11 @@ def _prepare_demo(parser: argparse.ArgumentParser) -> None:
 
 
 def _prepare_replay(parser: argparse.ArgumentParser) -> None:
-    from consumer.core.letters import LetterReason  # noqa: PLC0415 - the other commands start without it
+    from consumer.core.dead_letters import DeadLetterReason  # noqa: PLC0415 - the other commands start without it
 
     def replay(chosen: argparse.Namespace) -> int:
-        from consumer import replay  # noqa: PLC0415 - the other commands start without it
-        from consumer.replay.letters import Selection  # noqa: PLC0415
+        from consumer.commands import replay  # noqa: PLC0415 - the other commands start without it
+        from consumer.commands.replay.dead_letters import Selection  # noqa: PLC0415
 
         selection = Selection(frozenset(chosen.reasons), frozenset(chosen.segments))
         choice = replay.Choice(selection, from_start=chosen.from_start, dry_run=chosen.dry_run)
@@ -88,7 +88,7 @@ def _prepare_replay(parser: argparse.ArgumentParser) -> None:
         dest="reasons",
         action="append",
         default=[],
-        choices=[reason.value for reason in LetterReason],
+        choices=[reason.value for reason in DeadLetterReason],
         help="only letters of this reason; may be given several times",
     )
     parser.add_argument(

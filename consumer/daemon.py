@@ -25,28 +25,29 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from confluent_kafka import KafkaException
 
-from consumer import __version__, clock, logs
-from consumer.api import Api
-from consumer.carriers import Carriers
-from consumer.cluster import Cluster, Questions
+from consumer import __version__, clock
 from consumer.core.metrics import Board, Tally, initial_snapshot
 from consumer.core.pipeline import Pipeline, Rules
 from consumer.core.throttle import Throttle
-from consumer.dead_letters import DeadLetters
+from consumer.customerio.api import Api
+from consumer.customerio.carriers import Carriers
+from consumer.engine.loop import Loop
+from consumer.engine.ports import DeadLettersPort, MemberPort, Options, Ports
 from consumer.errors import GiveUp
-from consumer.health import HealthServer
-from consumer.loop import Loop
-from consumer.orphans import Orphans
-from consumer.ports import LettersPort, Options, Ports, SourcePort
+from consumer.kafka.dead_letters import DeadLetters
+from consumer.kafka.member import Member
+from consumer.kafka.observer import Observer, Questions
+from consumer.kafka.orphans import Orphans
+from consumer.observability import logs
+from consumer.observability.health import HealthServer
+from consumer.observability.status import Reporter
 from consumer.settings.properties import admin_properties, consumer_properties, producer_properties
-from consumer.source import Source
-from consumer.status import Reporter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from consumer.kafka.member import Listener
     from consumer.settings import Credentials, Settings
-    from consumer.source import Listener
 
 OVERTIME_SECONDS = 4.0
 """A stop that is past its time by this much is ended hard; the contract allows 5 s."""
@@ -55,13 +56,13 @@ ORPHANED_SECONDS = 10.0
 """A partition without an owner for so much longer than a drain takes is helped."""
 
 
-class JoiningSource(SourcePort, Protocol):
-    """See `source.Source`."""
+class JoiningMember(MemberPort, Protocol):
+    """See `member.Member`."""
 
     def subscribe(self, topics: "Sequence[str]", listener: "Listener") -> None: ...  # noqa: D102
 
 
-class ClosingLetters(LettersPort, Protocol):
+class ClosingDeadLetters(DeadLettersPort, Protocol):
     """See `dead_letters.DeadLetters`."""
 
     def close(self, timeout_seconds: float) -> None: ...  # noqa: D102
@@ -112,28 +113,28 @@ def run_until(
     board: Board,
     stopper: "Stopper",
     *,
-    source: "JoiningSource | None" = None,
-    letters: "ClosingLetters | None" = None,
+    source: "JoiningMember | None" = None,
+    dead_letters: "ClosingDeadLetters | None" = None,
     pipeline: Pipeline | None = None,
     is_done: Callable[[], bool] = _never,
 ) -> int:
     """Wire the daemon up and turn the loop until ``stopper`` says stop; return the exit code.
 
-    ``source``, ``letters`` and ``pipeline`` are the daemon's own unless given; ``is_done`` may end
-    it too.
+    ``source``, ``dead_letters`` and ``pipeline`` are the daemon's own unless given; ``is_done``
+    may end it too.
     """
-    source = source or Source({**consumer_properties(settings), "logger": logs.librdkafka_logger()})
-    letters = letters or DeadLetters(
+    source = source or Member({**consumer_properties(settings), "logger": logs.librdkafka_logger()})
+    dead_letters = dead_letters or DeadLetters(
         {**producer_properties(settings), "logger": logs.librdkafka_logger()},
         settings.dead_letter_topic,
     )
-    cluster = cluster_of(settings)
+    cluster = observer_of(settings)
     api = api_of(settings)
     ports = Ports(
-        source=source,
+        member=source,
         carriers=Carriers(api.post, clock.now),
-        letters=letters,
-        cluster=cluster,
+        dead_letters=dead_letters,
+        observer=cluster,
         clock=clock.now,
         wall=time.time,
         jitter=random.random,
@@ -155,7 +156,7 @@ def run_until(
     logs.log("stopping", f"{held} ids are held", held_ids=held)
     loop.stop(stopper.deadline)
     source.close()
-    letters.close(max(0.0, min(1.0, stopper.deadline - clock.now())))
+    dead_letters.close(max(0.0, min(1.0, stopper.deadline - clock.now())))
     api.close()
     seconds = round(clock.now() - stopper.asked_at, 3)
     released = loop.released - released_before
@@ -210,7 +211,7 @@ def pipeline_of(settings: "Settings") -> Pipeline:
     return Pipeline(rules, settings.event_id_type, throttle, Tally())
 
 
-def cluster_of(settings: "Settings") -> Cluster:
+def observer_of(settings: "Settings") -> Observer:
     """Return what asks the cluster about everything but records."""
     questions = Questions(
         group_id=settings.kafka_group_id,
@@ -228,7 +229,7 @@ def cluster_of(settings: "Settings") -> Cluster:
             settings.kafka_topics,
             settings.drain_timeout_seconds + ORPHANED_SECONDS,
         )
-    return Cluster({**admin_properties(settings), "logger": logger}, questions, orphans)
+    return Observer({**admin_properties(settings), "logger": logger}, questions, orphans)
 
 
 def api_of(settings: "Settings") -> Api:

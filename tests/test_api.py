@@ -20,9 +20,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer import api as api_module
 from consumer import clock
-from consumer.api import Api, Request, retry_after_seconds
+from consumer.commands.demo.standin import Fault, Standin
 from consumer.core.outcomes import (
     Answer,
     Answered,
@@ -34,7 +33,8 @@ from consumer.core.outcomes import (
     Unsent,
     outcome_of,
 )
-from consumer.standin import Fault, Standin
+from consumer.customerio import api as api_module
+from consumer.customerio.api import Api, Request, retry_after_seconds
 from tests.support.api import LOST_ANSWER, LOST_BEFORE, FaultyApi
 from tests.support.waiting import eventually
 

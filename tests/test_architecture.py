@@ -101,13 +101,13 @@ def test_there_are_pure_rooms() -> None:
     assert {"core.lanes", "core.ledger", "core.outcomes", "core.pipeline"} <= set(PURE_ROOMS)
 
 
-def test_only_source_has_a_kafka_consumer() -> None:
+def test_only_member_has_a_kafka_consumer() -> None:
     users = {
         name
         for name, tree in MODULES.items()
         if name in users_of("confluent_kafka") and mentions(tree, "Consumer", "AIOConsumer")
     }
-    assert users == {"source"}
+    assert users == {"kafka.member"}
 
 
 def test_confluent_kafka_is_imported_by_names() -> None:
@@ -119,12 +119,12 @@ def test_confluent_kafka_is_imported_by_names() -> None:
 
 
 def test_only_api_has_an_http_client() -> None:
-    assert users_of("httpx") == {"api"}
-    below = {"api", "connections", "wire"}
+    assert users_of("httpx") == {"customerio.api"}
+    below = {"customerio.api", "customerio.connections", "customerio.wire"}
     assert users_of("aiohttp", "h11", "httpcore", "requests", "urllib3") == below
     for name, tree in MODULES.items():
         others = mentions(tree, "HTTPConnection", "HTTPSConnection", "urlopen")
-        assert name == "connections" or not others, name
+        assert name == "customerio.connections" or not others, name
 
 
 def test_only_one_module_reads_the_environment() -> None:

@@ -2,11 +2,11 @@
 
 import threading
 
-from consumer.api import Request
-from consumer.carriers import Carriers, Result
 from consumer.core.lanes import Batch, Lane
 from consumer.core.outcomes import Answer, Answered, Broken, TimedOut
-from consumer.core.pipeline import Try
+from consumer.core.pipeline import Attempt
+from consumer.customerio.api import Request
+from consumer.customerio.carriers import Carriers, Result
 from tests.support.waiting import eventually
 
 PATIENCE_SECONDS = 10.0
@@ -37,9 +37,9 @@ class Clock:
         return self.now
 
 
-def attempt(name: str, deadline: float = 110.0) -> Try:
+def attempt(name: str, deadline: float = 110.0) -> Attempt:
     batch = Batch(Lane(56, "id"), "add", opened_at=95.0, due_at=100.0)
-    return Try(batch, (name,), 100.0, deadline)
+    return Attempt(batch, (name,), 100.0, deadline)
 
 
 def collect(carriers: Carriers) -> Result:

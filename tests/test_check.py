@@ -15,9 +15,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # it exports t
     ResourceType,
 )
 
-from consumer.check import run
-from consumer.check.api import ApiCheck, _verdict
-from consumer.check.finding import State
+from consumer.commands.check import run
+from consumer.commands.check.api import ApiCheck, _verdict
+from consumer.commands.check.finding import State
 from consumer.core.outcomes import Answered
 from consumer.settings import Settings, load
 from tests.support.daemon import Daemon

@@ -1,7 +1,7 @@
 """The dead-letter topic's producer when nobody takes what it has."""
 
-from consumer.core.letters import Letter, LetterReason
-from consumer.dead_letters import DeadLetters
+from consumer.core.dead_letters import DeadLetter, DeadLetterReason
+from consumer.kafka.dead_letters import DeadLetters
 from tests.support.waiting import eventually
 
 PATIENCE_SECONDS = 10.0
@@ -14,11 +14,11 @@ NOBODY = {
 }
 
 
-def test_i11_a_letter_that_was_not_written_comes_back_with_the_error() -> None:
-    letters = DeadLetters(NOBODY, "dead-letters")
-    letter = Letter(LetterReason.MALFORMED, "not JSON", "audience:0:7", b"k", b"{")
-    assert letters.send(letter)
-    (report,) = eventually(lambda: letters.poll(0.1), PATIENCE_SECONDS, "a report")
-    assert report.letter is letter
+def test_i11_a_dead_letter_that_was_not_written_comes_back_with_the_error() -> None:
+    dead_letters = DeadLetters(NOBODY, "dead-letters")
+    dead_letter = DeadLetter(DeadLetterReason.MALFORMED, "not JSON", "audience:0:7", b"k", b"{")
+    assert dead_letters.send(dead_letter)
+    (report,) = eventually(lambda: dead_letters.poll(0.1), PATIENCE_SECONDS, "a report")
+    assert report.dead_letter is dead_letter
     assert report.error is not None
     assert "the dead-letter topic dead-letters can't be written" in report.error

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from consumer.commands.demo import verdict as demo_verdict
+from consumer.commands.demo.feeder import TOPIC
+from consumer.commands.demo.screen import Look, Screen
+from consumer.commands.demo.standin import Standin, StandinRequest
+from consumer.commands.demo.story import DATA_DRIVEN_SEGMENT, EVENTS, Story
+from consumer.commands.demo.verdict import Evidence, Finding, findings
+from consumer.commands.demo.weather import Weather
 from consumer.core.events import Event, EventDecoder, Malformed, Mixed
 from consumer.core.metrics import Tally
-from consumer.demo import verdict as demo_verdict
-from consumer.demo.feeder import TOPIC
-from consumer.demo.screen import Look, Screen
-from consumer.demo.story import DATA_DRIVEN_SEGMENT, EVENTS, Story
-from consumer.demo.verdict import Evidence, Finding, findings
-from consumer.demo.weather import Weather
+from consumer.kafka.member import Committed
 from consumer.settings import Settings, load, terminal
-from consumer.source import Committed
-from consumer.standin import Standin, StandinRequest
 from tests.support.daemon import Daemon
 from tests.support.waiting import eventually
 
@@ -46,7 +46,8 @@ HOSTILE = {
 TAMPERED = """
 import sys
 from dataclasses import replace
-from consumer import __main__, standin
+from consumer import __main__
+from consumer.commands.demo import standin
 
 apply = standin.Memory.apply
 seen = []
@@ -277,9 +278,9 @@ class FakeSource:
     """A broker that has just what it is given: dead letters by reason, and committed offsets."""
 
     def __init__(
-        self, letters: "Iterable[tuple[str, bytes]]", offsets: "Mapping[int, int]"
+        self, dead_letters: "Iterable[tuple[str, bytes]]", offsets: "Mapping[int, int]"
     ) -> None:
-        self._letters = list(letters)
+        self._dead_letters = list(dead_letters)
         self._offsets = offsets
 
     def committed(
@@ -316,8 +317,8 @@ class Outcome:
         refused = [
             ("rejected", event(segment_id, [name])) for segment_id, name in self.story.refused
         ]
-        self.letters = [("malformed", value) for value in self.story.malformed.elements()]
-        self.letters += [("invalid-id", event(47, [""] * self.story.invalid)), *refused]
+        self.dead_letters = [("malformed", value) for value in self.story.malformed.elements()]
+        self.dead_letters += [("invalid-id", event(47, [""] * self.story.invalid)), *refused]
         self.offsets = {0: 600, 1: 400}
         self.tally = Tally()
         self.count("records_total", "malformed", self.story.unreadable)
@@ -327,7 +328,7 @@ class Outcome:
         for action, number in self.story.ids.items():
             self.tally.add("ids_received_total", action, n=number)
             self.tally.add("ids_total", action, "delivered", n=number)
-        self.count("dead_letters_total", "rejected", len(self.letters))
+        self.count("dead_letters_total", "rejected", len(self.dead_letters))
 
     def count(self, metric: str, label: str, number: int) -> None:
         """Let the daemon have counted more."""
@@ -339,9 +340,9 @@ class Outcome:
 
     def findings(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, Finding]:
         """Return what is found, by subject."""
-        source = FakeSource(self.letters, self.offsets)
-        monkeypatch.setattr(demo_verdict, "Source", lambda _: source)
-        monkeypatch.setattr(demo_verdict, "_read", lambda *_: self.letters)
+        source = FakeSource(self.dead_letters, self.offsets)
+        monkeypatch.setattr(demo_verdict, "Member", lambda _: source)
+        monkeypatch.setattr(demo_verdict, "_read", lambda *_: self.dead_letters)
         evidence = Evidence(
             story=self.story,
             ends={0: 600, 1: 400},
@@ -416,9 +417,9 @@ def test_dead_letters_that_are_missing_or_changed_are_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     outcome = Outcome()
-    outcome.letters[0] = ("malformed", b"something else")
-    outcome.letters.pop()
-    outcome.letters[outcome.story.unreadable] = ("invalid-id", event(47, [""]))
+    outcome.dead_letters[0] = ("malformed", b"something else")
+    outcome.dead_letters.pop()
+    outcome.dead_letters[outcome.story.unreadable] = ("invalid-id", event(47, [""]))
     text = wrong(outcome.findings(monkeypatch))["dead letters"]
     assert "byte for byte" in text
     assert f"1 invalid ids instead of {outcome.story.invalid}" in text

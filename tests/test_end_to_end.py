@@ -14,7 +14,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # it exports t
     ResourceType,
 )
 
-from consumer.loop import CHUNK_RECORDS
+from consumer.engine.loop import CHUNK_RECORDS
 from tests.support.cluster import Record
 from tests.support.scenario import (
     PATIENCE_SECONDS,
@@ -177,25 +177,25 @@ def test_what_cannot_be_read_is_kept_byte_for_byte(scenario: "Scenario") -> None
     daemon = scenario.start_ready()
     scenario.produce([record._replace(partition=1) for record in unreadable])
     scenario.await_all_committed()
-    letters = {headers_of_ours(each)["source"]: each for each in scenario.dead_letters(5)}
+    dead_letters = {headers_of_ours(each)["source"]: each for each in scenario.dead_letters(5)}
     expected = {
         f"{scenario.topic}:1:{offset}": record
         for offset, record in enumerate(unreadable)
         if record.value is not None
     }
-    assert letters.keys() == expected.keys()
+    assert dead_letters.keys() == expected.keys()
     for source, record in expected.items():
-        letter = letters[source]
+        dead_letter = dead_letters[source]
         key = record.key.encode() if isinstance(record.key, str) else record.key
-        assert (letter.key(), letter.value()) == (key, record.value)
-        assert foreign_headers(letter) == (foreign if record.headers else [])
-        ours = headers_of_ours(letter)
+        assert (dead_letter.key(), dead_letter.value()) == (key, record.value)
+        assert foreign_headers(dead_letter) == (foreign if record.headers else [])
+        ours = headers_of_ours(dead_letter)
         assert ours["reason"] == "malformed"
         assert re.fullmatch(
             r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", ours["time"]
         )
         assert ours["detail"]
-    assert "Schema Registry" in headers_of_ours(letters[f"{scenario.topic}:1:2"])["detail"]
+    assert "Schema Registry" in headers_of_ours(dead_letters[f"{scenario.topic}:1:2"])["detail"]
     assert daemon.metric("records_total", outcome="malformed") == 5
     assert daemon.metric("records_total", outcome="tombstone") == 1
     assert daemon.metric("dead_letters_total", reason="malformed") == 5
@@ -208,16 +208,16 @@ _OURS = frozenset(
 )
 
 
-def headers_of_ours(letter: Message) -> dict[str, str]:
+def headers_of_ours(dead_letter: Message) -> dict[str, str]:
     """Return the headers that the daemon added, without their prefix; each is there once."""
-    found = [(name, value or b"") for name, value in headers_of(letter) if name in _OURS]
+    found = [(name, value or b"") for name, value in headers_of(dead_letter) if name in _OURS]
     assert len(dict(found)) == len(found)
     return {name.removeprefix("dead-letter-"): value.decode() for name, value in found}
 
 
-def foreign_headers(letter: Message) -> list[tuple[str, bytes | None]]:
+def foreign_headers(dead_letter: Message) -> list[tuple[str, bytes | None]]:
     """Return the other headers, in their order."""
-    return [(name, value) for name, value in headers_of(letter) if name not in _OURS]
+    return [(name, value) for name, value in headers_of(dead_letter) if name not in _OURS]
 
 
 def headers_of(message: Message) -> list[tuple[str, bytes | None]]:
@@ -231,15 +231,15 @@ def test_invalid_ids_of_a_readable_record_cost_only_themselves(scenario: "Scenar
     scenario.produce([Record("k", event(4, "add", *ids), partition=0)])
     scenario.await_all_committed()
     assert scenario.api.members(4) == {"good", "7", "ü" * 75}
-    (letter,) = scenario.dead_letters(1)
-    assert letter.key() == b"4"
-    assert json.loads(letter.value() or b"") == {
+    (dead_letter,) = scenario.dead_letters(1)
+    assert dead_letter.key() == b"4"
+    assert json.loads(dead_letter.value() or b"") == {
         "segment_id": 4,
         "action": "add",
         "id_type": "id",
         "ids": ["", True, {"a": 1}, "x" * 151, None],
     }
-    ours = headers_of_ours(letter)
+    ours = headers_of_ours(dead_letter)
     assert (ours["reason"], ours["source"]) == ("invalid-id", f"{scenario.topic}:0:0")
     assert daemon.metric("ids_received_total", action="add") == 8
     assert daemon.metric("ids_total", action="add", outcome="delivered") == 3
@@ -263,14 +263,14 @@ def test_a_record_too_big_for_the_dead_letter_topic_goes_without_its_value(
     values = [b"small", b"big" * 5000, b"small too", b"BIG" * 5000, b"last"]
     scenario.produce([Record("k", value, [("h", b"1")], partition=0) for value in values])
     scenario.await_all_committed()
-    letters = {headers_of_ours(each)["source"]: each for each in scenario.dead_letters(5)}
+    dead_letters = {headers_of_ours(each)["source"]: each for each in scenario.dead_letters(5)}
     for offset, value in enumerate(values):
-        letter = letters[f"{scenario.topic}:0:{offset}"]
+        dead_letter = dead_letters[f"{scenario.topic}:0:{offset}"]
         is_big = len(value) > 2000
-        assert letter.value() == (None if is_big else value)
-        assert letter.key() == b"k"
-        assert foreign_headers(letter) == [("h", b"1")]
-        assert headers_of_ours(letter).get("truncated") == ("true" if is_big else None)
+        assert dead_letter.value() == (None if is_big else value)
+        assert dead_letter.key() == b"k"
+        assert foreign_headers(dead_letter) == [("h", b"1")]
+        assert headers_of_ours(dead_letter).get("truncated") == ("true" if is_big else None)
         told = [
             log for log in daemon.logs() if log["level"] == "error" and f":0:{offset}" in str(log)
         ]
@@ -357,24 +357,24 @@ def test_a_404_after_a_success_refuses_the_segment(scenario: "Scenario") -> None
     scenario.await_accepted(5)
     scenario.produce([*additions(1, 5, start=5), *additions(77, 3)])
     scenario.await_all_committed()
-    letters = scenario.dead_letters(len(scenario.broker.read_all(scenario.dead_letter_topic)))
-    refused = [json.loads(letter.value() or b"") for letter in letters]
+    dead_letters = scenario.dead_letters(len(scenario.broker.read_all(scenario.dead_letter_topic)))
+    refused = [json.loads(dead_letter.value() or b"") for dead_letter in dead_letters]
     assert sorted(name for each in refused for name in each["ids"]) == [
         "customer-0",
         "customer-1",
         "customer-2",
     ]
-    for letter, content in zip(letters, refused, strict=True):
-        assert letter.key() == b"77"
+    for dead_letter, content in zip(dead_letters, refused, strict=True):
+        assert dead_letter.key() == b"77"
         assert (content["segment_id"], content["action"]) == (77, "add")
-        ours = headers_of_ours(letter)
+        ours = headers_of_ours(dead_letter)
         assert ours["reason"] == "segment-rejected"
         assert "404" in ours["detail"]
         assert "Segment not found" in ours["detail"]
         assert ours["source"].startswith(f"{scenario.topic}:")
     assert len(scenario.api.members(1)) == 10
     assert daemon.metric("ids_total", action="add", outcome="rejected") == 3
-    assert daemon.metric("dead_letters_total", reason="segment-rejected") == len(letters)
+    assert daemon.metric("dead_letters_total", reason="segment-rejected") == len(dead_letters)
     assert daemon.reasons() == ""
 
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
+from consumer.core.dead_letters import DeadLetterReason, refusal
 from consumer.core.events import Event, EventDecoder, IdType, Malformed, Mixed
-from consumer.core.letters import LetterReason, refusal
 
 Meaning = tuple[int, str, str, list[str]]
 SCHEMA_REGISTRY = b"\0\0\0\0\7"
@@ -479,8 +479,8 @@ def test_a_refused_event_comes_back_from_its_dead_letter(
     segment_id: int, action: str, ids: list[str]
 ) -> None:
     for id_type in ("id", "cio_id"):
-        letter = refusal(
-            reason=LetterReason.REJECTED,
+        dead_letter = refusal(
+            reason=DeadLetterReason.REJECTED,
             detail="",
             source="",
             segment_id=segment_id,
@@ -489,8 +489,8 @@ def test_a_refused_event_comes_back_from_its_dead_letter(
             ids=ids,
             origins={},
         )
-        assert letter.value is not None
-        assert meaning(decode(letter.value)) == (segment_id, action, id_type, ids)
+        assert dead_letter.value is not None
+        assert meaning(decode(dead_letter.value)) == (segment_id, action, id_type, ids)
 
 
 @pure
@@ -498,8 +498,8 @@ def test_a_refused_event_comes_back_from_its_dead_letter(
 def test_whatever_is_invalid_can_be_written_and_is_invalid_again(members: dict[str, Any]) -> None:
     found = decode(members)
     if isinstance(found, Mixed):
-        letter = refusal(
-            reason=LetterReason.INVALID_ID,
+        dead_letter = refusal(
+            reason=DeadLetterReason.INVALID_ID,
             detail=found.detail,
             source="",
             segment_id=found.segment_id,
@@ -508,7 +508,7 @@ def test_whatever_is_invalid_can_be_written_and_is_invalid_again(members: dict[s
             ids=found.invalid,
             origins={},
         )
-        assert letter.value is not None
-        again = decode(letter.value)
+        assert dead_letter.value is not None
+        again = decode(dead_letter.value)
         assert isinstance(again, Mixed)
         assert len(again.invalid) == len(found.invalid)

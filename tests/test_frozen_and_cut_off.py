@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumer.standin import Fault
+from consumer.commands.demo.standin import Fault
 from tests.support.flipping import Flipping, Verdict
 from tests.support.scenario import Scenario
 from tests.support.waiting import eventually

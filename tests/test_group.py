@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from confluent_kafka import KafkaException
 
-from consumer.group import Group
+from consumer.kafka.group import Group
 from tests.support.scenario import PATIENCE_SECONDS, additions
 from tests.support.waiting import eventually
 

@@ -10,9 +10,10 @@ from http.client import HTTPConnection, HTTPResponse
 
 import pytest
 
-from consumer import clock, health
+from consumer import clock
 from consumer.core.metrics import Board, Snapshot, Tally, initial_snapshot
-from consumer.health import HealthServer
+from consumer.observability import health
+from consumer.observability.health import HealthServer
 from tests.support.waiting import eventually
 
 LIMIT_SECONDS = 30.0

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
 from consumer.core.events import Event, EventDecoder, IdType, Malformed, Mixed
-from consumer.core.refusals import MAX_PENDING_LETTER_BYTES
+from consumer.core.refusals import MAX_PENDING_DEAD_LETTER_BYTES
 from tests.support.cluster import Record
 from tests.support.driver import Driver
 from tests.support.records import FakeMessage
@@ -304,13 +304,13 @@ def test_what_is_not_utf_8_is_malformed_wherever_that_stands(ids: bytes, member:
 def test_i7_reading_stops_when_dead_letters_with_large_headers_pile_up() -> None:
     """Dead letters on their way are bounded in bytes, and headers are bytes too."""
     pipeline = Driver().pipeline
-    large = [("h", b"x" * (MAX_PENDING_LETTER_BYTES // 4))]
+    large = [("h", b"x" * (MAX_PENDING_DEAD_LETTER_BYTES // 4))]
     records = [FakeMessage(offset=n, value=b"{", headers=large) for n in range(10)]
     taken, _ = pipeline.receive(records, 1000.0)
     assert taken <= 5
 
 
-class Letter(NamedTuple):
+class DeadLetter(NamedTuple):
     """A dead letter as it must be: ``value`` of an unreadable record, else what it asks for."""
 
     reason: str
@@ -327,7 +327,7 @@ class Account:
         self.counts: Counter[str] = Counter()
         self._topic = topic
         self._positions = Counter(positions or {})
-        self._letters: dict[str, Letter] = {}
+        self._dead_letters: dict[str, DeadLetter] = {}
 
     def enter(self, each: Junk) -> Record:
         """Account for a record; return it as it is to be produced."""
@@ -341,16 +341,16 @@ class Account:
         elif found is None:
             self.counts["malformed"] += 1
             foreign = [(name, value) for name, value in each.headers if name not in _OURS]
-            self._letters[source] = Letter("malformed", each.key, each.value, foreign)
+            self._dead_letters[source] = DeadLetter("malformed", each.key, each.value, foreign)
         else:
             self._enter_readable(found, source)
         given = cast("list[tuple[str, Text]]", each.headers)
         return Record(each.key, each.value, given or None, partition)
 
-    def take_letters(self) -> dict[str, Letter]:
+    def take_dead_letters(self) -> dict[str, DeadLetter]:
         """Return the dead letters that are due since the last call, by their sources."""
-        letters, self._letters = self._letters, {}
-        return letters
+        dead_letters, self._dead_letters = self._dead_letters, {}
+        return dead_letters
 
     def _enter_readable(self, found: Reading, source: str) -> None:
         self.counts["accepted"] += 1
@@ -360,10 +360,10 @@ class Account:
         if found.invalid:
             asked = (found.segment_id, found.action, found.id_type, found.invalid)
             key = str(found.segment_id).encode()
-            self._letters[source] = Letter("invalid-id", key, asked, None)
+            self._dead_letters[source] = DeadLetter("invalid-id", key, asked, None)
 
 
-class LetterReader:
+class DeadLetterReader:
     """Reads the dead-letter topic on from where it was read to."""
 
     def __init__(self, broker: "Broker", topic: str) -> None:
@@ -414,28 +414,32 @@ def headers_of(message: Message) -> Headers:
     return cast("Headers", message.headers() or [])
 
 
-def as_letters(messages: list[Message]) -> dict[str, Letter]:
+def as_dead_letters(messages: list[Message]) -> dict[str, DeadLetter]:
     """Return what was found on the dead-letter topic, by source.
 
     The invalid ids of one record may be in several letters, of at most 1000 each.
     """
-    letters: dict[str, Letter] = {}
+    dead_letters: dict[str, DeadLetter] = {}
     for message in messages:
         ours = ours_of(message)
         reason, source = ours["reason"], ours["source"]
         if reason == "malformed":
             foreign = [header for header in headers_of(message) if header[0] not in _OURS]
-            assert source not in letters, "twice"
-            letters[source] = Letter(reason, message.key(), message.value(), foreign)
+            assert source not in dead_letters, "twice"
+            dead_letters[source] = DeadLetter(reason, message.key(), message.value(), foreign)
         else:
             asked = json.loads(message.value() or b"")
             assert asked.keys() == {"segment_id", "action", "id_type", "ids"}
             assert len(asked["ids"]) <= 1000
-            before = cast("tuple[Any, ...]", letters[source].value)[3] if source in letters else ()
+            before = (
+                cast("tuple[Any, ...]", dead_letters[source].value)[3]
+                if source in dead_letters
+                else ()
+            )
             lane = (asked["segment_id"], asked["action"], asked["id_type"])
             value = (*lane, (*before, *texts(asked["ids"])))
-            letters[source] = Letter(reason, message.key(), value, None)
-    return letters
+            dead_letters[source] = DeadLetter(reason, message.key(), value, None)
+    return dead_letters
 
 
 def await_settled(scenario: "Scenario", daemon: "Daemon") -> None:
@@ -450,13 +454,13 @@ def await_settled(scenario: "Scenario", daemon: "Daemon") -> None:
 
 
 def assert_as_it_must_be(
-    scenario: "Scenario", daemon: "Daemon", account: Account, reader: LetterReader
+    scenario: "Scenario", daemon: "Daemon", account: Account, reader: DeadLetterReader
 ) -> None:
     """Compare what came out with the account: letters, members and metrics."""
-    letters, expected = as_letters(reader.news()), account.take_letters()
-    assert letters.keys() == expected.keys()
-    for source, letter in expected.items():
-        assert letters[source] == letter, source
+    dead_letters, expected = as_dead_letters(reader.news()), account.take_dead_letters()
+    assert dead_letters.keys() == expected.keys()
+    for source, dead_letter in expected.items():
+        assert dead_letters[source] == dead_letter, source
     for (segment_id, id_type), ids in account.members.items():
         for action, found in (
             ("add", scenario.api.members(segment_id, id_type)),
@@ -515,7 +519,7 @@ def test_whatever_the_records_are_each_is_delivered_or_dead_lettered(scenario: "
         await_settled(scenario, daemon)
         assert_as_it_must_be(scenario, daemon, account, reader)
 
-    with LetterReader(scenario.broker, scenario.dead_letter_topic) as reader:
+    with DeadLetterReader(scenario.broker, scenario.dead_letter_topic) as reader:
         try_out()
     assert min(account.counts.values()) > 20, account.counts
 
@@ -537,17 +541,17 @@ def test_no_depth_of_an_id_ends_the_daemon(scenario: "Scenario") -> None:
     ]
     scenario.produce([Record(None, value, partition=0) for value in values])
     await_settled(scenario, daemon)
-    with LetterReader(scenario.broker, scenario.dead_letter_topic) as reader:
-        letters = {ours_of(message)["source"]: message for message in reader.news()}
-    assert len(letters) == len(values)
+    with DeadLetterReader(scenario.broker, scenario.dead_letter_topic) as reader:
+        dead_letters = {ours_of(message)["source"]: message for message in reader.news()}
+    assert len(dead_letters) == len(values)
     delivered = set()
     for offset, (value, (depth, nested)) in enumerate(zip(values, ids, strict=True)):
-        letter = letters[f"{scenario.topic}:0:{offset}"]
-        if ours_of(letter)["reason"] == "malformed":
-            assert letter.value() == value
+        dead_letter = dead_letters[f"{scenario.topic}:0:{offset}"]
+        if ours_of(dead_letter)["reason"] == "malformed":
+            assert dead_letter.value() == value
         else:
             delivered.add(f"customer-{depth}")
-            assert (letter.value() or b"").count(nested) == 1
+            assert (dead_letter.value() or b"").count(nested) == 1
     assert scenario.api.members(1) == delivered
     assert "customer-100" in delivered
 
@@ -570,7 +574,7 @@ def test_records_of_ten_megabytes_are_delivered_or_dead_lettered(scenario: "Scen
     ]
     scenario.produce([account.enter(Junk(value, b"k")) for value in large])
     await_settled(scenario, daemon)
-    with LetterReader(scenario.broker, scenario.dead_letter_topic) as reader:
+    with DeadLetterReader(scenario.broker, scenario.dead_letter_topic) as reader:
         assert_as_it_must_be(scenario, daemon, account, reader)
     assert daemon.get("/livez")[0] == 200
 
@@ -593,12 +597,12 @@ def test_a_header_whose_name_is_no_text_does_not_end_the_daemon(scenario: "Scena
     produce_raw(scenario.broker.bootstrap, scenario.topic, odd)
     await_settled(scenario, daemon)
     assert scenario.api.members(1) == {"customer-1", "customer-2"}
-    with LetterReader(scenario.broker, scenario.dead_letter_topic) as reader:
-        letters = as_letters(reader.news())
+    with DeadLetterReader(scenario.broker, scenario.dead_letter_topic) as reader:
+        dead_letters = as_dead_letters(reader.news())
     for offset in (0, 4):
-        letter = letters.pop(f"{scenario.topic}:0:{offset}")
-        assert (letter.key, letter.value) == odd[offset][:2]
-    assert [letter.reason for letter in letters.values()] == ["invalid-id"]
+        dead_letter = dead_letters.pop(f"{scenario.topic}:0:{offset}")
+        assert (dead_letter.key, dead_letter.value) == odd[offset][:2]
+    assert [dead_letter.reason for dead_letter in dead_letters.values()] == ["invalid-id"]
 
 
 RawRecord = tuple[bytes | None, bytes | None, list[tuple[bytes, bytes | None]]]

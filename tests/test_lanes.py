@@ -73,7 +73,7 @@ def test_a_remove_waits_for_an_ambiguous_adds_deadline_though_its_retry_succeede
     """The API may apply the first try yet, until its own deadline."""
     driver.read(event("add", "x"))
     driver.read(event("remove", "y"))
-    first = next(each for each in driver.wait().tries() if each.batch.action == "add")
+    first = next(each for each in driver.wait().attempts() if each.batch.action == "add")
     driver.answer(first, failure)
     second = driver.one_try()
     driver.answer(second, DELIVERED)
@@ -325,7 +325,7 @@ def test_an_ambiguous_part_of_a_split_stands_in_the_way_of_its_own_ids_alone(
 def test_a_remove_does_not_wait_for_the_dead_letter_of_a_refused_add(driver: Driver) -> None:
     driver.read(event("add", "x"))
     driver.answer(driver.wait().one_try(), REFUSED)
-    assert len(driver.letters()) == 1
+    assert len(driver.dead_letters()) == 1
     driver.read(event("remove", "x"))
     assert driver.wait().sent() == ["remove x"]
 
@@ -382,7 +382,7 @@ def test_what_remains_of_a_shared_batch_belongs_to_the_partition_that_stays(
     driver.read(event("add", "x"))
     driver.read(event("add", "y"), partition=1)
     driver.pipeline.forget([driver.ledgers[0]])
-    driver.pipeline.urge([driver.ledgers[1]], driver.now, "revoke")
+    driver.pipeline.flush([driver.ledgers[1]], driver.now, "revoke")
     assert driver.sent() == ["add y"]
 
 
@@ -392,7 +392,7 @@ def test_what_remains_of_a_shared_batch_belongs_to_the_partition_that_stays(
 def test_a_failing_lane_tries_one_at_a_time_under_backoff_while_others_go_on() -> None:
     driver = Driver(batch_max_ids=1)
     driver.read(*[event("add", f"id-{number}") for number in range(4)])
-    for attempt in driver.tries()[:3]:
+    for attempt in driver.attempts()[:3]:
         driver.answer(attempt, UNAVAILABLE, jitter=0.5)
     driver.read(event("add", "other", segment=2))
     assert driver.sent() == ["add other"]
@@ -403,7 +403,7 @@ def test_a_failing_lane_tries_one_at_a_time_under_backoff_while_others_go_on() -
 def test_a_failing_lane_waits_for_its_own_backoff_too() -> None:
     driver = Driver(batch_max_ids=1)
     driver.read(*[event("add", f"id-{number}") for number in range(4)])
-    for attempt in driver.tries():
+    for attempt in driver.attempts():
         driver.answer(attempt, UNAVAILABLE, jitter=0.5)
     driver.wait(0.5 * 4 - 0.01)
     assert driver.sent() == []
@@ -414,7 +414,7 @@ def test_a_failing_lane_waits_for_its_own_backoff_too() -> None:
 def test_a_failing_lane_with_a_try_in_flight_is_woken_by_its_answer_not_by_time() -> None:
     driver = Driver(batch_max_ids=1)
     driver.read(*[event("add", f"id-{number}") for number in range(4)])
-    attempts = driver.tries()
+    attempts = driver.attempts()
     driver.wait(0.1)
     for attempt in attempts:
         driver.answer(attempt, UNAVAILABLE)
@@ -428,7 +428,7 @@ def test_a_failing_lane_with_a_try_in_flight_is_woken_by_its_answer_not_by_time(
 def test_an_answer_that_decides_ends_the_failing_of_a_lane(outcome: Outcome) -> None:
     driver = Driver(batch_max_ids=1)
     driver.read(*[event("add", f"id-{number}") for number in range(4)])
-    for attempt in driver.tries():
+    for attempt in driver.attempts():
         driver.wait(0.1)
         driver.answer(attempt, UNAVAILABLE)
     driver.answer(driver.one_try(), outcome)
@@ -451,8 +451,8 @@ def test_a_lane_is_forgotten_when_its_last_dead_letter_is_acknowledged(driver: D
     driver.read(event("add", "x"))
     driver.answer(driver.wait().one_try(), REFUSED)
     assert driver.lanes() == 1
-    for letter in driver.letters():
-        driver.pipeline.acknowledged(letter)
+    for dead_letter in driver.dead_letters():
+        driver.pipeline.acknowledged(dead_letter)
     assert driver.lanes() == 0
 
 

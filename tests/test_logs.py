@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from consumer import logs
+from consumer.observability import logs
 from tests.support.waiting import eventually
 
 

@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import KafkaError
 
 from consumer.core.outcomes import Answer, Answered, Broken
-from consumer.core.pipeline import Try
+from consumer.core.pipeline import Attempt
 from tests.support.loop_world import ACCEPTED, START, TOPIC, World
 from tests.support.records import FakeMessage, event
 
@@ -35,7 +35,7 @@ def test_i7_a_full_buffer_pauses_reading_though_answers_make_room_in_every_turn(
     assert len(world.sent) > 100
 
 
-def test_i7_letters_that_pile_up_pause_reading_and_the_buffer_is_not_called_full() -> None:
+def test_i7_dead_letters_that_pile_up_pause_reading_and_the_buffer_is_not_called_full() -> None:
     world = World(lambda _, offset: b"{" if offset % 2 else event("add", f"c{offset % 500}"))
     world.acknowledges = False
     world.run_until(10)
@@ -57,7 +57,7 @@ def test_i7_a_partition_that_goes_on_while_reading_is_paused_is_read_when_it_no_
     world.loop.assignment.lose_position((TOPIC, 1), world.now)
     world.run_until(70)
 
-    def accept(_: Try) -> Answer:
+    def accept(_: Attempt) -> Answer:
         world.deaf_leaders.clear()  # in the very turn in which there is room again
         return ACCEPTED
 
@@ -92,7 +92,7 @@ def test_i7_a_partition_that_is_assigned_while_reading_is_paused_is_read_when_it
 ):
     world = full_world(600)
 
-    def accept(_: Try) -> Answer:
+    def accept(_: Attempt) -> Answer:
         if (TOPIC, 1) not in world.pipeline.ledgers:  # in the very turn in which there is room
             world.inside_consume.append(lambda: world.loop.assigned([(TOPIC, 1)]))
         return ACCEPTED
@@ -209,7 +209,7 @@ def test_i9_a_stop_that_is_asked_for_in_a_drain_ends_by_that_drains_deadline() -
     world.latency_of = lambda attempt: 16.0 if attempt.batch.lane.segment_id == 1 else 1000.0
     asked: list[float] = []
 
-    def ask(_: Try) -> Answer:
+    def ask(_: Attempt) -> Answer:
         asked.append(world.now)
         world.loop.request_stop(world.now + 20.0)
         return ACCEPTED
@@ -258,7 +258,7 @@ def test_a_drain_that_can_start_nothing_more_waits_for_answers_only() -> None:
     assert world.now < began + 14
 
 
-def test_i11_a_drain_sends_the_letters_of_what_was_refused_in_it() -> None:
+def test_i11_a_drain_sends_the_dead_letters_of_what_was_refused_in_it() -> None:
     world = World(lambda _, offset: event("add", f"c{offset}"), records=3, linger_seconds=60.0)
     world.answer = lambda _: Answered(404, vouched=True)
     world.run_until(2)
@@ -268,7 +268,7 @@ def test_i11_a_drain_sends_the_letters_of_what_was_refused_in_it() -> None:
     assert world.loop.released == 0
 
 
-def test_i9_a_drain_ends_by_its_deadline_though_letters_are_not_acknowledged() -> None:
+def test_i9_a_drain_ends_by_its_deadline_though_dead_letters_are_not_acknowledged() -> None:
     world = World(lambda *_: b"{", records=3)
     world.acknowledges = False
     world.run_until(2)
@@ -484,7 +484,7 @@ def test_leaders_that_do_not_answer_take_two_seconds_of_a_turn_and_leave_the_oth
     assert world.sent
 
 
-def test_letters_that_a_hold_keeps_back_do_not_make_the_topic_unavailable() -> None:
+def test_dead_letters_that_a_hold_keeps_back_do_not_make_the_topic_unavailable() -> None:
     world = World(
         lambda _, offset: event("add", "x", segment=offset + 1),
         per_second=20,
@@ -493,7 +493,7 @@ def test_letters_that_a_hold_keeps_back_do_not_make_the_topic_unavailable() -> N
     world.answer = lambda _: Answered(404, vouched=True)
     world.run_until(60)
     assert world.holds() == {"dead-letter-limit"}
-    assert world.pipeline.pending_letters
+    assert world.pipeline.pending_dead_letters
 
 
 # One segment and the others
@@ -543,7 +543,7 @@ def test_a_segment_in_trouble_holds_back_itself_and_the_commit_not_the_others(
         session_seconds=20.0,
     )
 
-    def answer(attempt: Try) -> Answer:
+    def answer(attempt: Attempt) -> Answer:
         return Answered(503) if attempt.batch.lane.segment_id == 1 else ACCEPTED
 
     if trouble == "503":
@@ -564,7 +564,7 @@ def test_i7_ids_of_a_segment_in_trouble_fill_the_buffer_and_pause_reading() -> N
     world.run_until(120)
     assert world.loop.assignment.paused
     assert 20_000 <= world.pipeline.held_ids <= 22_000
-    tries = [at for at, _ in world.sent if at > START + 60]
-    assert len(tries) < 10, "one after each backoff, which grew"
+    attempts = [at for at, _ in world.sent if at > START + 60]
+    assert len(attempts) < 10, "one after each backoff, which grew"
     world.answer = lambda _: ACCEPTED
     world.run_while(lambda: world.loop.assignment.paused, most_seconds=100)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from consumer.cluster import View
 from consumer.core.outcomes import Answered
-from consumer.source import Trouble
+from consumer.kafka.member import Trouble
+from consumer.kafka.observer import View
 from tests.support.loop_world import ACCEPTED, START, TOPIC, World
 from tests.support.records import event
 
@@ -148,7 +148,7 @@ def test_a_static_member_trusts_no_word_about_the_group_that_is_older_than_its_d
     world.run_until(20)
     asked_at = world.now
     world.cluster.view = View(asked=True, is_rebalancing=False, asked_at=asked_at - 1)
-    world.cluster.hurry = lambda: None  # type: ignore[method-assign]  # the answer takes its time
+    world.cluster.ask_now = lambda: None  # type: ignore[method-assign]  # the answer takes its time
 
     def answer(_: float) -> None:
         if world.now > asked_at + 2:
@@ -165,7 +165,7 @@ def test_a_static_member_does_not_wait_for_a_broker_that_is_away(seen: View) -> 
     world.run_until(20)
     asked_at = world.now
     world.cluster.view = seen
-    world.cluster.hurry = lambda: None  # type: ignore[method-assign]  # nobody answers
+    world.cluster.ask_now = lambda: None  # type: ignore[method-assign]  # nobody answers
     world.loop.stop(asked_at + 20.0)
     assert world.now < asked_at + 4
 

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from consumer import clock
 from consumer.core import metrics
 from consumer.core.metrics import METRICS, PREFIX, Board, Histogram, Tally, initial_snapshot
-from consumer.exposition import Exposition
+from consumer.observability.exposition import Exposition
 
 ACTIONS = ("action=add", "action=remove")
 OPEN = "known only later"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumer.standin import Fault
+from consumer.commands.demo.standin import Fault
 from tests.support.cluster import Record
 from tests.support.flipping import Flipping
 from tests.support.scenario import PREFIX, additions, event
@@ -408,23 +408,25 @@ def test_dead_letters_whose_acknowledgements_are_lost_are_there_once(scenario: "
     )
     proxy.delay(0.2)
     for chunk in range(chunks):
-        before = letters(scenario)
+        before = dead_letters(scenario)
         unreadable = [Record("k", b"unreadable", partition=number % 4) for number in range(size)]
         scenario.produce([*unreadable, *additions(1, size, start=size * chunk)])
-        await_letters(scenario, before + 1)
+        await_dead_letters(scenario, before + 1)
         proxy.reset()  # the broker has some, and its answer is on the way
     proxy.mend()
     scenario.await_all_committed(PATIENCE_SECONDS)
-    headers = [dict(letter.headers() or []) for letter in scenario.dead_letters(chunks * size)]
+    headers = [
+        dict(dead_letter.headers() or []) for dead_letter in scenario.dead_letters(chunks * size)
+    ]
     assert len({each["dead-letter-source"] for each in headers}) == chunks * size
     assert len(scenario.api.members(1)) == chunks * size
     assert daemon.metric("rebalances_total", event="lost") == 0
 
 
-def letters(scenario: "Scenario") -> int:
+def dead_letters(scenario: "Scenario") -> int:
     return sum(scenario.broker.end_offsets(scenario.dead_letter_topic).values())
 
 
-def await_letters(scenario: "Scenario", count: int) -> None:
+def await_dead_letters(scenario: "Scenario", count: int) -> None:
     what = f"{count} letters"
-    eventually(lambda: letters(scenario), PATIENCE_SECONDS, what, until=lambda n: n >= count)
+    eventually(lambda: dead_letters(scenario), PATIENCE_SECONDS, what, until=lambda n: n >= count)

@@ -8,7 +8,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, s
     MemberDescription,
 )
 
-from consumer.orphans import Orphans
+from consumer.kafka.orphans import Orphans
 
 STABLE = ConsumerGroupState.STABLE
 PATIENCE_SECONDS = 30.0

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from consumer import clock
-from consumer.loop import CHUNK_RECORDS
-from consumer.standin import Fault, StandinRequest
+from consumer.commands.demo.standin import Fault, StandinRequest
+from consumer.engine.loop import CHUNK_RECORDS
 from tests.support.api import FaultyApi
 from tests.support.kafka_server import free_ports
 from tests.support.scenario import PATIENCE_SECONDS, PREFIX, Changes, assert_accounted
@@ -117,7 +117,7 @@ def unavailable(api: MovingApi) -> "Iterator[None]":
 # What is seen of the daemon
 
 
-def tries(daemon: "Daemon") -> float:
+def attempts(daemon: "Daemon") -> float:
     """Return how many requests ended, whichever way."""
     metrics = daemon.metrics()
     return sum(value for (name, _), value in metrics.items() if name == PREFIX + "requests_total")
@@ -148,9 +148,9 @@ def await_outage_of(daemon: "Daemon", seconds: float) -> None:
 
 
 def await_tries(daemon: "Daemon", more: int) -> None:
-    enough = tries(daemon) + more
+    enough = attempts(daemon) + more
     longest = more * (BACKOFF_SECONDS + REQUEST_SECONDS) + SLACK_SECONDS
-    eventually(lambda: tries(daemon), longest, f"{more} tries", until=lambda n: n >= enough)
+    eventually(lambda: attempts(daemon), longest, f"{more} tries", until=lambda n: n >= enough)
 
 
 def most_tries(seconds: float) -> float:
@@ -186,7 +186,9 @@ def endure(
     committed = scenario.committed()
     (member,) = scenario.broker.group_members(scenario.group)
     tried = scenario.api.counters().requests
-    eventually(lambda: tries(daemon), PATIENCE_SECONDS, "their tries", until=lambda n: n == tried)
+    eventually(
+        lambda: attempts(daemon), PATIENCE_SECONDS, "their tries", until=lambda n: n == tried
+    )
     with outage:
         began = time.monotonic()
         scenario.produce(changes.records(10_000))
@@ -194,7 +196,7 @@ def endure(
         await_tries(daemon, 2)
         assert_within_bounds(daemon)
         most = most_tries(time.monotonic() - began)
-        assert tries(daemon) - tried <= most
+        assert attempts(daemon) - tried <= most
         assert scenario.api.counters().requests - tried <= most
         assert daemon.status()["api"]["last_error"]
         assert holds(daemon) == 0
@@ -258,7 +260,7 @@ def test_an_api_whose_name_is_unknown_is_waited_for_within_bounds(scenario: "Sce
     began = time.monotonic()
     await_outage_of(daemon, 2 * BACKOFF_SECONDS)
     await_tries(daemon, 2)
-    assert tries(daemon) <= most_tries(time.monotonic() - began + SLACK_SECONDS)
+    assert attempts(daemon) <= most_tries(time.monotonic() - began + SLACK_SECONDS)
     assert "nowhere.invalid" in daemon.status()["api"]["last_error"]
     assert not any(scenario.committed().values())
     held = daemon.metric("held_ids")

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from consumer import clock, page
+from consumer import clock
 from consumer.core.metrics import METRICS, PREFIX, Board, Key, Tally, initial_snapshot
 from consumer.core.outcomes import HoldReason
-from consumer.health import HealthServer
+from consumer.observability import page
+from consumer.observability.health import HealthServer
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 HOSTILE = """</pre></script><img src=x onerror="document.title='pwned'"><b>"Q" & 'A'</b>"""

@@ -105,7 +105,7 @@ def test_whoever_may_not_write_dead_letters_holds_and_goes_on_when_they_may(
     await_holds(daemon)
     scenario.await_all_committed(PATIENCE_SECONDS)
     assert len(scenario.api.members(1)) == 6
-    assert [letter.value() for letter in scenario.dead_letters(1)] == [b"unreadable"]
+    assert [dead_letter.value() for dead_letter in scenario.dead_letters(1)] == [b"unreadable"]
 
 
 def test_whoever_skips_what_is_refused_needs_no_right_to_write(

@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
+from consumer.core.dead_letters import DeadLetter, DeadLetterReason, Headers
 from consumer.core.ledger import Ledger
-from consumer.core.letters import Headers, Letter, LetterReason
 from consumer.core.notes import MAX_NOTES, Note, Notes
 from consumer.core.outcomes import HoldReason, Outcome, Retry, RetryReason, Unsent
-from consumer.core.refusals import MAX_PENDING_LETTER_BYTES, MAX_PENDING_LETTERS
+from consumer.core.refusals import MAX_PENDING_DEAD_LETTER_BYTES, MAX_PENDING_DEAD_LETTERS
 from consumer.core.throttle import HoldState
 from tests.support.driver import (
     DELIVERED,
@@ -33,8 +33,8 @@ def names(count: int, first: int = 0) -> list[str]:
     return [f"id-{number}" for number in range(first, first + count)]
 
 
-def ids_of(letter: Letter) -> list[str]:
-    found: list[str] = json.loads(letter.value or b"")["ids"]
+def ids_of(dead_letter: DeadLetter) -> list[str]:
+    found: list[str] = json.loads(dead_letter.value or b"")["ids"]
     return found
 
 
@@ -71,8 +71,8 @@ def test_i4_a_full_batch_leaves_at_once_and_the_next_lingers() -> None:
 def test_i4_one_record_of_very_many_ids_becomes_full_batches() -> None:
     driver = Driver()
     driver.read(event("add", *names(2500)))
-    assert [len(attempt.ids) for attempt in driver.tries()] == [1000, 1000]
-    assert [len(attempt.ids) for attempt in driver.wait().tries()] == [500]
+    assert [len(attempt.ids) for attempt in driver.attempts()] == [1000, 1000]
+    assert [len(attempt.ids) for attempt in driver.wait().attempts()] == [500]
 
 
 def test_i4_due_lanes_take_turns_each_sending_its_oldest_batch() -> None:
@@ -148,7 +148,7 @@ def test_pressure_makes_the_oldest_open_batches_due() -> None:
     for segment in (1, 2, 3):
         driver.read(event("add", f"id-{segment}", segment=segment))
         driver.wait(1.0)
-    driver.pipeline.press(driver.now, 2)
+    driver.pipeline.flush_oldest(driver.now, 2)
     assert driver.sent() == ["add id-1", "add id-2"]
     assert driver.count("batches_total", "add", "pressure") == 2
 
@@ -160,7 +160,7 @@ def test_pressure_passes_over_lanes_that_wait_for_something_else() -> None:
     driver.answer(driver.one_try(), UNAVAILABLE, jitter=0.999)
     driver.read(event("add", "x", segment=2))
     assert driver.sent() == []
-    driver.pipeline.press(driver.now, 1)
+    driver.pipeline.flush_oldest(driver.now, 1)
     assert driver.sent() == ["add x"]
 
 
@@ -168,14 +168,14 @@ def test_pressure_leaves_what_is_due_anyway_its_reason() -> None:
     driver = Driver()
     driver.read(event("add", "x"))
     driver.wait()
-    driver.pipeline.press(driver.now, 1)
+    driver.pipeline.flush_oldest(driver.now, 1)
     driver.run()
     assert driver.count("batches_total", "add", "linger") == 1
 
 
 def test_pressure_on_an_empty_pipeline_does_nothing() -> None:
     driver = Driver()
-    driver.pipeline.press(driver.now, 3)
+    driver.pipeline.flush_oldest(driver.now, 3)
     assert driver.sent() == []
 
 
@@ -193,18 +193,18 @@ def test_i7_reading_stops_at_the_first_record_beyond_the_limit() -> None:
 
 def test_i7_reading_stops_when_dead_letters_pile_up() -> None:
     driver = Driver()
-    assert driver.read(*[b"{"] * (MAX_PENDING_LETTERS + 5)) == MAX_PENDING_LETTERS
-    assert driver.pipeline.takes_no_more()
+    assert driver.read(*[b"{"] * (MAX_PENDING_DEAD_LETTERS + 5)) == MAX_PENDING_DEAD_LETTERS
+    assert driver.pipeline.is_backed_up()
     assert driver.read(event("add", "x")) == 0
-    driver.pipeline.acknowledged(driver.letters()[0])
+    driver.pipeline.acknowledged(driver.dead_letters()[0])
     assert driver.read(event("add", "x"), event("add", "y")) == 2
 
 
 def test_i7_reading_stops_when_large_dead_letters_pile_up() -> None:
     driver = Driver()
-    value = b"{" * (MAX_PENDING_LETTER_BYTES // 4)
+    value = b"{" * (MAX_PENDING_DEAD_LETTER_BYTES // 4)
     assert driver.read(*[value] * 6) == 4
-    driver.pipeline.acknowledged(driver.letters()[0])
+    driver.pipeline.acknowledged(driver.dead_letters()[0])
     assert driver.read(value, value, value) == 1
 
 
@@ -242,7 +242,7 @@ def test_a_record_of_whatever_depth_is_taken() -> None:
     for depth in range(900, 1010):
         nested = b'{"a":' * depth + b"1" + b"}" * depth
         driver.read(b'{"segment_id":1,"action":"add","ids":["good",' + nested + b"]}")
-    assert len(driver.letters()) == 110
+    assert len(driver.dead_letters()) == 110
 
 
 def test_a_tombstone_is_counted_and_passed_over() -> None:
@@ -287,7 +287,7 @@ def test_i1_a_duplicate_holds_its_offset_for_the_batch_that_it_is_in() -> None:
 def test_i1_a_record_of_several_batches_is_held_by_the_last_of_them() -> None:
     driver = Driver(batch_max_ids=2)
     driver.read(event("add", *names(4)))
-    first, second = driver.tries()
+    first, second = driver.attempts()
     driver.answer(second, DELIVERED)
     assert driver.committable() == 0
     driver.answer(first, DELIVERED)
@@ -336,7 +336,7 @@ def test_a_later_answer_changes_nothing_of_what_was_released() -> None:
         driver.answer(attempt, outcome)
         assert driver.count("ids_total", "add", "released") == 1
         assert received_and_ended(driver) == (1, 1)
-        assert driver.letters() == []
+        assert driver.dead_letters() == []
         assert driver.throttle.in_flight == 0
 
 
@@ -389,7 +389,7 @@ def test_urged_batches_are_due_and_their_lanes_go_first() -> None:
     driver = Driver(partitions=2, max_in_flight=1, batch_max_ids=2)
     driver.read(event("add", "a", "b"), event("add", "c", "d"), partition=1)
     driver.read(event("remove", "x", segment=2))
-    driver.pipeline.urge([driver.ledgers[0]], driver.now, "revoke")
+    driver.pipeline.flush([driver.ledgers[0]], driver.now, "revoke")
     attempt = driver.one_try()
     assert describe(attempt) == "remove x"
     assert driver.count("batches_total", "remove", "revoke") == 1
@@ -401,9 +401,9 @@ def test_urging_does_not_disturb_the_batches_of_other_partitions() -> None:
     driver = Driver(partitions=2)
     driver.read(event("add", "x"))
     driver.read(event("add", "y", segment=2), partition=1)
-    driver.pipeline.urge([driver.ledgers[0]], driver.now, "revoke")
+    driver.pipeline.flush([driver.ledgers[0]], driver.now, "revoke")
     assert driver.sent() == ["add x"]
-    driver.pipeline.calm()
+    driver.pipeline.end_flush()
     assert driver.wait().sent() == ["add y"]
     assert driver.count("batches_total", "add", "linger") == 1
 
@@ -413,9 +413,9 @@ def test_urging_again_reaches_lanes_that_had_their_turn_since() -> None:
     driver = Driver(partitions=2)
     driver.read(event("add", "x"))
     driver.read(event("remove", "y"), partition=1)
-    driver.pipeline.urge([driver.ledgers[0]], driver.now, "revoke")
+    driver.pipeline.flush([driver.ledgers[0]], driver.now, "revoke")
     assert driver.sent() == ["add x"]
-    driver.pipeline.urge([driver.ledgers[1]], driver.now, "shutdown")
+    driver.pipeline.flush([driver.ledgers[1]], driver.now, "shutdown")
     assert driver.sent() == ["remove y"]
     assert driver.count("batches_total", "remove", "shutdown") == 1
 
@@ -423,10 +423,10 @@ def test_urging_again_reaches_lanes_that_had_their_turn_since() -> None:
 def test_after_calm_lanes_take_turns_again() -> None:
     driver = Driver(batch_max_ids=1, max_in_flight=1)
     driver.read(event("add", "a"), event("add", "b"))
-    driver.pipeline.urge(driver.ledgers, driver.now, "revoke")
+    driver.pipeline.flush(driver.ledgers, driver.now, "revoke")
     first = driver.one_try()
     driver.read(event("add", "x", segment=2))
-    driver.pipeline.calm()
+    driver.pipeline.end_flush()
     driver.answer(first, DELIVERED)
     assert driver.run() == ["add x", "add b"]
     driver.read(event("add", "c"), event("add", "y", segment=2), event("add", "d"))
@@ -436,9 +436,9 @@ def test_after_calm_lanes_take_turns_again() -> None:
 def test_after_calm_a_lane_that_went_first_waits_for_its_turn() -> None:
     driver = Driver(batch_max_ids=1, max_in_flight=1)
     driver.read(event("add", "a"), event("add", "b"), event("add", "c"))
-    driver.pipeline.urge(driver.ledgers, driver.now, "revoke")
+    driver.pipeline.flush(driver.ledgers, driver.now, "revoke")
     first = driver.one_try()
-    driver.pipeline.calm()
+    driver.pipeline.end_flush()
     driver.read(event("add", "x", segment=2), event("add", "y", segment=2))
     driver.answer(first, DELIVERED)
     assert driver.run() == ["add b", "add x", "add c", "add y"]
@@ -455,7 +455,7 @@ def test_a_drain_waits_for_what_is_in_flight_and_for_what_may_start() -> None:
     assert not progresses(driver)
     driver.read(event("add", "x"))
     assert progresses(driver)
-    (attempt,) = (each for each in driver.wait().tries() if each.ids == ("x",))
+    (attempt,) = (each for each in driver.wait().attempts() if each.ids == ("x",))
     assert progresses(driver, -1.0)
     driver.answer(attempt, DELIVERED)
     assert not progresses(driver)
@@ -489,7 +489,7 @@ def test_a_drain_does_not_wait_for_a_lane_that_fails_beyond_its_latest_start() -
     """It waited for its whole time in vain: the lane's backoff was not looked at."""
     driver = Driver(batch_max_ids=1)
     driver.read(*[event("add", name) for name in names(3)])
-    for attempt in driver.tries():
+    for attempt in driver.attempts():
         driver.answer(attempt, UNAVAILABLE, jitter=0.999)
     driver.read(event("remove", "y"))
     assert progresses(driver, 2.0)
@@ -500,7 +500,7 @@ def test_a_drain_waits_neither_for_a_hold_nor_for_retry_after() -> None:
     driver = Driver(partitions=2)
     driver.read(event("add", "x"))
     driver.read(event("add", "y", segment=2), partition=1)
-    mine, other = driver.wait().tries()
+    mine, other = driver.wait().attempts()
     driver.answer(other, UNAUTHORIZED)
     assert progresses(driver), "an answer is awaited, whatever it will be"
     driver.answer(mine, UNAVAILABLE)
@@ -514,7 +514,7 @@ def test_a_drain_waits_for_dead_letters_on_their_way() -> None:
     driver.throttle.hold(HoldReason.DEAD_LETTER_UNAVAILABLE, "no topic", driver.now)
     assert not progresses(driver)
     driver.throttle.release(HoldReason.DEAD_LETTER_UNAVAILABLE)
-    driver.pipeline.acknowledged(driver.letters()[0])
+    driver.pipeline.acknowledged(driver.dead_letters()[0])
     assert not progresses(driver)
 
 
@@ -524,14 +524,14 @@ def test_a_drain_does_not_wait_for_the_dead_letters_of_other_partitions() -> Non
     assert not progresses(driver)
 
 
-def test_a_drain_waits_for_letters_that_were_sent_before_their_limit_holds() -> None:
+def test_a_drain_waits_for_dead_letters_that_were_sent_before_their_limit_holds() -> None:
     """They are on the topic in a moment; without their acknowledgement they go there twice."""
     driver = Driver(dead_letter_max_consecutive=2)
     driver.read(b"{", b"{")
     assert driver.throttle.holds
     assert progresses(driver)
-    for letter in driver.letters():
-        driver.pipeline.acknowledged(letter)
+    for dead_letter in driver.dead_letters():
+        driver.pipeline.acknowledged(dead_letter)
     assert not progresses(driver)
 
 
@@ -544,7 +544,7 @@ def test_a_try_whose_answer_was_lost_echoes_until_its_deadline_for_its_partition
     driver.read(event("add", "x"))
     driver.read(event("add", "y"), partition=1)
     driver.read(event("add", "z", segment=2), partition=2)
-    first, second = driver.wait().tries()
+    first, second = driver.wait().attempts()
     assert not echoes(driver)
     driver.answer(second, UNAVAILABLE)
     driver.wait(1.0).answer(first, TIMED_OUT)
@@ -573,7 +573,7 @@ def test_an_outage_is_told_from_one_failing_segment(
 ) -> None:
     driver = Driver(batch_max_ids=1)
     driver.read(*[event("add", f"x{n}", segment=s) for n, s in enumerate(segments)])
-    for attempt in driver.tries():
+    for attempt in driver.attempts():
         driver.answer(attempt, outcome, jitter=0.5)
     assert driver.throttle.is_probing == is_outage
     pause = 0.25 if is_outage else 0.0
@@ -606,19 +606,23 @@ def test_a_failed_request_is_noted_and_waits_longer_each_time() -> None:
 # -- I11: dead letters --------------------------------------------------------------------------
 
 
-def test_i11_an_unreadable_record_is_held_until_its_letter_is_acknowledged() -> None:
+def test_i11_an_unreadable_record_is_held_until_its_dead_letter_is_acknowledged() -> None:
     driver = Driver()
     message = FakeMessage(offset=3, value=b"{", key=b"k", headers=[("trace", b"1")])
     driver.pipeline.receive([message], driver.now)
-    (letter,) = driver.letters()
-    assert (letter.reason, letter.source) == (LetterReason.MALFORMED, "audience:0:3")
-    assert (letter.key, letter.value, letter.headers) == (b"k", b"{", [("trace", b"1")])
+    (dead_letter,) = driver.dead_letters()
+    assert (dead_letter.reason, dead_letter.source) == (DeadLetterReason.MALFORMED, "audience:0:3")
+    assert (dead_letter.key, dead_letter.value, dead_letter.headers) == (
+        b"k",
+        b"{",
+        [("trace", b"1")],
+    )
     assert driver.committable() == 3
-    assert driver.pipeline.pending_letters == 1
+    assert driver.pipeline.pending_dead_letters == 1
     assert driver.pipeline.oldest_read_at() == driver.now
-    driver.pipeline.acknowledged(letter)
+    driver.pipeline.acknowledged(dead_letter)
     assert driver.committable() == 4
-    assert driver.pipeline.pending_letters == 0
+    assert driver.pipeline.pending_dead_letters == 0
     assert driver.count("dead_letters_total", "malformed") == 1
     assert driver.count("records_total", "malformed") == 1
 
@@ -631,23 +635,23 @@ class OddlyNamed(FakeMessage):
         raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
 
 
-def test_a_letter_says_that_headers_were_not_kept_where_they_could_not_be() -> None:
+def test_a_dead_letter_says_that_headers_were_not_kept_where_they_could_not_be() -> None:
     driver = Driver()
     driver.pipeline.receive(
         [FakeMessage(value=b"[]"), OddlyNamed(offset=1, value=b"[]")], driver.now
     )
-    kept, not_kept = driver.letters()
+    kept, not_kept = driver.dead_letters()
     assert kept.detail == "a JSON array, not an object"
     assert not_kept.detail == kept.detail + "; its headers have a name that is no text: not kept"
     assert not_kept.headers == ()
 
 
-def test_i11_invalid_ids_are_held_until_their_letters_are_acknowledged() -> None:
+def test_i11_invalid_ids_are_held_until_their_dead_letters_are_acknowledged() -> None:
     driver = Driver()
     driver.read(event("add", "x", *[""] * 1001, None))
     assert driver.wait().run() == ["add x"]
-    first, second = driver.letters()
-    assert first.reason == LetterReason.INVALID_ID
+    first, second = driver.dead_letters()
+    assert first.reason == DeadLetterReason.INVALID_ID
     assert (len(ids_of(first)), len(ids_of(second))) == (1000, 2)
     assert driver.pipeline.held_ids == 1002
     assert driver.count("ids_received_total", "add") == 1003
@@ -659,18 +663,18 @@ def test_i11_invalid_ids_are_held_until_their_letters_are_acknowledged() -> None
     assert driver.count("records_total", "accepted") == 1
 
 
-def test_the_letter_of_invalid_ids_is_an_event_of_them() -> None:
+def test_the_dead_letter_of_invalid_ids_is_an_event_of_them() -> None:
     driver = Driver()
     driver.read(None, event("remove", "a@b", "x", 5, segment=56, id_type="email"))
-    (letter,) = driver.letters()
-    assert json.loads(letter.value or b"") == {
+    (dead_letter,) = driver.dead_letters()
+    assert json.loads(dead_letter.value or b"") == {
         "segment_id": 56,
         "action": "remove",
         "ids": ["x", 5],
         "id_type": "email",
     }
-    assert (letter.key, letter.source) == (b"56", "audience:0:1")
-    assert letter.detail == "an email address has no @"
+    assert (dead_letter.key, dead_letter.source) == (b"56", "audience:0:1")
+    assert dead_letter.detail == "an email address has no @"
 
 
 def test_invalid_ids_are_held_for_the_record_that_they_came_from() -> None:
@@ -690,56 +694,56 @@ def test_a_record_of_invalid_ids_alone_is_a_readable_one() -> None:
     assert driver.lanes() == 0
 
 
-def test_i11_refused_ids_are_held_until_their_letter_is_acknowledged() -> None:
+def test_i11_refused_ids_are_held_until_their_dead_letter_is_acknowledged() -> None:
     driver = Driver()
     driver.read(event("add", "x"), event("add", "y"))
     attempt = driver.wait().one_try()
     driver.answer(attempt, NO_SEGMENT)
-    (letter,) = driver.letters()
-    assert letter.reason == LetterReason.SEGMENT_REJECTED
-    assert letter.detail == NO_SEGMENT.detail
-    assert letter.source == "audience:0:0"
-    assert ids_of(letter) == ["x", "y"]
+    (dead_letter,) = driver.dead_letters()
+    assert dead_letter.reason == DeadLetterReason.SEGMENT_REJECTED
+    assert dead_letter.detail == NO_SEGMENT.detail
+    assert dead_letter.source == "audience:0:0"
+    assert ids_of(dead_letter) == ["x", "y"]
     assert driver.pipeline.held_ids == 2
     assert driver.committable() == 0
-    driver.pipeline.acknowledged(letter)
+    driver.pipeline.acknowledged(dead_letter)
     assert driver.committable() == 2
     assert driver.count("ids_total", "add", "rejected") == 2
 
 
-def test_the_letter_of_refused_ids_is_an_event_of_them() -> None:
+def test_the_dead_letter_of_refused_ids_is_an_event_of_them() -> None:
     driver = Driver()
     driver.read(event("remove", "a@b", "c@d", segment=56, id_type="email"))
     driver.answer(driver.wait().one_try(), NO_SEGMENT)
-    (letter,) = driver.letters()
-    assert json.loads(letter.value or b"") == {
+    (dead_letter,) = driver.dead_letters()
+    assert json.loads(dead_letter.value or b"") == {
         "segment_id": 56,
         "action": "remove",
         "ids": ["a@b", "c@d"],
         "id_type": "email",
     }
-    driver.pipeline.acknowledged(letter)
+    driver.pipeline.acknowledged(dead_letter)
     assert driver.count("ids_total", "remove", "rejected") == 2
 
 
-def test_i11_letters_are_acknowledged_in_any_order() -> None:
+def test_i11_dead_letters_are_acknowledged_in_any_order() -> None:
     driver = Driver()
     driver.read(b"{", b"[", b"}")
-    letters = driver.letters()
+    dead_letters = driver.dead_letters()
     expected = {2: 0, 0: 1, 1: 3}
     for index, committable in expected.items():
-        driver.pipeline.acknowledged(letters[index])
+        driver.pipeline.acknowledged(dead_letters[index])
         assert driver.committable() == committable
 
 
-def test_a_released_letter_is_not_sent_and_a_late_acknowledgement_settles_nothing() -> None:
+def test_a_released_dead_letter_is_not_sent_and_a_late_acknowledgement_settles_nothing() -> None:
     driver = Driver()
     driver.read(event("add", "x"), b"{")
     driver.answer(driver.wait().one_try(), REFUSED)
-    sent = driver.pipeline.letters.popleft()
+    sent = driver.pipeline.dead_letters.popleft()
     assert driver.pipeline.forget([driver.ledgers[0]]) == 1
-    assert driver.letters() == []
-    assert driver.pipeline.pending_letters == 0
+    assert driver.dead_letters() == []
+    assert driver.pipeline.pending_dead_letters == 0
     driver.pipeline.acknowledged(sent)
     assert received_and_ended(driver) == (1, 1)
     assert driver.count("ids_total", "add", "released") == 1
@@ -753,7 +757,7 @@ def test_a_late_acknowledgement_does_not_hold_the_rest_of_its_batch() -> None:
     driver.answer(driver.wait().one_try(), REFUSED)
     driver.answer(driver.one_try(), REFUSED)
     driver.answer(driver.one_try(), DELIVERED)
-    (sent,) = driver.letters()
+    (sent,) = driver.dead_letters()
     driver.pipeline.forget([driver.ledgers[0]])
     driver.pipeline.acknowledged(sent)
     driver.run()
@@ -761,15 +765,15 @@ def test_a_late_acknowledgement_does_not_hold_the_rest_of_its_batch() -> None:
     assert driver.lanes() == 0
 
 
-def test_a_letter_of_two_partitions_goes_on_holding_the_one_that_stays() -> None:
+def test_a_dead_letter_of_two_partitions_goes_on_holding_the_one_that_stays() -> None:
     driver = Driver(partitions=2)
     driver.read(event("add", "x"))
     driver.read(event("add", "y"), partition=1)
     driver.answer(driver.wait().one_try(), NO_SEGMENT)
     assert driver.pipeline.forget([driver.ledgers[0]]) == 1
-    (letter,) = driver.letters()
+    (dead_letter,) = driver.dead_letters()
     assert driver.committable(1) == 0
-    driver.pipeline.acknowledged(letter)
+    driver.pipeline.acknowledged(dead_letter)
     assert driver.committable(1) == 1
     assert driver.count("ids_total", "add", "rejected") == 1
 
@@ -779,7 +783,7 @@ def test_a_letter_of_two_partitions_goes_on_holding_the_one_that_stays() -> None
 
 def answer_well(driver: Driver, bad: set[str]) -> None:
     """Answer as an API that refuses whatever has a bad id in it."""
-    while attempts := driver.tries():
+    while attempts := driver.attempts():
         for attempt in attempts:
             driver.answer(attempt, DELIVERED if bad.isdisjoint(attempt.ids) else REFUSED)
 
@@ -789,8 +793,8 @@ def test_i12_one_bad_id_costs_one_id() -> None:
     driver.read(event("add", *names(100)))
     driver.wait()
     answer_well(driver, {"id-37"})
-    (letter,) = driver.letters()
-    assert (letter.reason, ids_of(letter)) == (LetterReason.REJECTED, ["id-37"])
+    (dead_letter,) = driver.dead_letters()
+    assert (dead_letter.reason, ids_of(dead_letter)) == (DeadLetterReason.REJECTED, ["id-37"])
     assert driver.count("ids_total", "add", "delivered") == 99
 
 
@@ -799,9 +803,9 @@ def test_i12_a_bad_single_that_was_tried_first_costs_one_id() -> None:
     driver.read(event("add", *names(100)))
     driver.wait()
     answer_well(driver, {"id-0"})
-    (letter,) = driver.letters()
-    assert ids_of(letter) == ["id-0"]
-    assert letter.detail == REFUSED.detail
+    (dead_letter,) = driver.dead_letters()
+    assert ids_of(dead_letter) == ["id-0"]
+    assert dead_letter.detail == REFUSED.detail
 
 
 def test_a_refused_single_says_what_the_api_said_of_it_not_of_the_lanes_other_batches() -> None:
@@ -814,8 +818,8 @@ def test_a_refused_single_says_what_the_api_said_of_it_not_of_the_lanes_other_ba
     driver.read(event("add", *names(20, 100)))
     driver.answer(driver.one_try(), DELIVERED)
     driver.answer(single, DELIVERED)
-    (letter,) = driver.letters()
-    assert letter.detail == REFUSED.detail
+    (dead_letter,) = driver.dead_letters()
+    assert dead_letter.detail == REFUSED.detail
 
 
 def test_i12_good_ids_do_not_pay_for_a_bad_one_when_others_went_with_their_partition() -> None:
@@ -826,8 +830,8 @@ def test_i12_good_ids_do_not_pay_for_a_bad_one_when_others_went_with_their_parti
     driver.answer(driver.wait().one_try(), REFUSED)
     driver.pipeline.forget([driver.ledgers[0]])
     answer_well(driver, {"id-875"})
-    (letter,) = driver.letters()
-    assert ids_of(letter) == ["id-875"]
+    (dead_letter,) = driver.dead_letters()
+    assert ids_of(dead_letter) == ["id-875"]
     assert driver.count("ids_total", "add", "delivered") == 199
 
 
@@ -846,12 +850,12 @@ def test_a_part_that_was_delivered_counts_what_was_not_released_meanwhile() -> N
     assert received_and_ended(driver) == (20, 20)
 
 
-def test_i11_a_batch_of_several_letters_is_settled_by_the_last_of_them() -> None:
+def test_i11_a_batch_of_several_dead_letters_is_settled_by_the_last_of_them() -> None:
     driver = Driver()
     driver.read(event("add", *names(20)))
     driver.wait()
     answer_well(driver, {"id-3", "id-12"})
-    first, second = driver.letters()
+    first, second = driver.dead_letters()
     driver.pipeline.acknowledged(first)
     assert driver.committable() == 0
     driver.pipeline.acknowledged(second)
@@ -873,9 +877,9 @@ def test_a_segment_that_refuses_everything_is_refused_as_a_whole() -> None:
     driver.read(event("add", *names(1000)))
     driver.wait()
     answer_well(driver, set(names(1000)))
-    (letter,) = driver.letters()
-    assert letter.reason == LetterReason.SEGMENT_REJECTED
-    assert ids_of(letter) == names(1000)
+    (dead_letter,) = driver.dead_letters()
+    assert dead_letter.reason == DeadLetterReason.SEGMENT_REJECTED
+    assert ids_of(dead_letter) == names(1000)
     assert driver.count("batches_total", "add", "split") == 8
 
 
@@ -895,20 +899,20 @@ def test_a_segment_that_vanishes_during_a_split_is_refused_as_a_whole() -> None:
     driver.answer(driver.wait().one_try(), REFUSED)
     driver.answer(driver.one_try(), DELIVERED)
     driver.answer(driver.one_try(), NO_SEGMENT)
-    (letter,) = driver.letters()
-    assert letter.reason == LetterReason.SEGMENT_REJECTED
-    assert ids_of(letter) == names(20)[1:]
+    (dead_letter,) = driver.dead_letters()
+    assert dead_letter.reason == DeadLetterReason.SEGMENT_REJECTED
+    assert ids_of(dead_letter) == names(20)[1:]
 
 
-def test_the_letter_names_the_first_record_concerned() -> None:
+def test_the_dead_letter_names_the_first_record_concerned() -> None:
     driver = Driver(partitions=2)
     driver.ledgers[1].position = 40
     driver.read(event("add", "x"), event("add", "y"), partition=1)
     driver.read(event("add", "z"))
     driver.wait()
     answer_well(driver, {"y"})
-    (letter,) = driver.letters()
-    assert letter.source == "audience:1:41"
+    (dead_letter,) = driver.dead_letters()
+    assert dead_letter.source == "audience:1:41"
 
 
 # -- policies and the limit ---------------------------------------------------------------------
@@ -918,7 +922,7 @@ def test_skip_settles_at_once_and_counts() -> None:
     driver = Driver(reject_policy="skip")
     driver.read(b"{", event("add", "", "x"), event("add", "y"))
     driver.answer(driver.wait().one_try(), NO_SEGMENT)
-    assert driver.letters() == []
+    assert driver.dead_letters() == []
     assert driver.count("ids_total", "add", "skipped") == 3
     assert driver.pipeline.held_ids == 0
     assert driver.committable() == 3
@@ -931,7 +935,7 @@ def test_stall_holds_and_sends_nothing_to_the_dead_letter_topic(value: bytes) ->
     assert driver.read(event("add", "x"), value, event("add", "y")) == 2
     assert HoldReason.STALLED in driver.throttle.holds
     assert "audience:0:1" in driver.throttle.holds[HoldReason.STALLED].detail
-    assert driver.letters() == []
+    assert driver.dead_letters() == []
     assert driver.read(event("add", "z")) == 0
     assert driver.wait().sent() == []
     assert driver.committable() == 0
@@ -950,7 +954,7 @@ def test_what_can_not_be_delivered_is_noted_and_so_is_the_hold_that_it_begins(
 ) -> None:
     driver = Driver(reject_policy="stall")
     driver.read(value)
-    for attempt in driver.wait(0.0 if driver.throttle.holds else LINGER).tries():
+    for attempt in driver.wait(0.0 if driver.throttle.holds else LINGER).attempts():
         driver.answer(attempt, NO_SEGMENT)
     state = driver.throttle.holds[HoldReason.STALLED]
     assert state == HoldState(HoldReason.STALLED, driver.now, state.detail)
@@ -964,7 +968,7 @@ def test_what_can_not_be_delivered_is_noted_and_so_is_the_hold_that_it_begins(
 def test_stall_holds_at_a_refused_id_too() -> None:
     driver = Driver(reject_policy="stall")
     driver.read(event("add", "x"), event("remove", "y"))
-    attempts = driver.wait().tries()
+    attempts = driver.wait().attempts()
     driver.answer(attempts[0], REFUSED)
     driver.answer(attempts[1], DELIVERED)
     assert HoldReason.STALLED in driver.throttle.holds
@@ -978,8 +982,8 @@ def test_so_many_unreadable_records_in_a_row_hold_the_daemon() -> None:
     assert not driver.throttle.holds
     assert driver.read(b"{", b"{") == 1
     assert HoldReason.DEAD_LETTER_LIMIT in driver.throttle.holds
-    assert len(driver.letters()) == 5
-    assert driver.pipeline.takes_no_more()
+    assert len(driver.dead_letters()) == 5
+    assert driver.pipeline.is_backed_up()
     state = driver.throttle.holds[HoldReason.DEAD_LETTER_LIMIT]
     assert state.since == driver.now
     assert "not JSON" in state.detail
@@ -1003,7 +1007,7 @@ def test_so_many_refused_requests_in_a_row_hold_the_daemon() -> None:
         driver.read(event("add", f"{number}a", f"{number}b"))
         driver.answer(driver.one_try(), NO_SEGMENT)
     assert HoldReason.DEAD_LETTER_LIMIT in driver.throttle.holds
-    assert len(driver.letters()) == 5, "a batch refused whole counts once"
+    assert len(driver.dead_letters()) == 5, "a batch refused whole counts once"
     state = driver.throttle.holds[HoldReason.DEAD_LETTER_LIMIT]
     assert state.since == driver.now
     assert NO_SEGMENT.summary in state.detail
@@ -1012,10 +1016,10 @@ def test_so_many_refused_requests_in_a_row_hold_the_daemon() -> None:
 def test_under_the_limits_hold_nothing_more_goes_to_the_dead_letter_topic() -> None:
     driver = Driver(dead_letter_max_consecutive=1, batch_max_ids=1)
     driver.read(event("add", "x"), event("add", "y"))
-    for attempt in driver.tries():
+    for attempt in driver.attempts():
         driver.answer(attempt, NO_SEGMENT)
-    assert len(driver.letters()) == 1
-    assert driver.pipeline.pending_letters == 2
+    assert len(driver.dead_letters()) == 1
+    assert driver.pipeline.pending_dead_letters == 2
     assert driver.pipeline.held_ids == 2
 
 
@@ -1036,12 +1040,12 @@ def test_i6_every_id_is_accounted_for_at_every_step() -> None:
     driver.read(event("add", "a", "b", "c", "a", ""), event("remove", "b"))
     driver.read(event("add", "d"), partition=1)
     assert received_and_ended(driver) == (7, 7)
-    add, remove = driver.wait().tries()
+    add, remove = driver.wait().attempts()
     driver.answer(add, NO_SEGMENT)
     driver.answer(remove, DELIVERED)
     assert received_and_ended(driver) == (7, 7)
-    for letter in driver.letters():
-        driver.pipeline.acknowledged(letter)
+    for dead_letter in driver.dead_letters():
+        driver.pipeline.acknowledged(dead_letter)
         assert received_and_ended(driver) == (7, 7)
     assert driver.pipeline.held_ids == 0
 
@@ -1107,7 +1111,7 @@ def test_requests_are_counted_by_their_size() -> None:
 def test_a_hold_that_two_requests_show_is_noted_once() -> None:
     driver = Driver()
     driver.read(event("add", "a"), event("add", "b", segment=2))
-    attempts = driver.wait().tries()
+    attempts = driver.wait().attempts()
     for attempt in attempts:
         driver.answer(attempt, UNAUTHORIZED)
     assert len(attempts) == 2
@@ -1119,11 +1123,11 @@ def test_a_hold_that_two_requests_show_is_noted_once() -> None:
 def test_what_is_to_be_logged_goes_out_as_notes_without_ids() -> None:
     driver = Driver()
     driver.read(b"{", event("add", "person-1", "person-2"), event("remove", "person-3"))
-    add, remove = driver.wait().tries()
+    add, remove = driver.wait().attempts()
     driver.answer(add, UNAVAILABLE)
     driver.answer(remove, UNAUTHORIZED)
     driver.wait(60.0)
-    driver.answer(driver.tries()[0], NO_SEGMENT)
+    driver.answer(driver.attempts()[0], NO_SEGMENT)
     events = [note.event for note in driver.pipeline.notes]
     assert events == ["refused", "request_failed", "hold", "refused"]
     assert all("person" not in f"{note.message}{note.fields}" for note in driver.pipeline.notes)

@@ -17,13 +17,13 @@ STEPS = {
     "wait": 3,
     "acknowledge": 3,
     "commit": 2,
-    "urge": 2,
+    "flush": 2,
     "let_go": 1,
     "lose": 1,
     "assign": 3,
     "elsewhere": 1,
     "crash": 1,
-    "press": 1,
+    "flush_oldest": 1,
     "hold": 1,
 }
 NOTHING = ("nothing", 0)

@@ -45,7 +45,7 @@ LOOKS = 15
 """So many looks at the commits take longer than two commit intervals."""
 
 
-class Letter(NamedTuple):
+class DeadLetter(NamedTuple):
     """What a dead letter says: ``source`` is (partition, offset), ``ids`` those of an event."""
 
     reason: str
@@ -54,7 +54,7 @@ class Letter(NamedTuple):
     ids: tuple[Any, ...]
 
 
-def letter_of(message: Message) -> Letter:
+def dead_letter_of(message: Message) -> DeadLetter:
     """Return what a dead letter says."""
     headers = dict(message.headers() or [])
     reason, detail, source = [
@@ -63,22 +63,22 @@ def letter_of(message: Message) -> Letter:
     ]
     _, partition, offset = source.rsplit(":", 2)
     ids = () if reason == "malformed" else json.loads(message.value() or b"")["ids"]
-    return Letter(reason, detail, (int(partition), int(offset)), tuple(ids))
+    return DeadLetter(reason, detail, (int(partition), int(offset)), tuple(ids))
 
 
-def letters_of(scenario: Scenario, count: int) -> list[Letter]:
+def dead_letters_of(scenario: Scenario, count: int) -> list[DeadLetter]:
     """Wait for so many dead letters, and return what they say."""
-    return [letter_of(message) for message in scenario.dead_letters(count)]
+    return [dead_letter_of(message) for message in scenario.dead_letters(count)]
 
 
-def letters_by_now(scenario: Scenario) -> list[Letter]:
+def dead_letters_by_now(scenario: Scenario) -> list[DeadLetter]:
     """Return what the dead letters say that are there."""
-    return [letter_of(each) for each in scenario.broker.read_all(scenario.dead_letter_topic)]
+    return [dead_letter_of(each) for each in scenario.broker.read_all(scenario.dead_letter_topic)]
 
 
-def refused_ids(letters: "Iterable[Letter]") -> list[str]:
+def refused_ids(dead_letters: "Iterable[DeadLetter]") -> list[str]:
     """Return the ids of dead letters, each as often as it is there."""
-    return sorted(name for letter in letters for name in letter.ids)
+    return sorted(name for dead_letter in dead_letters for name in dead_letter.ids)
 
 
 def await_hold(daemon: "Daemon", reason: str, timeout: float = PATIENCE_SECONDS) -> str:
@@ -213,8 +213,8 @@ def test_skip_passes_over_everything_that_cannot_be_delivered_and_tells(
     assert daemon.reasons() == ""
     assert not daemon.logs("hold")
     stop(daemon)
-    letters = scenario.broker.end_offsets(scenario.dead_letter_topic)
-    assert letters == ({0: 0} if topic_is_there else {})
+    dead_letters = scenario.broker.end_offsets(scenario.dead_letter_topic)
+    assert dead_letters == ({0: 0} if topic_is_there else {})
 
 
 STUCK = {
@@ -251,11 +251,11 @@ def test_stall_holds_until_a_restart_with_another_policy(scenario: Scenario, rea
     await_hold(again, "stalled")
     stop(again)
     assert scenario.committed()[0] == 5
-    assert letters_by_now(scenario) == []
+    assert dead_letters_by_now(scenario) == []
     scenario.start_ready(REJECT_POLICY="dead-letter")
     scenario.await_all_committed()
-    (letter,) = letters_of(scenario, 1)
-    assert (letter.reason, letter.source) == (reason, (0, 5))
+    (dead_letter,) = dead_letters_of(scenario, 1)
+    assert (dead_letter.reason, dead_letter.source) == (reason, (0, 5))
     assert api.members(5) == (
         set() if reason in {"malformed", "segment-rejected"} else {"customer-1"}
     )
@@ -280,7 +280,7 @@ def test_a_topic_full_of_junk_holds_before_it_is_emptied_into_the_dead_letters(
     assert "restart" in said
     assert "DEAD_LETTER_MAX_CONSECUTIVE" in said
     assert "REJECT_POLICY=skip" in said
-    before = {letter.source for letter in letters_of(scenario, limit)}
+    before = {dead_letter.source for dead_letter in dead_letters_of(scenario, limit)}
     assert len(before) == limit
     due = {n: sum(partition == n for partition, _ in before) for n in range(4)}
 
@@ -293,7 +293,7 @@ def test_a_topic_full_of_junk_holds_before_it_is_emptied_into_the_dead_letters(
         watch.await_looks(LOOKS)
     assert not watch.went_back
     assert committed() == due
-    assert {letter.source for letter in letters_of(scenario, limit)} == before
+    assert {dead_letter.source for dead_letter in dead_letters_of(scenario, limit)} == before
     assert daemon.holds() == {"dead-letter-limit"}
     await_count(daemon, limit, "dead_letters_total", reason="malformed")
     await_count(daemon, limit, "records_total", outcome="malformed")
@@ -305,10 +305,10 @@ def test_a_topic_full_of_junk_holds_before_it_is_emptied_into_the_dead_letters(
     assert scenario.api.members(1) == customers(range(5))
     assert after.reasons() == ""
     if "REJECT_POLICY" in other:
-        assert {letter.source for letter in letters_of(scenario, limit)} == before
+        assert {dead_letter.source for dead_letter in dead_letters_of(scenario, limit)} == before
         await_count(after, 1001 - limit, "records_total", outcome="malformed")
     else:
-        sources = [letter.source for letter in letters_of(scenario, 1001)]
+        sources = [dead_letter.source for dead_letter in dead_letters_of(scenario, 1001)]
         assert len(set(sources)) == 1001, "one was lost, another one is there twice"
 
 
@@ -318,12 +318,12 @@ def test_a_readable_record_ends_the_row_of_unreadable_ones(scenario: Scenario) -
     readable = [*additions(1, 10), Record("k", event(2, "add", ""))]
     scenario.produce(in_partition(0, [each for good in readable for each in (*row, good)]))
     scenario.await_all_committed()
-    assert len(letters_of(scenario, 9 * 11 + 1)) == 100
+    assert len(dead_letters_of(scenario, 9 * 11 + 1)) == 100
     assert daemon.reasons() == ""
     assert not daemon.logs("hold")
     scenario.produce(in_partition(0, [*row, Record(None, None), row[0], *additions(3, 1)]))
     await_hold(daemon, "dead-letter-limit")  # a tombstone is no record that could be read
-    letters_of(scenario, 110)
+    dead_letters_of(scenario, 110)
 
 
 @pytest.mark.parametrize("ids", [1, 20])
@@ -339,10 +339,12 @@ def test_so_many_refused_requests_in_a_row_hold_the_daemon(scenario: Scenario, i
     daemon = scenario.start(DEAD_LETTER_MAX_CONSECUTIVE=limit)
     said = await_hold(daemon, "dead-letter-limit")
     assert said.startswith(f"{limit} refusals in a row, the last: refused by the API with 400")
-    letters = letters_of(scenario, limit)
-    assert {letter.reason for letter in letters} == {"rejected" if ids == 1 else "segment-rejected"}
-    assert all("no such workspace" in letter.detail for letter in letters)
-    assert [len(letter.ids) for letter in letters] == [ids] * limit
+    dead_letters = dead_letters_of(scenario, limit)
+    assert {dead_letter.reason for dead_letter in dead_letters} == {
+        "rejected" if ids == 1 else "segment-rejected"
+    }
+    assert all("no such workspace" in dead_letter.detail for dead_letter in dead_letters)
+    assert [len(dead_letter.ids) for dead_letter in dead_letters] == [ids] * limit
     # What was on its way is answered, and nothing else goes out.
     await_count(daemon, 0, "requests_in_flight")
     requests = api.counters().requests
@@ -350,7 +352,7 @@ def test_so_many_refused_requests_in_a_row_hold_the_daemon(scenario: Scenario, i
     with CommitWatch(scenario) as watch:
         watch.await_looks(LOOKS)
     assert api.counters().requests == requests
-    refused = {int(str(letter.ids[0]).split("-")[1]) for letter in letters}
+    refused = {int(str(dead_letter.ids[0]).split("-")[1]) for dead_letter in dead_letters}
     left = {(n % 4, n // 4) for n in range(100) if n + 1 not in refused}
     assert_nothing_is_committed_past(scenario, left)
     api.heal()
@@ -362,7 +364,7 @@ def test_so_many_refused_requests_in_a_row_hold_the_daemon(scenario: Scenario, i
     assert_nothing_is_committed_past(scenario, left)
     scenario.start_ready(DEAD_LETTER_MAX_CONSECUTIVE=limit)
     scenario.await_all_committed()
-    assert letters_of(scenario, limit) == letters
+    assert dead_letters_of(scenario, limit) == dead_letters
     for segment_id in range(1, 101):
         # One that was refused before an earlier record of its partition settled is read again.
         assert len(api.members(segment_id)) in ({0, ids} if segment_id in refused else {ids})
@@ -382,7 +384,11 @@ def assert_all_is_well(scenario: Scenario) -> None:
     """Check what becomes of those records in the end."""
     scenario.await_all_committed()
     assert scenario.api.members(1) == customers(range(6))
-    assert sorted(letter.source[1] for letter in letters_by_now(scenario)) == [3, 4, 8]
+    assert sorted(dead_letter.source[1] for dead_letter in dead_letters_by_now(scenario)) == [
+        3,
+        4,
+        8,
+    ]
 
 
 def test_a_dead_letter_topic_that_refuses_a_letter_is_waited_for(scenario: Scenario) -> None:
@@ -408,7 +414,7 @@ class DeafProxy(TcpProxy):
 
     def __init__(self, *target: "Any") -> None:  # noqa: ANN401 - the proxy's own
         self._pairs: list[list[socket.socket]] = []
-        self._letters_came_by: set[socket.socket] = set()
+        self._dead_letters_came_by: set[socket.socket] = set()
         self._requests: defaultdict[socket.socket, bytearray] = defaultdict(bytearray)
         super().__init__(*target)
 
@@ -419,7 +425,7 @@ class DeafProxy(TcpProxy):
     async def _send(self, sink: socket.socket, chunk: bytes) -> None:
         client, target = next(ends for ends in self._pairs if sink in ends)
         if sink is target and self._asks_to_produce(self._requests[target], chunk):
-            self._letters_came_by.add(client)
+            self._dead_letters_came_by.add(client)
         await super()._send(sink, chunk)
 
     def _asks_to_produce(self, requests: bytearray, chunk: bytes) -> bool:
@@ -435,7 +441,7 @@ class DeafProxy(TcpProxy):
         return produces
 
     async def _answer(self, sink: socket.socket, chunk: bytes) -> None:
-        if not (self.is_deaf and sink in self._letters_came_by):
+        if not (self.is_deaf and sink in self._dead_letters_came_by):
             await super()._answer(sink, chunk)
 
 
@@ -459,7 +465,7 @@ def test_dead_letters_that_are_never_acknowledged_hold_and_are_there_once(
             assert "acknowledged no dead letter for 1" in said
             watch.await_looks(LOOKS)
             assert watch.highest[0] == 3
-            assert len(letters_by_now(scenario)) == 3
+            assert len(dead_letters_by_now(scenario)) == 3
             proxy.is_deaf = False
             await_going_on(daemon, "dead-letter-unavailable")
             assert_all_is_well(scenario)
@@ -484,7 +490,7 @@ def test_a_stop_while_dead_letters_cannot_be_written_loses_nothing(scenario: Sce
 def test_a_dead_letter_topic_that_is_deleted_is_made_again(scenario: Scenario) -> None:
     daemon = scenario.start_ready()
     scenario.produce(in_partition(1, [Record("k", b"unreadable, and gone with the topic")]))
-    letters_of(scenario, 1)
+    dead_letters_of(scenario, 1)
     delete_dead_letters(scenario)
     produce_mixed(scenario)
     assert_all_is_well(scenario)
@@ -535,10 +541,10 @@ def test_one_bad_id_of_a_thousand_costs_one_id_and_twenty_requests(
 ) -> None:
     scenario.api.bad_ids({f"customer-{bad}"}, status)
     daemon = deliver_thousand(scenario)
-    (letter,) = letters_of(scenario, 1)
-    assert (letter.reason, letter.ids) == ("rejected", (f"customer-{bad}",))
-    assert letter.source == (2, bad)
-    assert re.match(rf"{status} .*one of the ids is not acceptable", letter.detail)
+    (dead_letter,) = dead_letters_of(scenario, 1)
+    assert (dead_letter.reason, dead_letter.ids) == ("rejected", (f"customer-{bad}",))
+    assert dead_letter.source == (2, bad)
+    assert re.match(rf"{status} .*one of the ids is not acceptable", dead_letter.detail)
     assert scenario.api.members(1) == customers({*range(1000)} - {bad})
     assert scenario.api.counters().requests <= 25
     assert scenario.api.counters().duplicates == 0
@@ -553,9 +559,9 @@ def test_ten_bad_ids_of_a_thousand_cost_ten_ids(scenario: Scenario) -> None:
     bad = {3, 4, 125, 333, 334, 335, 500, 747, 901, 998}
     scenario.api.bad_ids(customers(bad))
     daemon = deliver_thousand(scenario)
-    letters = letters_by_now(scenario)
-    assert refused_ids(letters) == sorted(customers(bad))
-    assert {letter.reason for letter in letters} == {"rejected"}
+    dead_letters = dead_letters_by_now(scenario)
+    assert refused_ids(dead_letters) == sorted(customers(bad))
+    assert {dead_letter.reason for dead_letter in dead_letters} == {"rejected"}
     assert scenario.api.members(1) == customers({*range(1000)} - bad)
     assert scenario.api.counters().requests <= 160
     assert scenario.api.counters().duplicates == 0
@@ -566,11 +572,11 @@ def test_ten_bad_ids_of_a_thousand_cost_ten_ids(scenario: Scenario) -> None:
 def test_a_segment_that_refuses_whatever_is_in_it_costs_nine_tries(scenario: Scenario) -> None:
     scenario.api.for_segment(1, status=400, body=b'"not a manual segment"')
     daemon = deliver_thousand(scenario)
-    (letter,) = letters_of(scenario, 1)
-    assert letter.reason == "segment-rejected"
-    assert letter.detail == '400 "not a manual segment"'
-    assert letter.source == (2, 0)
-    assert list(letter.ids) == [f"customer-{number}" for number in range(1000)]
+    (dead_letter,) = dead_letters_of(scenario, 1)
+    assert dead_letter.reason == "segment-rejected"
+    assert dead_letter.detail == '400 "not a manual segment"'
+    assert dead_letter.source == (2, 0)
+    assert list(dead_letter.ids) == [f"customer-{number}" for number in range(1000)]
     assert scenario.api.counters().requests == 9
     assert not scenario.api.members(1)
     await_count(daemon, 1000, "ids_total", outcome="rejected")
@@ -602,12 +608,12 @@ def test_the_last_word_wins_through_splits_while_other_batches_of_the_lane_come_
     scenario.await_all_committed(60)
     assert {name for _, _, name in changes.wrong(api)} == bad
     assert not (api.members(3) | api.removed(3)) & bad
-    letters = letters_by_now(scenario)
-    assert set(refused_ids(letters)) == bad
-    assert {letter.reason for letter in letters} == {"rejected"}
+    dead_letters = dead_letters_by_now(scenario)
+    assert set(refused_ids(dead_letters)) == bad
+    assert {dead_letter.reason for dead_letter in dead_letters} == {"rejected"}
     splits = sum(
         daemon.metric("batches_total", action=action, reason="split")
         for action in ("add", "remove")
     )
     assert splits > 30
-    await_count(daemon, len(refused_ids(letters)), "ids_total", outcome="rejected")
+    await_count(daemon, len(refused_ids(dead_letters)), "ids_total", outcome="rejected")

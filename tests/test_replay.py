@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from consumer.commands.replay.dead_letters import Change, Selection, change_of, labels_of
 from consumer.core.events import EventDecoder
-from consumer.replay.letters import Change, Selection, change_of, labels_of
 from tests.support.cluster import Record
 from tests.support.daemon import Daemon
 from tests.support.kafka_server import free_ports
@@ -57,11 +57,11 @@ class Replays:
         """Make the dead-letter topic, of 3 partitions, as a daemon would have."""
         self.scenario.broker.create_topic(self.topic, 3)
 
-    def put(self, *letters: Record) -> None:
+    def put(self, *dead_letters: Record) -> None:
         """Put letters on the topic."""
-        self.scenario.produce(letters, self.topic)
+        self.scenario.produce(dead_letters, self.topic)
 
-    def letters(self) -> "list[Message]":
+    def dead_letters(self) -> "list[Message]":
         """Return what is on the topic."""
         return self.scenario.broker.read_all(self.topic)
 
@@ -82,7 +82,7 @@ def replays(scenario: Scenario) -> "Iterator[Replays]":
     replays.close()
 
 
-def letter(
+def dead_letter(
     segment_id: int,
     *ids: object,
     action: str = "add",
@@ -146,7 +146,7 @@ def test_what_was_refused_is_delivered_once_it_can_be(scenario: Scenario, replay
     said = replays.run()
     assert scenario.api.members(56) == set(names(500))
     assert replays.committed() == replays.ends()
-    assert len(replays.letters()) == refused
+    assert len(replays.dead_letters()) == refused
     assert f"done: {refused} of {refused} letter read, 500 ids delivered, 0 refused again" in said
     assert "overwrites the newer state" in " ".join(said.split())
     assert "customer-" not in said
@@ -154,7 +154,7 @@ def test_what_was_refused_is_delivered_once_it_can_be(scenario: Scenario, replay
 
 def test_it_serves_no_http(replays: Replays) -> None:
     replays.create_topic()
-    replays.put(letter(1, "a"))
+    replays.put(dead_letter(1, "a"))
     replays.scenario.api.hang()
     (port,) = free_ports(1)
     replay = replays.start(HTTP_PORT=port)
@@ -167,24 +167,24 @@ def test_it_serves_no_http(replays: Replays) -> None:
 
 def test_a_second_run_goes_on_where_the_first_ended(replays: Replays) -> None:
     replays.create_topic()
-    replays.put(*(letter(number, *names(3)) for number in range(1, 20)))
+    replays.put(*(dead_letter(number, *names(3)) for number in range(1, 20)))
     replays.run()
     requests = replays.scenario.api.counters().requests
     assert "nothing new" in replays.run()
     assert replays.scenario.api.counters().requests == requests
-    replays.put(letter(99, "late"))
+    replays.put(dead_letter(99, "late"))
     assert "done: 1 of 1 letter read, 1 id delivered" in replays.run()
     assert replays.scenario.api.counters().requests == requests + 1
     assert replays.committed() == replays.ends()
 
 
-def test_letters_that_come_meanwhile_are_left_for_the_next_run(replays: Replays) -> None:
+def test_dead_letters_that_come_meanwhile_are_left_for_the_next_run(replays: Replays) -> None:
     replays.create_topic()
-    replays.put(*(letter(1, name, partition=0) for name in names(10)))
+    replays.put(*(dead_letter(1, name, partition=0) for name in names(10)))
     replays.scenario.api.delay(0.9)
     replay = replays.start()
     eventually(replays.scenario.api.received, PATIENCE_SECONDS, "a request", until=bool)
-    replays.put(letter(2, "late", partition=0), letter(2, "late", partition=1))
+    replays.put(dead_letter(2, "late", partition=0), dead_letter(2, "late", partition=1))
     assert replay.wait(PATIENCE_SECONDS) == ALL_REPLAYED
     assert replays.committed() == {0: 10, 1: 0, 2: 0}
     assert replays.scenario.api.members(2) == frozenset()
@@ -192,13 +192,13 @@ def test_letters_that_come_meanwhile_are_left_for_the_next_run(replays: Replays)
     assert replays.scenario.api.members(2) == {"late"}
 
 
-def test_the_last_of_several_letters_wins(replays: Replays) -> None:
+def test_the_last_of_several_dead_letters_wins(replays: Replays) -> None:
     replays.create_topic()
     everybody = names(300)
     replays.put(
-        letter(1, *everybody, action="remove"),
-        letter(1, *everybody),
-        letter(1, *everybody[:100], action="remove"),
+        dead_letter(1, *everybody, action="remove"),
+        dead_letter(1, *everybody),
+        dead_letter(1, *everybody[:100], action="remove"),
     )
     replays.scenario.api.script([503, None, 429])
     replays.run(BATCH_LINGER_SECONDS=0)
@@ -207,18 +207,18 @@ def test_the_last_of_several_letters_wins(replays: Replays) -> None:
 
 def test_transaction_markers_and_gaps_hold_nothing(replays: Replays) -> None:
     replays.create_topic()
-    replays.put(*(letter(1, name, partition=0) for name in names(10)))
+    replays.put(*(dead_letter(1, name, partition=0) for name in names(10)))
     replays.scenario.broker.delete_records(replays.topic, {0: 4})
     replays.run()
     assert replays.scenario.api.members(1) == set(names(6, 4))
     assert replays.committed()[0] == 10
 
 
-def test_letters_deleted_before_their_replay_are_told(replays: Replays) -> None:
+def test_dead_letters_deleted_before_their_replay_are_told(replays: Replays) -> None:
     replays.create_topic()
-    replays.put(letter(1, "first", partition=0))
+    replays.put(dead_letter(1, "first", partition=0))
     replays.run()
-    replays.put(*(letter(1, name, partition=0) for name in names(10)))
+    replays.put(*(dead_letter(1, name, partition=0) for name in names(10)))
     replays.scenario.broker.delete_records(replays.topic, {0: 4})
     assert "3 letters already deleted" in replays.run()
     assert replays.scenario.api.members(1) == {"first", *names(7, 3)}
@@ -226,11 +226,11 @@ def test_letters_deleted_before_their_replay_are_told(replays: Replays) -> None:
 
 def test_a_topic_made_anew_is_read_from_its_beginning(replays: Replays) -> None:
     replays.create_topic()
-    replays.put(*(letter(1, name, partition=0) for name in names(10)))
+    replays.put(*(dead_letter(1, name, partition=0) for name in names(10)))
     replays.run()
     replays.scenario.broker.delete_topic(replays.topic)
     replays.create_topic()
-    replays.put(*(letter(2, name, partition=0) for name in names(3)))
+    replays.put(*(dead_letter(2, name, partition=0) for name in names(3)))
     eventually(replays.committed, PATIENCE_SECONDS, "the group's offsets", until=lambda _: True)
     replays.run()
     assert replays.scenario.api.members(2) == set(names(3))
@@ -251,9 +251,9 @@ def test_an_empty_topic_and_none_at_all_are_said(replays: Replays) -> None:
 def test_filters_choose_by_reason_and_segment_and_commit_nothing(replays: Replays) -> None:
     replays.create_topic()
     replays.put(
-        letter(1, "a", reason="rejected"),
-        letter(2, "b", reason="rejected"),
-        letter(2, "c", "d", reason="segment-rejected"),
+        dead_letter(1, "a", reason="rejected"),
+        dead_letter(2, "b", reason="rejected"),
+        dead_letter(2, "c", "d", reason="segment-rejected"),
         labelled(Record("k", event(2, "add", "e")), "malformed"),
         Record("k", event(2, "add", "of-unknown-reason")),
         labelled(Record("k", b"junk"), "malformed"),
@@ -275,9 +275,9 @@ def test_filters_choose_by_reason_and_segment_and_commit_nothing(replays: Replay
 
 def test_a_filter_begins_where_the_last_whole_replay_ended(replays: Replays) -> None:
     replays.create_topic()
-    replays.put(letter(1, "a"))
+    replays.put(dead_letter(1, "a"))
     replays.run()
-    replays.put(letter(1, "b"))
+    replays.put(dead_letter(1, "b"))
     committed = replays.committed()
     assert "1 of 1 letter read" in replays.run("--segment", "1")
     assert "2 of 2 letters read" in replays.run("--segment", "1", "--from-start")
@@ -289,7 +289,7 @@ def test_a_filter_begins_where_the_last_whole_replay_ended(replays: Replays) -> 
 def test_from_start_takes_everything_again(replays: Replays, protocol: str) -> None:
     assert replays.scenario.protocol == protocol
     replays.create_topic()
-    replays.put(*(letter(number, *names(3)) for number in range(1, 20)))
+    replays.put(*(dead_letter(number, *names(3)) for number in range(1, 20)))
     replays.run()
     replays.run("--from-start")
     assert replays.scenario.api.counters().ids == 2 * 57
@@ -298,7 +298,7 @@ def test_from_start_takes_everything_again(replays: Replays, protocol: str) -> N
 
 def test_what_from_start_did_not_reach_is_the_next_runs(replays: Replays) -> None:
     replays.create_topic()
-    replays.put(*(letter(1, name, partition=0) for name in names(10)))
+    replays.put(*(dead_letter(1, name, partition=0) for name in names(10)))
     replays.run()
     replays.scenario.api.always(status=503)
     replay = replays.start("--from-start")
@@ -321,11 +321,11 @@ def test_what_from_start_did_not_reach_is_the_next_runs(replays: Replays) -> Non
 def test_a_dry_run_lists_and_changes_nothing(replays: Replays) -> None:
     replays.create_topic()
     replays.put(
-        letter(56, *names(5), detail=f"404 {NOT_FOUND.decode()}"),
-        letter(
+        dead_letter(56, *names(5), detail=f"404 {NOT_FOUND.decode()}"),
+        dead_letter(
             7, "customer-9", action="remove", reason="rejected", detail='400 {"id": "customer-9"}'
         ),
-        letter(8, "", {"a": "customer-8"}, reason="invalid-id", detail="an id is empty"),
+        dead_letter(8, "", {"a": "customer-8"}, reason="invalid-id", detail="an id is empty"),
         labelled(Record("customer-1", b"junk"), "malformed", "not JSON: \x1b[2Jbyte 0"),
         labelled(Record("customer-2", None), "malformed", "nested too deeply", truncated="true"),
         Record(
@@ -357,9 +357,9 @@ def test_a_dry_run_lists_and_changes_nothing(replays: Replays) -> None:
 
 def test_a_dry_run_lists_what_a_replay_with_the_same_options_would_take(replays: Replays) -> None:
     replays.create_topic()
-    replays.put(letter(1, "a"), letter(2, "b", reason="rejected"))
+    replays.put(dead_letter(1, "a"), dead_letter(2, "b", reason="rejected"))
     replays.run()
-    replays.put(letter(1, "c"), letter(3, "d"))
+    replays.put(dead_letter(1, "c"), dead_letter(3, "d"))
 
     def segments(*arguments: str) -> Counter[str]:
         lines = replays.run("--dry-run", *arguments).splitlines()
@@ -379,14 +379,14 @@ def test_a_dry_run_lists_what_a_replay_with_the_same_options_would_take(replays:
 
 def test_what_is_refused_again_goes_to_the_topic_once_more(replays: Replays) -> None:
     replays.create_topic()
-    replays.put(letter(1, *names(50)), letter(2, *names(20)))
+    replays.put(dead_letter(1, *names(50)), dead_letter(2, *names(20)))
     api = replays.scenario.api
     api.bad_ids(["customer-7"])
     api.unknown_segment(2)
     said = replays.run(expect=NOT_ALL)
     assert "49 ids delivered, 21 refused again" in said
     assert api.members(1) == set(names(50)) - {"customer-7"}
-    again = [each for each in replays.letters() if "audience:" not in header(each, "source")]
+    again = [each for each in replays.dead_letters() if "audience:" not in header(each, "source")]
     assert {(header(each, "reason"), ids_of(each)) for each in again} == {
         ("rejected", ("customer-7",)),
         ("segment-rejected", tuple(names(20))),
@@ -407,7 +407,7 @@ def ids_of(message: "Message") -> tuple[str, ...]:
 
 def test_with_a_filter_what_is_refused_again_stays_where_it_is(replays: Replays) -> None:
     replays.create_topic()
-    replays.put(letter(2, *names(20)), letter(1, "a"))
+    replays.put(dead_letter(2, *names(20)), dead_letter(1, "a"))
     replays.scenario.api.unknown_segment(2)
     ends = replays.ends()
     assert "20 refused again" in replays.run("--segment", "2", expect=NOT_ALL)
@@ -423,17 +423,19 @@ def test_what_still_cannot_be_read_is_kept_byte_for_byte(replays: Replays) -> No
     said = replays.run(expect=NOT_ALL)
     assert "1 id delivered, 0 refused again, 1 letter unreadable as before" in said
     assert replays.scenario.api.members(5) == {"customer-1"}
-    (again,) = [each for each in replays.letters() if "audience:" not in header(each, "source")]
+    (again,) = [
+        each for each in replays.dead_letters() if "audience:" not in header(each, "source")
+    ]
     assert (again.key(), again.value()) == (junk.key, junk.value)
     assert headers_of(again)[:2] == junk.headers
     assert header(again, "reason") == "malformed"
 
 
-def test_a_letter_without_its_value_is_skipped_with_its_source(replays: Replays) -> None:
+def test_a_dead_letter_without_its_value_is_skipped_with_its_source(replays: Replays) -> None:
     replays.create_topic()
     replays.put(
         labelled(Record("k", None, partition=1), "malformed", truncated="true"),
-        letter(1, "a", partition=1),
+        dead_letter(1, "a", partition=1),
         Record("a tombstone", None, partition=1),
     )
     said = replays.run(expect=NOT_ALL)
@@ -446,7 +448,7 @@ def test_a_letter_without_its_value_is_skipped_with_its_source(replays: Replays)
 
 def test_a_wrong_key_is_waited_for_visibly(replays: Replays) -> None:
     replays.create_topic()
-    replays.put(letter(1, "a"))
+    replays.put(dead_letter(1, "a"))
     replays.scenario.api.always(status=401)
     replays.scenario.api.region(status=401)
     replay = replays.start()
@@ -454,13 +456,13 @@ def test_a_wrong_key_is_waited_for_visibly(replays: Replays) -> None:
     assert replay.exit_code is None
     replays.scenario.api.heal()
     assert replay.wait(PATIENCE_SECONDS) == ALL_REPLAYED
-    assert replays.letters()[0].offset() == 0
-    assert len(replays.letters()) == 1
+    assert replays.dead_letters()[0].offset() == 0
+    assert len(replays.dead_letters()) == 1
 
 
 def test_a_broker_that_is_away_is_waited_for_visibly(replays: Replays) -> None:
     replays.create_topic()
-    replays.put(letter(1, "a"))
+    replays.put(dead_letter(1, "a"))
     replays.scenario.broker.stop()
     replay = replays.start()
     eventually(
@@ -477,7 +479,7 @@ def test_a_broker_that_is_away_is_waited_for_visibly(replays: Replays) -> None:
 @both_protocols
 def test_a_replay_that_was_killed_is_gone_on_with(replays: Replays) -> None:
     replays.create_topic()
-    replays.put(*(letter(number, *names(10)) for number in range(1, 301)))
+    replays.put(*(dead_letter(number, *names(10)) for number in range(1, 301)))
     api = replays.scenario.api
     api.delay(0.2)
     api.unknown_segment(300)
@@ -491,8 +493,8 @@ def test_a_replay_that_was_killed_is_gone_on_with(replays: Replays) -> None:
     said = replays.run(expect=NOT_ALL, KAFKA_SESSION_TIMEOUT_SECONDS=4)
     assert f"of {300 - before} letters read" in said
     assert all(api.members(number) == set(names(10)) for number in range(1, 300))
-    assert [ids_of(each) for each in replays.letters()[-1:]]
-    again = [each for each in replays.letters() if "audience:" not in header(each, "source")]
+    assert [ids_of(each) for each in replays.dead_letters()[-1:]]
+    again = [each for each in replays.dead_letters() if "audience:" not in header(each, "source")]
     assert [ids_of(each) for each in again] == [tuple(names(10))]
 
 
@@ -501,7 +503,7 @@ def test_a_replay_that_is_interrupted_drains_and_says_so(
     replays: Replays, arguments: tuple[str, ...]
 ) -> None:
     replays.create_topic()
-    replays.put(*(letter(number, *names(10)) for number in range(1, 301)))
+    replays.put(*(dead_letter(number, *names(10)) for number in range(1, 301)))
     api = replays.scenario.api
     api.delay(0.2)
     replay = replays.start(*arguments, CUSTOMERIO_MAX_IN_FLIGHT=2)
@@ -528,9 +530,9 @@ def test_a_replay_that_waits_for_a_broker_can_be_interrupted(replays: Replays) -
 
 
 @both_protocols
-def test_two_replays_share_the_letters_and_both_end(replays: Replays) -> None:
+def test_two_replays_share_the_dead_letters_and_both_end(replays: Replays) -> None:
     replays.create_topic()
-    replays.put(*(letter(number, *names(10)) for number in range(1, 301)))
+    replays.put(*(dead_letter(number, *names(10)) for number in range(1, 301)))
     api = replays.scenario.api
     api.delay(0.2)
     both = [replays.start(CUSTOMERIO_MAX_IN_FLIGHT=4) for _ in range(2)]
@@ -565,7 +567,7 @@ def test_wrong_settings_are_told(replays: Replays) -> None:
 
 def test_the_daemons_policy_and_identity_are_not_the_replays(replays: Replays) -> None:
     replays.create_topic()
-    replays.put(letter(2, *names(20)), labelled(Record("k", b"junk"), "malformed"))
+    replays.put(dead_letter(2, *names(20)), labelled(Record("k", b"junk"), "malformed"))
     replays.scenario.api.unknown_segment(2)
     for number in range(2):
         said = replays.run(
@@ -576,7 +578,7 @@ def test_the_daemons_policy_and_identity_are_not_the_replays(replays: Replays) -
             DEAD_LETTER_MAX_CONSECUTIVE=1,
         )
         assert "20 refused again, 1 letter unreadable as before" in said
-        assert len(replays.letters()) == 2 * (number + 2)
+        assert len(replays.dead_letters()) == 2 * (number + 2)
 
 
 # How a letter is read

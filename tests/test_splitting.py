@@ -16,7 +16,7 @@ class Search:
     def __init__(self, ids: list[str], bad: Collection[str]) -> None:
         self.unsettled = dict.fromkeys(ids)
         self.bad = set(bad)
-        self.tries = 1  # the one that was refused before
+        self.attempts = 1  # the one that was refused before
         self.delivered: list[str] = []
         self.refused: list[str] = []
         self.whole = False
@@ -28,12 +28,12 @@ class Search:
         assert part
         assert len(set(part)) == len(part)
         assert set(part) <= self.unsettled.keys()
-        self.tries += 1
+        self.attempts += 1
         if self.bad.isdisjoint(part):
             self._settle(part, self.delivered)
             self._settle(self.split.accepted(), self.refused)
         else:
-            names, whole = self.split.refused(self.unsettled, f"400 at try {self.tries}")
+            names, whole = self.split.refused(self.unsettled, f"400 at try {self.attempts}")
             self.whole = self.whole or whole
             self._settle(names, self.refused)
         return part
@@ -57,19 +57,19 @@ def ids(count: int) -> list[str]:
 
 def test_a_segment_that_refuses_everything_costs_nine_tries() -> None:
     search = Search(ids(1000), ids(1000)).run()
-    assert search.tries == 9
+    assert search.attempts == 9
     assert search.whole
     assert search.refused == ids(1000)
 
 
 def test_one_bad_id_in_a_thousand_costs_at_most_25_tries_wherever_it_is() -> None:
-    tries = []
+    attempts = []
     for bad in range(0, 1000, 9):
         search = Search(ids(1000), [ids(1000)[bad]]).run()
         assert search.refused == [f"customer-{bad}"]
         assert not search.whole
-        tries.append(search.tries)
-    assert max(tries) <= 25
+        attempts.append(search.attempts)
+    assert max(attempts) <= 25
 
 
 def test_ten_bad_ids_in_a_thousand_cost_at_most_160_tries() -> None:
@@ -78,7 +78,7 @@ def test_ten_bad_ids_in_a_thousand_cost_at_most_160_tries() -> None:
         bad = dice.sample(ids(1000), 10)
         search = Search(ids(1000), bad).run()
         assert sorted(search.refused) == sorted(bad)
-        assert search.tries <= 160
+        assert search.attempts <= 160
 
 
 def test_singles_are_spread_evenly_over_the_batch() -> None:
@@ -94,14 +94,14 @@ def test_singles_are_spread_evenly_over_the_batch() -> None:
 def test_of_fewer_than_eight_ids_each_is_refused_alone(count: int) -> None:
     """So few refusals say nothing about the segment."""
     search = Search(ids(count), ids(count)).run()
-    assert search.tries == 1 + count
+    assert search.attempts == 1 + count
     assert sorted(search.refused) == sorted(ids(count))
     assert not search.whole
 
 
 def test_with_exactly_eight_refused_the_batch_is_refused_as_a_whole() -> None:
     search = Search(ids(8), ids(8)).run()
-    assert (search.tries, search.whole) == (9, True)
+    assert (search.attempts, search.whole) == (9, True)
 
 
 def test_seven_refused_singles_and_a_success_are_no_verdict_on_the_rest() -> None:
@@ -143,7 +143,7 @@ def test_singles_that_went_with_their_partition_are_replaced() -> None:
     for single in ids(800)[:700:100]:
         del search.unsettled[single]
     search.run()
-    assert search.tries == 9
+    assert search.attempts == 9
     assert search.whole
 
 
@@ -189,4 +189,4 @@ def test_i12_no_verdict_is_wrong_though_ids_go_away_at_any_time(
         assert set(search.refused) <= bad
     else:
         assert len(bad) >= SINGLES
-    assert search.tries <= 12 + 2 * count
+    assert search.attempts <= 12 + 2 * count

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from consumer import clock
-from consumer.standin import Fault, JournalEntry, SegmentCounters, Standin
+from consumer.commands.demo.standin import Fault, JournalEntry, SegmentCounters, Standin
 from tests.support.api import LOST_ANSWER, LOST_BEFORE, FaultyApi
 from tests.support.waiting import eventually
 
@@ -409,7 +409,15 @@ def test_the_region_has_its_own_fault(api: FaultyApi) -> None:
 
 
 def test_it_runs_in_a_process_of_its_own() -> None:
-    command = [sys.executable, "-m", "consumer.standin", "--api-key", "other", "--delay", "0.01"]
+    command = [
+        sys.executable,
+        "-m",
+        "consumer.commands.demo.standin",
+        "--api-key",
+        "other",
+        "--delay",
+        "0.01",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from consumer.source import Source, join_and_leave
+from consumer.kafka.member import Member, join_and_leave
 from tests.support.kafka import Broker
 from tests.support.scenario import (
     PATIENCE_SECONDS,
@@ -232,7 +232,7 @@ def test_partitions_that_were_never_begun_can_be_given_back(
 ) -> None:
     """As while the broker doesn't say what is committed."""
     assignor = {"partition.assignment.strategy": "cooperative-sticky"}
-    source = Source(
+    source = Member(
         {
             "bootstrap.servers": broker.bootstrap,
             "group.id": group,
@@ -251,7 +251,7 @@ def test_partitions_that_were_never_begun_can_be_given_back(
 class Idler:
     """A listener that begins nothing."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Member) -> None:
         self._source = source
         self.told: list[str] = []
 

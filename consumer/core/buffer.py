@@ -86,11 +86,11 @@ class Buffer:
 
     def finish(self, batch: Batch) -> None:
         """Settle the batch if nothing of it is left."""
-        if not (batch.ids or batch.letters or batch.settled):
+        if not (batch.ids or batch.dead_letters or batch.settled):
             batch.settled = True
             batch.lane.take_out(batch)
 
-    def urge(self, bases: set[int], now: float, reason: str) -> None:
+    def flush(self, bases: set[int], now: float, reason: str) -> None:
         """Make the batches that hold changes of these ledgers due, and their lanes first."""
         touched: list[Lane] = []
         for lane in self.lanes():
@@ -99,11 +99,11 @@ class Buffer:
                 touched.append(lane)
             for batch in batches:
                 make_due(batch, now, reason)
-        self.turns.put_first(touched)
+        self.turns.put_in_front(touched)
 
-    def calm(self) -> None:
-        """End what `urge` began: no lane goes first any more."""
-        self.turns.calm(self.lanes())
+    def end_flush(self) -> None:
+        """End what `flush` began: no lane goes first any more."""
+        self.turns.end_flush(self.lanes())
 
     def release(self, serials: set[int]) -> int:
         """Take out the ids of these ledgers; return how many."""
@@ -120,7 +120,7 @@ class Buffer:
             return 0
         batch.sources -= bases
         gone = [name for name, origin in batch.ids.items() if serial_of(origin) in serials]
-        if batch.flying and gone:
+        if batch.in_flight and gone:
             batch.lane.echo(batch, gone, batch.deadline)  # the running try stays in the way
         for name in gone:
             del batch.ids[name]

@@ -16,17 +16,17 @@ from typing import Any, Protocol, assert_never
 from msgspec import UNSET
 
 from consumer.core.buffer import Buffer
-from consumer.core.events import Event, EventDecoder, IdType, Malformed, Mixed
-from consumer.core.lanes import Batch
-from consumer.core.ledger import Ledger
-from consumer.core.letters import (
-    MAX_IDS_PER_LETTER,
+from consumer.core.dead_letters import (
+    MAX_IDS_PER_DEAD_LETTER,
+    DeadLetter,
+    DeadLetterReason,
     Headers,
-    Letter,
-    LetterReason,
     headers_of,
     refusal,
 )
+from consumer.core.events import Event, EventDecoder, IdType, Malformed, Mixed
+from consumer.core.lanes import Batch
+from consumer.core.ledger import Ledger
 from consumer.core.metrics import Tally
 from consumer.core.refusals import Refusals
 
@@ -75,7 +75,7 @@ class Intake:
         """
         buffer, refusals, decode = self._buffer, self._refusals, self._decode
         by_type, max_ids = buffer.by_type, self._max_ids
-        limit = -1 if refusals.take_no_more() else self._limit_ids
+        limit = -1 if refusals.is_backed_up() else self._limit_ids
         held, unreadable = buffer.held_ids, refusals.unreadable_in_a_row
         errors: list[Message] = []
         ledger: Ledger | None = None
@@ -102,7 +102,7 @@ class Intake:
                 buffer.held_ids, refusals.unreadable_in_a_row = held, unreadable
                 event = self._take_odd(message, event, ledger, now)
                 held, unreadable = buffer.held_ids, refusals.unreadable_in_a_row
-                if refusals.take_no_more():
+                if refusals.is_backed_up():
                     limit = -1
                 if event is None:
                     continue
@@ -178,8 +178,8 @@ class Intake:
         refusals.unreadable_in_a_row += 1
         headers = headers_of(message)
         note = "" if headers is not None else "; its headers have a name that is no text: not kept"
-        letter = Letter(
-            LetterReason.MALFORMED,
+        dead_letter = DeadLetter(
+            DeadLetterReason.MALFORMED,
             detail + note,
             ledger.source(offset),
             message.key(),
@@ -187,8 +187,8 @@ class Intake:
             headers or (),
             sources={ledger.base},
         )
-        if refusals.refuse(letter, now, detail):
-            ledger.hold(offset, letter, now)
+        if refusals.refuse(dead_letter, now, detail):
+            ledger.hold(offset, dead_letter, now)
         refusals.limit(refusals.unreadable_in_a_row, detail, now)
 
     def _take_invalid(self, mixed: Mixed, ledger: Ledger, offset: int, now: float) -> None:
@@ -198,10 +198,10 @@ class Intake:
         if mixed.event is None:
             self._tally.add("records_total", "accepted")
         self._buffer.held_ids += len(mixed.invalid)
-        for start in range(0, len(mixed.invalid), MAX_IDS_PER_LETTER):
-            ids = mixed.invalid[start : start + MAX_IDS_PER_LETTER]
-            letter = refusal(
-                reason=LetterReason.INVALID_ID,
+        for start in range(0, len(mixed.invalid), MAX_IDS_PER_DEAD_LETTER):
+            ids = mixed.invalid[start : start + MAX_IDS_PER_DEAD_LETTER]
+            dead_letter = refusal(
+                reason=DeadLetterReason.INVALID_ID,
                 detail=mixed.detail,
                 source=ledger.source(offset),
                 segment_id=mixed.segment_id,
@@ -210,8 +210,8 @@ class Intake:
                 ids=ids,
                 origins={ledger.base + offset: len(ids)},
             )
-            if refusals.refuse(letter, now, mixed.detail):
-                ledger.hold(offset, letter, now)
+            if refusals.refuse(dead_letter, now, mixed.detail):
+                ledger.hold(offset, dead_letter, now)
 
 
 def _note_timestamp(batch: Batch, message: Message) -> None:

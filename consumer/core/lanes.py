@@ -42,12 +42,12 @@ class Batch:
         "action",
         "attempts",
         "blocker",
+        "dead_letters",
         "deadline",
         "due_at",
-        "flying",
         "ids",
+        "in_flight",
         "lane",
-        "letters",
         "not_before",
         "opened_at",
         "reason",
@@ -68,12 +68,12 @@ class Batch:
         self.timestamp_ms: int | None = None  # Kafka's, of the oldest record; None: unknown
         self.reason = "linger"
         self.seal: int | None = None  # the order of sealing; None while open
-        self.flying = False
+        self.in_flight = False
         self.deadline = math.inf  # of the running try
         self.attempts = 0  # failed tries in a row
         self.not_before = -math.inf
         self.split: Split | None = None
-        self.letters = 0  # dead letters on their way
+        self.dead_letters = 0  # dead letters on their way
         self.settled = False
         self.blocker: tuple[Batch | Echo, str] | None = None
 
@@ -85,7 +85,7 @@ class Batch:
 
     def is_waiting(self) -> bool:
         """Whether it is sealed and has ids to send that are not in flight."""
-        return not self.flying and self.seal is not None and bool(self.ids)
+        return not self.in_flight and self.seal is not None and bool(self.ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,7 @@ class Lane:
         "_echoes",
         "add",
         "failures",
+        "goes_first",
         "id_type",
         "last_error",
         "not_before",
@@ -116,7 +117,6 @@ class Lane:
         "remove",
         "sealed",
         "segment_id",
-        "urgent",
         "wake_at",
     )
 
@@ -127,7 +127,7 @@ class Lane:
         self.remove: Batch | None = None
         self.sealed: list[Batch] = []
         self.queued = False
-        self.urgent = False  # a partition that it holds is going away
+        self.goes_first = False  # a partition that it holds is going away
         self.wake_at = math.inf  # the earliest entry that the timer has for it
         self.failures = 0  # tries in a row that failed, whichever batch's
         self.not_before = -math.inf  # counts while the lane is failing
@@ -186,7 +186,7 @@ class Lane:
         """Return the oldest batch that is due and may leave now, or None."""
         self.forget_echoes(now)
         if self.is_failing() and (
-            self.not_before > now or any(batch.flying for batch in self.sealed)
+            self.not_before > now or any(batch.in_flight for batch in self.sealed)
         ):
             return None
         oldest = None

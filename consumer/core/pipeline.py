@@ -7,7 +7,7 @@ The owner thread calls, in each turn of its loop:
     acknowledged(letter)
     the ledgers' committable()    =>  offsets
 
-and at a rebalance `urge` (everything of these partitions becomes due), then `forget`.
+and at a rebalance `flush` (everything of these partitions becomes due), then `forget`.
 
 Nothing here reads a clock, logs, or draws a random number: ``now`` and ``jitter`` come in, what is
 to be said goes out through ``notes``.
@@ -29,11 +29,11 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from consumer.core.buffer import Buffer, make_due
+from consumer.core.dead_letters import DeadLetter, DeadLetterReason, refusal
 from consumer.core.events import IdType
 from consumer.core.intake import Intake, Message
 from consumer.core.lanes import Batch, Lane
 from consumer.core.ledger import Ledger, offset_of, serial_of
-from consumer.core.letters import Letter, LetterReason, refusal
 from consumer.core.metrics import Tally
 from consumer.core.notes import Notes
 from consumer.core.outcomes import (
@@ -51,7 +51,7 @@ from consumer.core.throttle import Throttle, backoff_seconds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Try:
+class Attempt:
     """One request for one batch. ``ids`` is what the API gets; times are the loop's seconds."""
 
     batch: Batch
@@ -119,13 +119,13 @@ class Pipeline:
         self._sources[ledger.serial] = ledger
         return ledger
 
-    def urge(self, ledgers: Iterable[Ledger], now: float, reason: str) -> None:
+    def flush(self, ledgers: Iterable[Ledger], now: float, reason: str) -> None:
         """Make every batch that holds changes of ``ledgers`` due, and send those lanes first."""
-        self._buffer.urge({ledger.base for ledger in ledgers}, now, reason)
+        self._buffer.flush({ledger.base for ledger in ledgers}, now, reason)
 
-    def calm(self) -> None:
-        """End what `urge` began: no lane goes first any more."""
-        self._buffer.calm()
+    def end_flush(self) -> None:
+        """End what `flush` began: no lane goes first any more."""
+        self._buffer.end_flush()
 
     def forget(self, ledgers: Iterable[Ledger]) -> int:
         """Drop all unsettled changes of ``ledgers``; return how many ids were released."""
@@ -138,8 +138,8 @@ class Pipeline:
         if not serials:
             return 0
         held = self.held_ids
-        for letter in self._refusals.release(serials):
-            self._letter_is_gone(letter)
+        for dead_letter in self._refusals.release(serials):
+            self._dead_letter_is_gone(dead_letter)
         self._buffer.held_ids -= self._buffer.release(serials)
         return held - self.held_ids
 
@@ -151,7 +151,7 @@ class Pipeline:
         earliest_start = max(now, self.throttle.earliest_start())
         may_start = not self.throttle.holds and earliest_start <= latest_start
         return any(
-            batch.flying or (may_start and lane.backoff_until(batch) <= latest_start)
+            batch.in_flight or (may_start and lane.backoff_until(batch) <= latest_start)
             for lane in self.lanes()
             for batch in lane.batches()
             if not bases.isdisjoint(batch.sources)
@@ -168,9 +168,9 @@ class Pipeline:
         """Take in ``messages`` in order; see `intake.Intake.receive`."""
         return self._receive(messages, now)
 
-    def takes_no_more(self) -> bool:
+    def is_backed_up(self) -> bool:
         """Whether reading on would only pile up dead letters."""
-        return self._refusals.take_no_more()
+        return self._refusals.is_backed_up()
 
     def wake(self, now: float) -> None:
         """Queue the lanes whose time has come: a linger, a backoff or an echo is over."""
@@ -184,29 +184,29 @@ class Pipeline:
         """Whether a lane waits for its turn."""
         return bool(self._turns)
 
-    def dispatch(self, now: float, latest_start: float = math.inf) -> list[Try]:
+    def dispatch(self, now: float, latest_start: float = math.inf) -> list[Attempt]:
         """Return the tries that start now, as many as the throttle allows."""
-        tries: list[Try] = []
+        attempts: list[Attempt] = []
         while now <= latest_start and self.throttle.may_start(now):
             lane = self._turns.next_lane()
             if lane is None:
                 break
             batch = self._buffer.next_batch(lane, now)
             if batch is not None:
-                tries.append(self._start(batch, now))
+                attempts.append(self._start(batch, now))
                 self._turns.enqueue(lane)
-        return tries
+        return attempts
 
-    def press(self, now: float, lanes: int) -> None:
+    def flush_oldest(self, now: float, lanes: int) -> None:
         """Make the oldest open batches due before their time: the buffer is full of waiting ids."""
-        while lanes > 0 and (lane := self._turns.hurry()) is not None:
+        while lanes > 0 and (lane := self._turns.wake_next()) is not None:
             were_early = [make_due(batch, now, "pressure") for batch in lane.open_batches()]
             lanes -= any(were_early)
 
-    def settle(self, attempt: Try, outcome: Outcome, now: float, jitter: float) -> None:
+    def settle(self, attempt: Attempt, outcome: Outcome, now: float, jitter: float) -> None:
         """Take in what became of a try."""
         batch = attempt.batch
-        batch.flying = False
+        batch.in_flight = False
         match outcome:
             case Delivered():
                 self.throttle.accepted(attempt.started_at, now)
@@ -233,21 +233,21 @@ class Pipeline:
     # -- dead letters -----------------------------------------------------------------------------
 
     @property
-    def letters(self) -> deque[Letter]:
+    def dead_letters(self) -> deque[DeadLetter]:
         """The letters to send; one that could not be sent is put back."""
         return self._refusals.outbox
 
     @property
-    def pending_letters(self) -> int:
+    def pending_dead_letters(self) -> int:
         """Return how many dead letters are not acknowledged yet."""
         return self._refusals.pending
 
-    def acknowledged(self, letter: Letter) -> None:
-        """Settle what ``letter`` stands for: the broker has it."""
-        was_settled = letter.settled
-        self._refusals.acknowledged(letter)
+    def acknowledged(self, dead_letter: DeadLetter) -> None:
+        """Settle what ``dead_letter`` stands for: the broker has it."""
+        was_settled = dead_letter.settled
+        self._refusals.acknowledged(dead_letter)
         if not was_settled:
-            self._letter_is_gone(letter)
+            self._dead_letter_is_gone(dead_letter)
 
     # -- what the loop publishes ------------------------------------------------------------------
 
@@ -271,17 +271,17 @@ class Pipeline:
 
     # -- tries and their outcomes -----------------------------------------------------------------
 
-    def _start(self, batch: Batch, now: float) -> Try:
+    def _start(self, batch: Batch, now: float) -> Attempt:
         ids = batch.next_ids()
-        batch.flying = True
+        batch.in_flight = True
         batch.deadline = now + self.rules.request_timeout_seconds
         self.throttle.started(now)
         if batch.split is not None and not batch.attempts:
             self.tally.add("batches_total", batch.action, "split")
         self.tally.observe(len(ids), "batch_ids", batch.action)
-        return Try(batch, ids, now, batch.deadline)
+        return Attempt(batch, ids, now, batch.deadline)
 
-    def _delivered(self, attempt: Try, now: float) -> None:
+    def _delivered(self, attempt: Attempt, now: float) -> None:
         batch = attempt.batch
         batch.lane.last_error = ""
         batch.attempts = batch.lane.failures = 0
@@ -294,10 +294,10 @@ class Pipeline:
         else:
             delivered = sum(batch.ids.pop(name, None) is not None for name in attempt.ids)
             alone = [name for name in batch.split.accepted() if name in batch.ids]
-            self._reject(batch, alone, LetterReason.REJECTED, batch.split.detail, now)
+            self._reject(batch, alone, DeadLetterReason.REJECTED, batch.split.detail, now)
         self._settle_ids(batch.action, "delivered", delivered)
 
-    def _retry(self, attempt: Try, retry: Retry, now: float, jitter: float) -> None:
+    def _retry(self, attempt: Attempt, retry: Retry, now: float, jitter: float) -> None:
         batch, lane = attempt.batch, attempt.batch.lane
         cap = self.rules.max_backoff_seconds
         self.tally.add("retries_total", retry.reason.value)
@@ -322,7 +322,7 @@ class Pipeline:
             attempts=batch.attempts,
         )
 
-    def _refused(self, attempt: Try, refused: Refused, now: float) -> None:
+    def _refused(self, attempt: Attempt, refused: Refused, now: float) -> None:
         """Find out what of the batch is bad, or give it up."""
         batch = attempt.batch
         if batch.split is None and not refused.whole and len(attempt.ids) > 1:
@@ -335,19 +335,19 @@ class Pipeline:
         names = tuple(name for name in names if name in batch.ids)
         if not names:
             return
-        reason = LetterReason.SEGMENT_REJECTED if whole else LetterReason.REJECTED
+        reason = DeadLetterReason.SEGMENT_REJECTED if whole else DeadLetterReason.REJECTED
         self._reject(batch, names, reason, refused.detail, now)
         self._refusals.requests_in_a_row += 1
         self._refusals.limit(self._refusals.requests_in_a_row, refused.summary, now)
 
     def _reject(
-        self, batch: Batch, names: Sequence[str], reason: LetterReason, detail: str, now: float
+        self, batch: Batch, names: Sequence[str], reason: DeadLetterReason, detail: str, now: float
     ) -> None:
         """Move ids from the batch into a dead letter."""
         if not names:
             return
         first = batch.ids[names[0]]
-        letter = refusal(
+        dead_letter = refusal(
             reason=reason,
             detail=detail,
             source=self._sources[serial_of(first)].source(offset_of(first)),
@@ -359,14 +359,14 @@ class Pipeline:
             batch=batch,
         )
         text = f"{reason.value}: segment {batch.lane.segment_id}, {len(names)} ids, {batch.action}"
-        if self._refusals.refuse(letter, now, text):
-            batch.letters += 1
+        if self._refusals.refuse(dead_letter, now, text):
+            batch.dead_letters += 1
 
-    def _letter_is_gone(self, letter: Letter) -> None:
-        if letter.batch is not None:
-            letter.batch.letters -= 1
-            self._buffer.finish(letter.batch)
-            self._turns.enqueue(letter.batch.lane)  # it may have nothing left to remember
+    def _dead_letter_is_gone(self, dead_letter: DeadLetter) -> None:
+        if dead_letter.batch is not None:
+            dead_letter.batch.dead_letters -= 1
+            self._buffer.finish(dead_letter.batch)
+            self._turns.enqueue(dead_letter.batch.lane)  # it may have nothing left to remember
 
     def _settle_ids(self, action: str, outcome: str, count: int) -> None:
         self.tally.add("ids_total", action, outcome, n=count)

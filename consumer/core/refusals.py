@@ -12,14 +12,14 @@ refuses keep coming: just the case of a wrong workspace.
 from collections import deque
 from collections.abc import Callable
 
-from consumer.core.letters import Letter
+from consumer.core.dead_letters import DeadLetter
 from consumer.core.metrics import Tally
 from consumer.core.notes import Notes
 from consumer.core.outcomes import HoldReason
 from consumer.core.throttle import Throttle
 
-MAX_PENDING_LETTERS = 1000
-MAX_PENDING_LETTER_BYTES = 16 * 2**20
+MAX_PENDING_DEAD_LETTERS = 1000
+MAX_PENDING_DEAD_LETTER_BYTES = 16 * 2**20
 READING_STOPS = frozenset(
     {HoldReason.DEAD_LETTER_LIMIT, HoldReason.DEAD_LETTER_UNAVAILABLE, HoldReason.STALLED}
 )
@@ -38,7 +38,7 @@ class Refusals:
         notes: Notes,
         settle_ids: Callable[[str, str, int], None],
     ) -> None:
-        self.outbox: deque[Letter] = deque()
+        self.outbox: deque[DeadLetter] = deque()
         self.unreadable_in_a_row = 0
         self.requests_in_a_row = 0
         self._policy = policy
@@ -47,7 +47,7 @@ class Refusals:
         self._tally = tally
         self._notes = notes
         self._settle_ids = settle_ids
-        self._pending: dict[Letter, None] = {}
+        self._pending: dict[DeadLetter, None] = {}
         self._pending_bytes = 0
 
     @property
@@ -55,42 +55,43 @@ class Refusals:
         """Return how many letters are not acknowledged yet."""
         return len(self._pending)
 
-    def take_no_more(self) -> bool:
+    def is_backed_up(self) -> bool:
         """Whether reading on would only pile up what can't be put away."""
         return (
             not READING_STOPS.isdisjoint(self._throttle.holds)
-            or len(self._pending) >= MAX_PENDING_LETTERS
-            or self._pending_bytes >= MAX_PENDING_LETTER_BYTES
+            or len(self._pending) >= MAX_PENDING_DEAD_LETTERS
+            or self._pending_bytes >= MAX_PENDING_DEAD_LETTER_BYTES
         )
 
     def is_on_its_way(self, bases: set[int]) -> bool:
         """Whether a letter of these ledgers can be expected to be acknowledged."""
         return HoldReason.DEAD_LETTER_UNAVAILABLE not in self._throttle.holds and any(
-            letter.posted and not bases.isdisjoint(letter.sources) for letter in self._pending
+            dead_letter.posted and not bases.isdisjoint(dead_letter.sources)
+            for dead_letter in self._pending
         )
 
-    def refuse(self, letter: Letter, now: float, log_detail: str) -> bool:
+    def refuse(self, dead_letter: DeadLetter, now: float, log_detail: str) -> bool:
         """Do as the policy says; return whether the letter keeps its offset from being committed.
 
         ``log_detail`` is what may stand in the log: no id of a person.
         """
-        self._notes.add("refused", letter.reason.value, log_detail, source=letter.source)
+        self._notes.add("refused", dead_letter.reason.value, log_detail, source=dead_letter.source)
         if self._policy == "skip":
-            self._settle_ids(letter.action, "skipped", letter.held_ids)
+            self._settle_ids(dead_letter.action, "skipped", dead_letter.held_ids)
             return False
-        self._pending[letter] = None
-        self._pending_bytes += letter.size_bytes
+        self._pending[dead_letter] = None
+        self._pending_bytes += dead_letter.size_bytes
         if self._policy == "stall":
             self._hold(
                 HoldReason.STALLED,
                 f"REJECT_POLICY is stall and this can't be delivered: {log_detail}"
-                f" ({letter.source}). To let it pass, restart with REJECT_POLICY=dead-letter"
+                f" ({dead_letter.source}). To let it pass, restart with REJECT_POLICY=dead-letter"
                 " or skip",
                 now,
             )
         elif HoldReason.DEAD_LETTER_LIMIT not in self._throttle.holds:
-            letter.posted = True
-            self.outbox.append(letter)
+            dead_letter.posted = True
+            self.outbox.append(dead_letter)
         return True
 
     def limit(self, in_a_row: int, log_detail: str, now: float) -> None:
@@ -105,28 +106,28 @@ class Refusals:
                 now,
             )
 
-    def acknowledged(self, letter: Letter) -> None:
+    def acknowledged(self, dead_letter: DeadLetter) -> None:
         """Settle what the letter stands for: the broker has it."""
-        self._tally.add("dead_letters_total", letter.reason.value)
-        if not letter.settled:
-            self._drop(letter)
-            self._settle_ids(letter.action, "rejected", letter.held_ids)
+        self._tally.add("dead_letters_total", dead_letter.reason.value)
+        if not dead_letter.settled:
+            self._drop(dead_letter)
+            self._settle_ids(dead_letter.action, "rejected", dead_letter.held_ids)
 
-    def release(self, serials: set[int]) -> list[Letter]:
+    def release(self, serials: set[int]) -> list[DeadLetter]:
         """Drop what came from these ledgers; return the letters of which nothing is left."""
         emptied = []
-        for letter in list(self._pending):
-            self._settle_ids(letter.action, "released", letter.forget(serials))
-            if not letter.sources:
-                self._drop(letter)
-                emptied.append(letter)
-        self.outbox = deque(letter for letter in self.outbox if not letter.settled)
+        for dead_letter in list(self._pending):
+            self._settle_ids(dead_letter.action, "released", dead_letter.forget(serials))
+            if not dead_letter.sources:
+                self._drop(dead_letter)
+                emptied.append(dead_letter)
+        self.outbox = deque(dead_letter for dead_letter in self.outbox if not dead_letter.settled)
         return emptied
 
-    def _drop(self, letter: Letter) -> None:
-        letter.settled = True
-        del self._pending[letter]
-        self._pending_bytes -= letter.size_bytes
+    def _drop(self, dead_letter: DeadLetter) -> None:
+        dead_letter.settled = True
+        del self._pending[dead_letter]
+        self._pending_bytes -= dead_letter.size_bytes
 
     def _hold(self, reason: HoldReason, detail: str, now: float) -> None:
         if self._throttle.hold(reason, detail, now):

@@ -23,23 +23,23 @@ class Turns:
 
     def __init__(self) -> None:
         self._queue: deque[Lane] = deque()
-        self._urgent: deque[Lane] = deque()
+        self._in_front: deque[Lane] = deque()
         self._timers: list[tuple[float, int, Lane]] = []
         self._timer_count = 0
 
     def __bool__(self) -> bool:
         """Whether a lane waits for its turn."""
-        return bool(self._urgent or self._queue)
+        return bool(self._in_front or self._queue)
 
     def enqueue(self, lane: "Lane") -> None:
         """Give the lane a turn."""
         if not lane.queued:
             lane.queued = True
-            (self._urgent if lane.urgent else self._queue).append(lane)
+            (self._in_front if lane.goes_first else self._queue).append(lane)
 
     def next_lane(self) -> "Lane | None":
         """Return the lane whose turn it is; it leaves the queue."""
-        queue = self._urgent or self._queue
+        queue = self._in_front or self._queue
         if not queue:
             return None
         lane = queue.popleft()
@@ -63,7 +63,7 @@ class Turns:
         """Return when `wake` will find something; inf: never by time alone."""
         return self._timers[0][0] if self._timers else math.inf
 
-    def hurry(self) -> "Lane | None":
+    def wake_next(self) -> "Lane | None":
         """Queue the lane of the next timer before its time, and return it; None: no timer."""
         while self._timers:
             lane = self._pop_timer()
@@ -71,22 +71,22 @@ class Turns:
                 return lane
         return None
 
-    def put_first(self, lanes: "Iterable[Lane]") -> None:
-        """Let these lanes go before all others until `calm`."""
+    def put_in_front(self, lanes: "Iterable[Lane]") -> None:
+        """Let these lanes go before all others until `end_flush`."""
         for lane in lanes:
-            if lane.urgent:
+            if lane.goes_first:
                 self.enqueue(lane)  # it had its turn since the last time
             else:
-                lane.urgent = lane.queued = True
-                self._urgent.append(lane)
-        self._queue = deque(lane for lane in self._queue if not lane.urgent)
+                lane.goes_first = lane.queued = True
+                self._in_front.append(lane)
+        self._queue = deque(lane for lane in self._queue if not lane.goes_first)
 
-    def calm(self, lanes: "Iterable[Lane]") -> None:
-        """End what `put_first` began; ``lanes`` are all there are."""
-        self._queue.extend(self._urgent)
-        self._urgent.clear()
+    def end_flush(self, lanes: "Iterable[Lane]") -> None:
+        """End what `put_in_front` began; ``lanes`` are all there are."""
+        self._queue.extend(self._in_front)
+        self._in_front.clear()
         for lane in lanes:
-            lane.urgent = False
+            lane.goes_first = False
 
     def _pop_timer(self) -> "Lane | None":
         """Queue the lane of the next timer; None if it has an earlier one by now."""

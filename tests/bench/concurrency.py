@@ -15,9 +15,10 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from consumer import clock, daemon, logs, settings
+from consumer import clock, daemon, settings
 from consumer.core.metrics import Board, initial_snapshot
 from consumer.core.pipeline import Pipeline
+from consumer.observability import logs
 from tests.support.api import FaultyApi
 from tests.support.kafka import Broker
 

@@ -80,7 +80,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--scale", type=float, default=1.0)
     options = parser.parse_args()
-    command = [sys.executable, "-m", "consumer.standin", "--port", "0", "--delay", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "consumer.commands.demo.standin",
+        "--port",
+        "0",
+        "--delay",
+        "1",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as api:
         try:
             assert api.stdout is not None

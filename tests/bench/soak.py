@@ -180,7 +180,14 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=500.0, help="changes per second")
     parser.add_argument("--protocol", choices=("classic", "consumer"), default="classic")
     options = parser.parse_args()
-    command = [sys.executable, "-m", "consumer.standin", "--port", "0", "--forget-ids"]
+    command = [
+        sys.executable,
+        "-m",
+        "consumer.commands.demo.standin",
+        "--port",
+        "0",
+        "--forget-ids",
+    ]
     quickly = {"log.retention.check.interval.ms": "30000"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as api:
         try:

@@ -156,7 +156,7 @@ def main() -> None:
     parser.add_argument("--protocol", choices=("classic", "consumer"), default="classic")
     parser.add_argument("--runs", type=int, default=1)
     options = parser.parse_args()
-    command = [sys.executable, "-m", "consumer.standin", "--port", "0"]
+    command = [sys.executable, "-m", "consumer.commands.demo.standin", "--port", "0"]
     if options.api_seconds:
         command += ["--delay", str(options.api_seconds)]
     api = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

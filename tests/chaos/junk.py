@@ -37,13 +37,13 @@ class Junk:
         """Return so many more."""
         return [Record(str(self._made), self._value()) for _ in range(count)]
 
-    def problems(self, letters: "Iterable[Message]") -> list[str]:
+    def problems(self, dead_letters: "Iterable[Message]") -> list[str]:
         """Return what is missing, and what is there and should not be."""
         values, ids = set(self._values), set(self._ids)
         problems = []
-        for letter in letters:
-            found = dict(letter.headers() or [])
-            reason, value = found["dead-letter-reason"], letter.value() or b""
+        for dead_letter in dead_letters:
+            found = dict(dead_letter.headers() or [])
+            reason, value = found["dead-letter-reason"], dead_letter.value() or b""
             if reason == b"malformed":
                 wrong = {value} - self._values
                 values.discard(value)

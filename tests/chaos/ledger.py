@@ -8,7 +8,7 @@ from tests.support.api import FaultyApi
 from tests.support.flipping import Member
 
 if TYPE_CHECKING:
-    from consumer.standin import StandinRequest
+    from consumer.commands.demo.standin import StandinRequest
 
 
 class Application(NamedTuple):

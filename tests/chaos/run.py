@@ -208,8 +208,8 @@ class Round:
                 watch.went_back, watch.went_back_at, strict=True
             )
         ]
-        letters = self._junk.problems(broker.read_all(self._scenario.dead_letter_topic))
-        for complaint in (*some(wrong), *some(early), *some(back), *some(letters)):
+        dead_letters = self._junk.problems(broker.read_all(self._scenario.dead_letter_topic))
+        for complaint in (*some(wrong), *some(early), *some(back), *some(dead_letters)):
             self._complain(complaint)
         counters = api.counters()
         if counters.repeated_ids or counters.largest_request > BATCH_MAX_IDS:

@@ -8,7 +8,7 @@ import time
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
-from consumer.standin import Fault
+from consumer.commands.demo.standin import Fault
 from tests.chaos.plan import REQUEST_SECONDS
 from tests.support.api import LOST_ANSWER, LOST_BEFORE
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from consumer import daemon, health, settings
+from consumer import daemon, settings
 from consumer.core.metrics import PREFIX, initial_snapshot
+from consumer.observability import health
 from consumer.settings import agreement
 from tests.deploy.chart import (
     KUBERNETES,

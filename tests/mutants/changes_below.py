@@ -6,7 +6,7 @@ BELOW: tuple[Mutant, ...] = (
     Mutant(
         name="a-connection-in-two-threads-hands",
         breaks="one thread's",
-        file="consumer/connections.py",
+        file="consumer/customerio/connections.py",
         old="connection = self._idle.pop()",
         new="connection = self._idle[-1] if len(self._idle) > 1 else self._idle.pop()",
         tests=("tests/test_api.py::test_threads_share_a_client",),
@@ -14,15 +14,15 @@ BELOW: tuple[Mutant, ...] = (
     Mutant(
         name="the-lease-is-not-looked-at-before-the-write",
         breaks="I5",
-        file="consumer/wire.py",
-        old="left_to_write = self._running.attempt.time_left_to_write",
-        new="left_to_write = self._running.attempt.time_left",
+        file="consumer/customerio/wire.py",
+        old="left_to_write = self._running.exchange.time_left_to_write",
+        new="left_to_write = self._running.exchange.time_left",
         tests=("tests/test_api.py::test_after_the_lease_nothing_is_sent",),
     ),
     Mutant(
         name="the-deadline-is-for-each-wait",
         breaks="one deadline",
-        file="consumer/wire.py",
+        file="consumer/customerio/wire.py",
         old="left = self.deadline - clock.now()",
         new="left = 1.0",
         tests=("tests/test_api.py::test_a_deadline_that_passed_before_is_a_timeout",),
@@ -30,7 +30,7 @@ BELOW: tuple[Mutant, ...] = (
     Mutant(
         name="a-try-that-was-given-up-counts-when-it-comes-back",
         breaks="I6",
-        file="consumer/carriers.py",
+        file="consumer/customerio/carriers.py",
         old="return self._pending.pop(result.attempt, 0) is None",
         new="return True or self._pending.pop(result.attempt, 0) is None",
         tests=("tests/test_carriers.py",),
@@ -38,7 +38,7 @@ BELOW: tuple[Mutant, ...] = (
     Mutant(
         name="a-request-that-hangs-keeps-its-carrier",
         breaks="I8",
-        file="consumer/carriers.py",
+        file="consumer/customerio/carriers.py",
         old="if len(self._pending) + len(self._given_up) > self._threads:",
         new="if len(self._pending) > self._threads:",
         tests=("tests/test_carriers.py",),
@@ -46,15 +46,15 @@ BELOW: tuple[Mutant, ...] = (
     Mutant(
         name="a-request-that-hangs-is-never-given-up",
         breaks="I8",
-        file="consumer/carriers.py",
+        file="consumer/customerio/carriers.py",
         old="late = [each for each in self._pending if now > each.deadline + _GRACE_SECONDS]",
-        new="late: list[Try] = []",
+        new="late: list[Attempt] = []",
         tests=("tests/test_carriers.py",),
     ),
     Mutant(
         name="a-member-that-was-fenced-keeps-its-partitions",
         breaks="I5",
-        file="consumer/source.py",
+        file="consumer/kafka/member.py",
         old="self._listener.lost(lost)",
         new="_ = lost",
         tests=("tests/test_stop_and_restart.py::test_a_static_member_that_fenced_itself_goes_on",),
@@ -62,15 +62,15 @@ BELOW: tuple[Mutant, ...] = (
     Mutant(
         name="being-fenced-is-heard-only-alone",
         breaks="I8",
-        file="consumer/source.py",
+        file="consumer/kafka/member.py",
         old="if self._may_survive:  # said once",
         new="if len(messages) == 1:  # said once",
-        tests=("tests/test_source.py::test_i5_a_fence_that_comes_among_records_is_heard",),
+        tests=("tests/test_member.py::test_i5_a_fence_that_comes_among_records_is_heard",),
     ),
     Mutant(
         name="being-fenced-is-the-end",
         breaks="I8",
-        file="consumer/source.py",
+        file="consumer/kafka/member.py",
         old="for each in (_NAME_IN_USE, _FENCED, _GROUP_GONE)}",
         new="for each in (_NAME_IN_USE, _GROUP_GONE)}",
         tests=("tests/test_stop_and_restart.py::test_a_static_member_that_fenced_itself_goes_on",),
@@ -78,7 +78,7 @@ BELOW: tuple[Mutant, ...] = (
     Mutant(
         name="a-group-that-is-gone-is-the-end",
         breaks="I8",
-        file="consumer/source.py",
+        file="consumer/kafka/member.py",
         old="for each in (_NAME_IN_USE, _FENCED, _GROUP_GONE)}",
         new="for each in (_NAME_IN_USE, _FENCED)}",
         tests=(
@@ -88,7 +88,7 @@ BELOW: tuple[Mutant, ...] = (
     Mutant(
         name="two-of-a-name-fence-each-other-for-ever",
         breaks="a clear end",
-        file="consumer/source.py",
+        file="consumer/kafka/member.py",
         old="if now - self._fenced_at < _FENCED_AGAIN_SECONDS:",
         new="if now - self._fenced_at < 0:",
         tests=(
@@ -98,7 +98,7 @@ BELOW: tuple[Mutant, ...] = (
     Mutant(
         name="resume-before-assign",
         breaks="I7",
-        file="consumer/source.py",
+        file="consumer/kafka/member.py",
         old="""
             self._consumer.incremental_assign(partitions)
             if partitions:
@@ -109,30 +109,30 @@ BELOW: tuple[Mutant, ...] = (
                 (self._consumer.pause if paused else self._consumer.resume)(partitions)
             self._consumer.incremental_assign(partitions)
         """,
-        tests=("tests/test_source.py",),
+        tests=("tests/test_member.py",),
     ),
     Mutant(
         name="a-new-partition-is-not-resumed",
         breaks="I7",
-        file="consumer/source.py",
+        file="consumer/kafka/member.py",
         old="(self._consumer.pause if paused else self._consumer.resume)(partitions)",
         new="""
                 if paused:
                     self._consumer.pause(partitions)
         """,
-        tests=("tests/test_source.py",),
+        tests=("tests/test_member.py",),
     ),
     Mutant(
-        name="a-letter-that-could-not-be-written-counts",
+        name="a-dead-letter-that-could-not-be-written-counts",
         breaks="I11",
-        file="consumer/dead_letters.py",
+        file="consumer/kafka/dead_letters.py",
         old="""
             return
-        self._reports.append(Report(letter, self._said(error)))
+        self._reports.append(Report(dead_letter, self._said(error)))
         """,
         new="""
             return
-        self._reports.append(Report(letter, None))
+        self._reports.append(Report(dead_letter, None))
         """,
         tests=("tests/test_dead_letters.py",),
     ),

@@ -142,7 +142,7 @@ CORE: tuple[Mutant, ...] = (
         file="consumer/core/lanes.py",
         old="others: list[Batch | Echo] = [*self.sealed, *self._echoes]",
         new="""
-        sealed = [each for each in self.sealed if each.flying or not each.attempts]
+        sealed = [each for each in self.sealed if each.in_flight or not each.attempts]
         others: list[Batch | Echo] = [*sealed, *self._echoes]
         """,
         tests=("tests/test_lanes.py",),
@@ -153,7 +153,7 @@ CORE: tuple[Mutant, ...] = (
         file="consumer/core/lanes.py",
         old="others: list[Batch | Echo] = [*self.sealed, *self._echoes]",
         new="""
-        sealed = [each for each in self.sealed if each.flying or each.split is None]
+        sealed = [each for each in self.sealed if each.in_flight or each.split is None]
         others: list[Batch | Echo] = [*sealed, *self._echoes]
         """,
         tests=("tests/test_lanes.py",),
@@ -175,7 +175,7 @@ CORE: tuple[Mutant, ...] = (
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
-        name="ambiguous-tries-are-forgotten",
+        name="ambiguous-attempts-are-forgotten",
         breaks="I2",
         file="consumer/core/pipeline.py",
         old="if retry.ambiguous:",
@@ -253,8 +253,8 @@ CORE: tuple[Mutant, ...] = (
         name="lanes-take-no-turns",
         breaks="I4",
         file="consumer/core/turns.py",
-        old="(self._urgent if lane.urgent else self._queue).append(lane)",
-        new="(self._urgent if lane.urgent else self._queue).appendleft(lane)",
+        old="(self._in_front if lane.goes_first else self._queue).append(lane)",
+        new="(self._in_front if lane.goes_first else self._queue).appendleft(lane)",
         tests=("tests/test_pipeline.py",),
     ),
     Mutant(
@@ -285,15 +285,15 @@ CORE: tuple[Mutant, ...] = (
         tests=("tests/test_pipeline.py",),
     ),
     Mutant(
-        name="letters-pile-up-without-a-limit",
+        name="dead-letters-pile-up-without-a-limit",
         breaks="I7",
         file="consumer/core/refusals.py",
-        old="or len(self._pending) >= MAX_PENDING_LETTERS",
+        old="or len(self._pending) >= MAX_PENDING_DEAD_LETTERS",
         new="",
         tests=("tests/test_pipeline.py",),
     ),
     Mutant(
-        name="a-drain-waits-for-no-letter-under-a-limits-hold",
+        name="a-drain-waits-for-no-dead-letter-under-a-limits-hold",
         breaks="I9",
         file="consumer/core/refusals.py",
         old="return HoldReason.DEAD_LETTER_UNAVAILABLE not in self._throttle.holds and any(",
@@ -358,30 +358,30 @@ CORE: tuple[Mutant, ...] = (
         tests=("tests/test_splitting.py",),
     ),
     Mutant(
-        name="a-refused-id-does-not-wait-for-its-letter",
+        name="a-refused-id-does-not-wait-for-its-dead-letter",
         breaks="I11",
         file="consumer/core/pipeline.py",
         old="""
-        if self._refusals.refuse(letter, now, text):
-            batch.letters += 1
+        if self._refusals.refuse(dead_letter, now, text):
+            batch.dead_letters += 1
         """,
         new="""
-        if self._refusals.refuse(letter, now, text):
-            letter.batch = None
+        if self._refusals.refuse(dead_letter, now, text):
+            dead_letter.batch = None
         """,
         tests=("tests/test_pipeline.py",),
     ),
     Mutant(
-        name="an-unreadable-record-does-not-wait-for-its-letter",
+        name="an-unreadable-record-does-not-wait-for-its-dead-letter",
         breaks="I11",
         file="consumer/core/intake.py",
         old="""
-        if refusals.refuse(letter, now, detail):
-            ledger.hold(offset, letter, now)
+        if refusals.refuse(dead_letter, now, detail):
+            ledger.hold(offset, dead_letter, now)
         refusals.limit(
         """,
         new="""
-        refusals.refuse(letter, now, detail)
+        refusals.refuse(dead_letter, now, detail)
         refusals.limit(
         """,
         tests=("tests/test_pipeline.py",),

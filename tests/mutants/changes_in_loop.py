@@ -7,7 +7,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-drain-commits-before-a-lost-commit-is-repeated",
         breaks="I3",
-        file="consumer/commits.py",
+        file="consumer/engine/commits.py",
         old="self._quiet_until = now + REPEAT_SECONDS",
         new="_ = REPEAT_SECONDS",
         tests=("tests/test_loop.py",),
@@ -15,7 +15,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-static-member-that-is-one-again-does-not-wait",
         breaks="I2",
-        file="consumer/commits.py",
+        file="consumer/engine/commits.py",
         old="self.lease.start = max(self.lease.start, now + late)",
         new="_ = late",
         tests=("tests/test_loop.py",),
@@ -23,7 +23,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="static-member-leaves-a-rebalance-in-the-middle",
         breaks="I7",
-        file="consumer/loop.py",
+        file="consumer/engine/loop.py",
         old="if self.options.returns_unnoticed and self._moved_at > -math.inf:",
         new="if False:",
         tests=("tests/test_loop_membership.py",),
@@ -31,7 +31,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="static-member-that-stops-forgets-to-join-again",
         breaks="I7",
-        file="consumer/loop.py",
+        file="consumer/engine/loop.py",
         old="max(began_at, self._moved_at + REJOIN_SECONDS)",
         new="began_at",
         tests=("tests/test_loop_membership.py",),
@@ -39,7 +39,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="what-is-being-drained-is-taken-for-an-orphan",
         breaks="I9",
-        file="consumer/orphans.py",
+        file="consumer/kafka/orphans.py",
         old="if now - since >= self._patience_seconds",
         new="if now >= since",
         tests=("tests/test_orphans.py",),
@@ -48,7 +48,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="client-never-sees-new-partitions",
         breaks="I7",
-        file="consumer/loop.py",
+        file="consumer/engine/loop.py",
         old="self.assignment.look_for_new(now)",
         new="pass",
         tests=("tests/test_loop_membership.py",),
@@ -56,7 +56,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="client-looks-once-though-its-broker-did-not-know",
         breaks="I7",
-        file="consumer/assignment.py",
+        file="consumer/engine/assignment.py",
         old="self._seen_counts.update(found)",
         new="self._seen_counts.update(counts)",
         tests=("tests/test_loop_membership.py",),
@@ -64,7 +64,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="nothing-wakes-a-client-that-waits-for-metadata",
         breaks="I8",
-        file="consumer/assignment.py",
+        file="consumer/engine/assignment.py",
         old="if now >= self._next_listing:",
         new="if False:",
         tests=("tests/test_loop_membership.py",),
@@ -72,7 +72,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-member-that-the-group-dropped-calls-itself-ready",
         breaks="I8",
-        file="consumer/outlook.py",
+        file="consumer/engine/outlook.py",
         old="self.joined = view.is_member",
         new="self.joined = True",
         tests=("tests/test_loop_membership.py",),
@@ -89,7 +89,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="lease-dated-when-the-answer-came",
         breaks="I5",
-        file="consumer/commits.py",
+        file="consumer/engine/commits.py",
         old="self.lease.proven(sent_at)",
         new="self.lease.proven(now)",
         tests=(
@@ -99,10 +99,10 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="commit-trusted-without-answer",
         breaks="I8",
-        file="consumer/commits.py",
-        old="error = self._ports.source.commit(self._with_metadata(offsets))",
+        file="consumer/engine/commits.py",
+        old="error = self._ports.member.commit(self._with_metadata(offsets))",
         new="""
-        error = self._ports.source.commit(self._with_metadata(offsets))
+        error = self._ports.member.commit(self._with_metadata(offsets))
         for name, offset in offsets.items():
             ledgers[name].committed = offset
         """,
@@ -113,7 +113,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="commits-repeat-what-was-committed",
         breaks="I1",
-        file="consumer/commits.py",
+        file="consumer/engine/commits.py",
         old="""
         if now >= self._next_proof and self._has_unsettled():
             offsets = self._to_prove()
@@ -128,7 +128,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="nothing-is-proven-while-no-id-is-held",
         breaks="I8",
-        file="consumer/commits.py",
+        file="consumer/engine/commits.py",
         old="return any(not ledger.is_settled() for ledger in self._pipeline.ledgers.values())",
         new="return self._pipeline.held_ids > 0",
         tests=(
@@ -138,7 +138,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="membership-is-not-proven-while-nothing-moves",
         breaks="I8",
-        file="consumer/commits.py",
+        file="consumer/engine/commits.py",
         old="if now >= self._next_proof and self._has_unsettled():",
         new="if offsets and now >= self._next_proof and self._has_unsettled():",
         tests=(
@@ -148,7 +148,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="several-commits-on-their-way",
         breaks="I5",
-        file="consumer/commits.py",
+        file="consumer/engine/commits.py",
         old="""
         if self._sent is not None:
             return
@@ -160,7 +160,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-refused-partition-denies-the-proof-of-others",
         breaks="I8",
-        file="consumer/commits.py",
+        file="consumer/engine/commits.py",
         old="if answer.is_member and (answer.committed or answer.error is None):",
         new="if answer.is_member and answer.error is None:",
         tests=(
@@ -170,7 +170,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-refused-partition-is-asked-for-ever",
         breaks="I8",
-        file="consumer/commits.py",
+        file="consumer/engine/commits.py",
         old="if name not in self._refused:",
         new="if name not in offsets:",
         tests=(
@@ -180,7 +180,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-refused-member-is-still-one",
         breaks="I5",
-        file="consumer/commits.py",
+        file="consumer/engine/commits.py",
         old="""
         if not answer.is_member:
             self.lease.void(now)
@@ -191,7 +191,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-static-member-does-not-wait",
         breaks="I2",
-        file="consumer/commits.py",
+        file="consumer/engine/commits.py",
         old="ports.clock() + options.request_timeout_seconds if options.is_static else -math.inf,",
         new="-math.inf,",
         tests=(
@@ -201,7 +201,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-static-member-that-stops-at-once-drains-nothing",
         breaks="I9",
-        file="consumer/loop.py",
+        file="consumer/engine/loop.py",
         old="if not lease.is_proven(now) and not self.throttle.in_flight and not is_echoing:",
         new="if not lease.holds(now) and not self.throttle.in_flight and not is_echoing:",
         tests=(
@@ -211,7 +211,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-static-member-waits-for-what-can-not-start",
         breaks="I9",
-        file="consumer/loop.py",
+        file="consumer/engine/loop.py",
         old="last = latest_start if lease.begins_by(latest_start) else -math.inf",
         new="last = latest_start",
         tests=(
@@ -221,10 +221,10 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-commit-inside-a-callback-made-by-another-thread",
         breaks="I5",
-        file="consumer/loop.py",
+        file="consumer/engine/loop.py",
         old="self.commits.commit_until(deadline, ledgers)",
         new="""
-            commits, source = self.commits, self.ports.source
+            commits, source = self.commits, self.ports.member
             late = commits._with_metadata(commits._to_commit())
             consume = source.consume
 
@@ -244,7 +244,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-drain-proves-no-membership",
         breaks="I9",
-        file="consumer/loop.py",
+        file="consumer/engine/loop.py",
         old="""
             if not self.commits.renew(now):
                 return False
@@ -255,7 +255,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="carriers-get-no-lease",
         breaks="I5",
-        file="consumer/loop.py",
+        file="consumer/engine/loop.py",
         old="self.ports.carriers.send(attempt, lease.end)",
         new="self.ports.carriers.send(attempt, math.inf)",
         tests=("tests/test_loop.py::test_i5_a_request_carries_the_end_of_the_lease",),
@@ -264,7 +264,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-revoke-commits-nothing",
         breaks="I9",
-        file="consumer/loop.py",
+        file="consumer/engine/loop.py",
         old="self.commits.commit_until(deadline, ledgers)",
         new="pass",
         tests=("tests/test_loop.py::test_i5_a_drain_longer_than_the_lease_goes_on",),
@@ -272,7 +272,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="drop-instead-of-release",
         breaks="I1",
-        file="consumer/loop.py",
+        file="consumer/engine/loop.py",
         old="self.commits.commit_until(deadline, ledgers)",
         new="""
             buffer = self.pipeline._buffer
@@ -283,14 +283,14 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="what-was-lost-is-kept",
         breaks="I5",
-        file="consumer/loop.py",
+        file="consumer/engine/loop.py",
         old="self._part_with(partitions, self._release)",
         new="self._part_with(partitions, lambda _: None)",
     ),
     Mutant(
         name="a-request-starts-late-in-a-drain",
         breaks="I5",
-        file="consumer/loop.py",
+        file="consumer/engine/loop.py",
         old="latest_start = deadline - self.options.request_timeout_seconds",
         new="latest_start = deadline",
         tests=(
@@ -300,20 +300,20 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-drain-ignores-its-deadline",
         breaks="I9",
-        file="consumer/loop.py",
+        file="consumer/engine/loop.py",
         old="""
             if now >= deadline:
                 return True
         """,
         new="",
         tests=(
-            "tests/test_loop.py::test_i9_a_drain_ends_by_its_deadline_though_letters_are_not_acknowledged",
+            "tests/test_loop.py::test_i9_a_drain_ends_by_its_deadline_though_dead_letters_are_not_acknowledged",
         ),
     ),
     Mutant(
         name="a-drain-ignores-echoes",
         breaks="I2",
-        file="consumer/loop.py",
+        file="consumer/engine/loop.py",
         old="is_echoing = self.pipeline.is_echoing(ledgers, now)",
         new="is_echoing = False",
         tests=(
@@ -323,7 +323,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-drain-ignores-echoes-when-the-lease-is-over",
         breaks="I2",
-        file="consumer/loop.py",
+        file="consumer/engine/loop.py",
         old="if not lease.is_proven(now) and not self.throttle.in_flight and not is_echoing:",
         new="if not lease.is_proven(now) and not self.throttle.in_flight:",
         tests=("tests/test_loop.py::test_i2_a_drain_waits_for_that_also_when_the_lease_is_over",),
@@ -332,24 +332,26 @@ LOOP: tuple[Mutant, ...] = (
         name="a-drain-waits-for-nothing-on-its-way",
         breaks="I9",
         file="consumer/core/pipeline.py",
-        old="batch.flying or (may_start and lane.backoff_until(batch) <= latest_start)",
+        old="batch.in_flight or (may_start and lane.backoff_until(batch) <= latest_start)",
         new="may_start and lane.backoff_until(batch) <= latest_start",
     ),
     Mutant(
-        name="a-drain-sends-no-letters",
+        name="a-drain-sends-no-dead-letters",
         breaks="I9",
-        file="consumer/loop.py",
+        file="consumer/engine/loop.py",
         old="""
             self.mailbox.turn(now)
             started = self._dispatch(now, latest_start)
         """,
         new="started = self._dispatch(now, latest_start)",
-        tests=("tests/test_loop.py::test_i11_a_drain_sends_the_letters_of_what_was_refused_in_it",),
+        tests=(
+            "tests/test_loop.py::test_i11_a_drain_sends_the_dead_letters_of_what_was_refused_in_it",
+        ),
     ),
     Mutant(
         name="dispatch-after-a-stop-was-asked-for",
         breaks="I9",
-        file="consumer/loop.py",
+        file="consumer/engine/loop.py",
         old="if not self.stop_requested:  # what starts now must be over by the stop's deadline",
         new="if not self.stopping:",
         tests=(
@@ -359,7 +361,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-second-drain-has-a-deadline-of-its-own",
         breaks="I9",
-        file="consumer/loop.py",
+        file="consumer/engine/loop.py",
         old="deadline = min(deadline, self._drain_deadline, self._stop_deadline)",
         new="",
         tests=(
@@ -369,7 +371,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-stop-does-not-go-on-with-the-running-drain",
         breaks="I9",
-        file="consumer/loop.py",
+        file="consumer/engine/loop.py",
         old="deadline = min(deadline, self._drain_deadline)",
         new="",
         tests=(
@@ -379,8 +381,8 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-stop-inside-a-drain-does-not-hurry-the-others",
         breaks="I9",
-        file="consumer/loop.py",
-        old='self.pipeline.urge(list(self.pipeline.ledgers.values()), now, "shutdown")',
+        file="consumer/engine/loop.py",
+        old='self.pipeline.flush(list(self.pipeline.ledgers.values()), now, "shutdown")',
         new="",
         tests=(
             "tests/test_loop.py::test_i9_a_stop_that_is_asked_for_in_a_drain_begins_with_all_that_stays",
@@ -389,7 +391,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="the-backlog-of-a-revoked-partition-is-kept",
         breaks="I1",
-        file="consumer/loop.py",
+        file="consumer/engine/loop.py",
         old="""
         self._drop_backlog(partitions)
         end(self.assignment.take_away(partitions))
@@ -403,12 +405,12 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="answers-are-not-settled-before-the-callbacks",
         breaks="I9",
-        file="consumer/loop.py",
+        file="consumer/engine/loop.py",
         old="""
             self._settle(carriers.collect(BUSY_WAIT_SECONDS), self.ports.clock())
-            return (), source.consume(CHUNK_RECORDS, 0.0)
+            return (), member.consume(CHUNK_RECORDS, 0.0)
         """,
-        new="return carriers.collect(BUSY_WAIT_SECONDS), source.consume(CHUNK_RECORDS, 0.0)",
+        new="return carriers.collect(BUSY_WAIT_SECONDS), member.consume(CHUNK_RECORDS, 0.0)",
         tests=(
             "tests/test_loop.py::test_a_revoke_inside_consume_knows_the_answers_that_came_just_before",
         ),
@@ -416,7 +418,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="dispatch-without-a-lease",
         breaks="I8",
-        file="consumer/loop.py",
+        file="consumer/engine/loop.py",
         old="""
         if not lease.holds(now):
             return 0
@@ -427,42 +429,42 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-gap-at-the-end-is-open",
         breaks="I1",
-        file="consumer/loop.py",
+        file="consumer/engine/loop.py",
         old="ledger.position = message.offset()",
         new="pass",
     ),
     Mutant(
         name="dead-letter-settled-before-acknowledged",
         breaks="I11",
-        file="consumer/mailbox.py",
-        old="letters.popleft()",
-        new="self._pipeline.acknowledged(letters.popleft())",
+        file="consumer/engine/mailbox.py",
+        old="dead_letters.popleft()",
+        new="self._pipeline.acknowledged(dead_letters.popleft())",
         tests=(
-            "tests/test_loop.py::test_i9_a_drain_ends_by_its_deadline_though_letters_are_not_acknowledged",
+            "tests/test_loop.py::test_i9_a_drain_ends_by_its_deadline_though_dead_letters_are_not_acknowledged",
         ),
     ),
     Mutant(
         name="a-dead-letter-that-failed-is-not-sent-again",
         breaks="I8",
-        file="consumer/mailbox.py",
-        old="self._pipeline.letters.appendleft(letter)",
+        file="consumer/engine/mailbox.py",
+        old="self._pipeline.dead_letters.appendleft(dead_letter)",
         new="pass",
     ),
     Mutant(
         name="a-dead-letter-that-failed-counts",
         breaks="I11",
-        file="consumer/mailbox.py",
-        old="self._pipeline.letters.appendleft(letter)",
-        new="self._pipeline.acknowledged(letter)",
+        file="consumer/engine/mailbox.py",
+        old="self._pipeline.dead_letters.appendleft(dead_letter)",
+        new="self._pipeline.acknowledged(dead_letter)",
     ),
     # -- partitions that come
     Mutant(
         name="no-answer-means-nothing-is-committed",
         breaks="I1",
-        file="consumer/assignment.py",
+        file="consumer/engine/assignment.py",
         old="answers = source.committed(self._starting, 2.0) if self._starting else {}",
         new="""
-        from consumer.source import Committed
+        from consumer.kafka.member import Committed
 
         answers = {name: Committed(None, "") for name in self._starting}
         answers |= source.committed(self._starting, 2.0) if self._starting else {}
@@ -471,15 +473,15 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="reading-begins-before-the-ledger",
         breaks="nothing is lost",
-        file="consumer/assignment.py",
+        file="consumer/engine/assignment.py",
         old="""
             self._pipeline.assign(*name, position, answer.offset, metadata)
             positions[name] = position
         """,
         new="""
             positions[name] = position
-            self._ports.source.start({name: position}, paused=False)
-            for message in self._ports.source.consume(1, 0.0):
+            self._ports.member.start({name: position}, paused=False)
+            for message in self._ports.member.consume(1, 0.0):
                 position = message.offset() + 1
             self._pipeline.assign(*name, position, answer.offset, metadata)
         """,
@@ -487,9 +489,9 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="pause-forgotten-on-assign",
         breaks="I7",
-        file="consumer/assignment.py",
-        old="source.start(positions, paused=self.pausing)",
-        new="source.start(positions, paused=False)",
+        file="consumer/engine/assignment.py",
+        old="member.start(positions, paused=self.pausing)",
+        new="member.start(positions, paused=False)",
         tests=(
             "tests/test_loop.py::test_i7_a_partition_that_is_assigned_while_reading_is_paused_is_not_read_yet",
         ),
@@ -497,7 +499,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-new-partition-stays-paused",
         breaks="I7",
-        file="consumer/assignment.py",
+        file="consumer/engine/assignment.py",
         old="self._is_paused |= positions.keys()",
         new="pass",
         tests=(
@@ -508,7 +510,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-full-buffer-pauses-nothing",
         breaks="I7",
-        file="consumer/assignment.py",
+        file="consumer/engine/assignment.py",
         old="wanted = set(reading) if self.pausing else set()",
         new="wanted = set()",
         tests=(
@@ -518,7 +520,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-topic-made-anew-goes-on-in-the-old-account",
         breaks="I1",
-        file="consumer/assignment.py",
+        file="consumer/engine/assignment.py",
         old="""
             if beginning >= ledger.position:
                 ledger.position = beginning

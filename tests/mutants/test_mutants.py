@@ -51,7 +51,7 @@ def test_the_tests_that_a_mutant_is_for_are_there(mutant: Mutant) -> None:
 
 @pytest.mark.parametrize("old", ["nothing like it", "self"])
 def test_a_mutant_that_no_longer_fits_is_named(old: str) -> None:
-    file = "consumer/commits.py"
+    file = "consumer/engine/commits.py"
     times = (ROOT / file).read_text().count(old)
     rotten = dataclasses.replace(MUTANTS[0], name="rotten", file=file, old=old)
     with pytest.raises(RottenError, match=f"^rotten: its old text is {times} times in {file}"):
@@ -100,7 +100,7 @@ def test_a_mutant_that_is_no_program_proves_nothing() -> None:
 
 def test_what_runs_is_the_copy_also_where_the_package_is_installed() -> None:
     with copy_of_the_code() as root:
-        line = "import consumer.loop, tests.conftest; print(consumer.loop.__file__)"
+        line = "import consumer.engine.loop, tests.conftest; print(consumer.engine.loop.__file__)"
         said = run(root, ["-c", line], re.compile("/.*"), 60.0)
-        assert said.lines == [str(root / "consumer" / "loop.py")]
+        assert said.lines == [str(root / "consumer" / "engine" / "loop.py")]
     assert not root.exists()

@@ -16,7 +16,7 @@ class Taken:
     number: int
     handed: dict[int, float] = field(default_factory=dict)  # by offset, when
     latest: dict[Change, int] = field(default_factory=dict)  # the last offset that says so
-    flying: set[tuple[int, str]] = field(default_factory=set)  # offset and id of tries
+    in_flight: set[tuple[int, str]] = field(default_factory=set)  # offset and id of tries
 
 
 def is_shared(name: str) -> bool:
@@ -48,8 +48,8 @@ class Account:
         if taken is None or handed_at is None:
             return "was never read"
         source = f"audience:{record.partition}:{record.offset}"
-        needs_letter = (record.is_malformed or record.invalid) and not self._skips
-        if needs_letter and self.buried_sources.get(source, -1.0) < handed_at:
+        needs_dead_letter = (record.is_malformed or record.invalid) and not self._skips
+        if needs_dead_letter and self.buried_sources.get(source, -1.0) < handed_at:
             return "has no acknowledged dead letter (I11)"
         for name in record.names:
             if not is_shared(name) and not self._is_settled(taken, record, name, handed_at):
@@ -59,7 +59,7 @@ class Account:
     def lowest_flying(self, partition: int) -> int | None:
         """Return the lowest offset of a change whose request has no good answer yet."""
         taken = self.taken.get(partition)
-        return min((offset for offset, _ in taken.flying), default=None) if taken else None
+        return min((offset for offset, _ in taken.in_flight), default=None) if taken else None
 
     def _is_settled(self, taken: Taken, record: Record, name: str, handed_at: float) -> bool:
         change = (record.lane, record.action, name)

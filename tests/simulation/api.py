@@ -14,7 +14,7 @@ from tests.simulation.log import Lane
 from tests.simulation.scheduler import Scheduler
 
 if TYPE_CHECKING:
-    from consumer.core.pipeline import Try
+    from consumer.core.pipeline import Attempt
     from tests.simulation.process import Process
 
 REFUSING_SEGMENT = 7
@@ -31,7 +31,7 @@ class Request:
     """A try on its way. ``origins``: by id, its partition, assignment and offset."""
 
     process: "Process"
-    attempt: "Try"
+    attempt: "Attempt"
     lane: Lane
     action: str
     sent_at: float

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from consumer.core.lanes import Batch, Lane
 from consumer.core.lease import Lease
 from consumer.core.ledger import Ledger
-from consumer.loop import Loop
+from consumer.engine.loop import Loop
 from tests.simulation.run import LoopOf, real_loop
 
 if TYPE_CHECKING:
     from consumer.core.buffer import Buffer
     from consumer.core.pipeline import Pipeline
-    from consumer.ports import Ports
+    from consumer.engine.ports import Ports
     from tests.simulation.process import Process
 
 

@@ -1,16 +1,16 @@
 """Carriers in virtual time (``ports.CarriersPort``).
 
-As ``consumer.carriers`` and ``consumer.wire`` do it: the clock is looked at right before the write,
-and what the lease or the deadline forbids is not written. What was written goes on without us.
+As the daemon's own carriers and wire do it: the clock is looked at right before the write, and
+what the lease or the deadline forbids is not written. What was written goes on without us.
 """
 
 import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from consumer.carriers import Result
 from consumer.core.outcomes import Answer, TimedOut, Unsent
-from consumer.core.pipeline import Try
+from consumer.core.pipeline import Attempt
+from consumer.customerio.carriers import Result
 from tests.simulation.api import Api, Request
 from tests.simulation.scheduler import Scheduler
 
@@ -32,7 +32,7 @@ class Carriers:
         *,
         sent: Callable[[Request], None],
         collected: Callable[[Request, Answer], None],
-        origins_of: Callable[[Try], dict[str, tuple[int, int, int]]],
+        origins_of: Callable[[Attempt], dict[str, tuple[int, int, int]]],
     ) -> None:
         self._scheduler = scheduler
         self._draw = draw
@@ -41,10 +41,10 @@ class Carriers:
         self._sent = sent
         self._collected = collected
         self._origins_of = origins_of
-        self._pending: dict[Try, Request] = {}
+        self._pending: dict[Attempt, Request] = {}
         self._results: list[Result] = []
 
-    def send(self, attempt: Try, lease_end: float) -> None:
+    def send(self, attempt: Attempt, lease_end: float) -> None:
         """Hand a try to a carrier."""
         self._process.point()
         now, batch = self._scheduler.now, attempt.batch

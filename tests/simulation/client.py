@@ -1,4 +1,4 @@
-"""A Kafka client as the loop sees it (``ports.SourcePort``): records in, commits out.
+"""A Kafka client as the loop sees it (``ports.MemberPort``): records in, commits out.
 
 As librdkafka does it: callbacks are served inside ``consume`` on the calling thread, ``consume``
 waits its whole timeout, a synchronous commit is not bounded, questions time out.
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from consumer.core.intake import Message
-from consumer.source import CommitAnswer, Committed, Listener, Offsets, Partition, Trouble
+from consumer.kafka.member import CommitAnswer, Committed, Listener, Offsets, Partition, Trouble
 from tests.simulation.classic_membership import ClassicMembership
 from tests.simulation.fetcher import Fetcher
 from tests.simulation.group import Group
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Client:
-    """Implements ``ports.SourcePort``."""
+    """Implements ``ports.MemberPort``."""
 
     def __init__(
         self,

@@ -20,7 +20,7 @@ KINDS = (
     *("kafka",) * 6,
     "outage",
     *("trouble",) * 3,
-    *("letters",) * 2,
+    *("dead_letters",) * 2,
     "unwritable",
     *("retention",) * 4,
     "truncation",
@@ -45,7 +45,7 @@ class Faults:
         world = self._world
         world.api.weather.clear()
         world.kafka_weather.clear(self._world.scheduler.now)
-        world.letter_weather.clear()
+        world.dead_letter_weather.clear()
         for process in world.alive():
             process.link.mend()
             process.link.slowness = 0.004
@@ -163,19 +163,19 @@ class Faults:
         self._later(9.0, "_kafka_is_well")
         self._later(9.0, "_api_is_well")
 
-    def _letters(self) -> None:
-        weather = self._world.letter_weather
+    def _dead_letters(self) -> None:
+        weather = self._world.dead_letter_weather
         weather.failing = self._draw.choice((0.0, 0.3, 1.0))
         weather.latency = self._draw.choice((0.02, 1.0, 4.0))
-        self._later(self._some_seconds(), "_letters_are_well")
+        self._later(self._some_seconds(), "_dead_letters_are_well")
 
     def _unwritable(self) -> None:
-        self._world.letter_weather.is_unwritable = True
-        self._world.letter_weather.failing = 1.0
-        self._later(self._some_seconds(), "_letters_are_well")
+        self._world.dead_letter_weather.is_unwritable = True
+        self._world.dead_letter_weather.failing = 1.0
+        self._later(self._some_seconds(), "_dead_letters_are_well")
 
-    def _letters_are_well(self) -> None:
-        self._world.letter_weather.clear()
+    def _dead_letters_are_well(self) -> None:
+        self._world.dead_letter_weather.clear()
 
     def _retention(self) -> None:
         log = self._draw.choice(self._world.logs)

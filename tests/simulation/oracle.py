@@ -8,8 +8,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from consumer.core.dead_letters import DeadLetter, DeadLetterReason
 from consumer.core.ledger import offset_of, serial_of
-from consumer.core.letters import Letter, LetterReason
 from consumer.core.outcomes import Answer, Answered, Delivered, outcome_of
 from tests.simulation.account import Account, Taken, is_shared
 from tests.simulation.api import Request, is_bad
@@ -17,7 +17,7 @@ from tests.simulation.group import Commit, Watch
 from tests.simulation.log import Lane, PartitionLog, Record
 
 if TYPE_CHECKING:
-    from consumer.core.pipeline import Try
+    from consumer.core.pipeline import Attempt
     from tests.simulation.process import Process
 
 MANY_BAD = 8  # refused singles are a verdict on all of a batch
@@ -92,33 +92,33 @@ class Oracle(Watch):
         if lowest is not None and lowest < new.offset:
             raise Violation(f"I1: {partition}:{lowest} is on its way, committed is {new.offset}")
 
-    def buried(self, process: "Process", letter: Letter) -> None:
+    def buried(self, process: "Process", dead_letter: DeadLetter) -> None:
         """Look at a dead letter that the broker has (I10, I12)."""
         now = process.now()
         account = self.accounts[process.number]
-        account.buried_sources[letter.source] = now
-        if letter.reason is LetterReason.MALFORMED:
-            self._check_malformed(letter)
-        if letter.reason not in {LetterReason.REJECTED, LetterReason.SEGMENT_REJECTED}:
+        account.buried_sources[dead_letter.source] = now
+        if dead_letter.reason is DeadLetterReason.MALFORMED:
+            self._check_malformed(dead_letter)
+        if dead_letter.reason not in {DeadLetterReason.REJECTED, DeadLetterReason.SEGMENT_REJECTED}:
             return
-        said = json.loads(letter.value or b"")
+        said = json.loads(dead_letter.value or b"")
         lane, action = (said["segment_id"], said["id_type"]), said["action"]
         bad = [name for name in said["ids"] if is_bad(lane, name)]
         good = [name for name in said["ids"] if not is_bad(lane, name)]
-        if good and (letter.reason is LetterReason.REJECTED or len(bad) < MANY_BAD):
-            raise Violation(f"I10, I12: {good} of {lane} are dead letters, {letter.detail}")
+        if good and (dead_letter.reason is DeadLetterReason.REJECTED or len(bad) < MANY_BAD):
+            raise Violation(f"I10, I12: {good} of {lane} are dead letters, {dead_letter.detail}")
         for name in said["ids"]:
             account.buried[lane, action, name] = now
 
-    def _check_malformed(self, letter: Letter) -> None:
-        _, partition, offset = letter.source.split(":")
+    def _check_malformed(self, dead_letter: DeadLetter) -> None:
+        _, partition, offset = dead_letter.source.split(":")
         records = self.logs[int(partition)].between(int(offset), int(offset) + 1)
         if records and not records[0].is_malformed and int(partition) not in self.reset:
-            raise Violation(f"I10: {letter.source} is a dead letter, and can be read")
+            raise Violation(f"I10: {dead_letter.source} is a dead letter, and can be read")
 
     # -- the API ----------------------------------------------------------------------------------
 
-    def origins_of(self, process: "Process", attempt: "Try") -> dict[str, tuple[int, int, int]]:
+    def origins_of(self, process: "Process", attempt: "Attempt") -> dict[str, tuple[int, int, int]]:
         """Return partition, assignment and offset of each id of a try."""
         account = self.accounts[process.number]
         for ledger in process.loop.pipeline.ledgers.values():
@@ -149,7 +149,7 @@ class Oracle(Watch):
             if partition not in request.process.client.membership.owned:
                 raise Violation(f"I5: {name} is of partition {partition}, which was given up")
             if not (is_shared(name) or is_bad(request.lane, name)):
-                taken.flying.add((offset, name))
+                taken.in_flight.add((offset, name))
 
     def collected(self, request: Request, answer: Answer) -> None:
         """Take down an answer that the loop got."""
@@ -163,7 +163,7 @@ class Oracle(Watch):
             )
             taken = account.taken[partition]
             if taken.number == number:
-                taken.flying.discard((offset, name))
+                taken.in_flight.discard((offset, name))
 
     def received(self, request: Request) -> None:
         """Look at a request as the API applies it (I2, I5)."""

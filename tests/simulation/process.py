@@ -5,21 +5,21 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from consumer.cluster import View
 from consumer.core.metrics import Tally
 from consumer.core.pipeline import Pipeline
 from consumer.core.throttle import Throttle
+from consumer.engine.loop import Loop
+from consumer.engine.ports import Ports
 from consumer.errors import GiveUp
-from consumer.loop import Loop
-from consumer.ports import Ports
+from consumer.kafka.observer import View
 from tests.simulation.scheduler import Scheduler, Task
 from tests.simulation.setup import Setup
 
 if TYPE_CHECKING:
-    from consumer.source import Partition
+    from consumer.kafka.member import Partition
     from tests.simulation.carriers import Carriers
     from tests.simulation.client import Client
-    from tests.simulation.letters import Letters
+    from tests.simulation.dead_letters import DeadLetters
     from tests.simulation.link import Link
 
 OVERTIME_SECONDS = 4.0
@@ -43,7 +43,7 @@ class Process:
         self.link: Link
         self.client: Client
         self.carriers: Carriers
-        self.letters: Letters
+        self.dead_letters: DeadLetters
         self.loop: Loop
         self.task: Task
         self.stop_asked_at: float | None = None
@@ -73,10 +73,10 @@ class Process:
         )
         pipeline = Pipeline(setup.rules, "id", throttle, Tally())
         ports = Ports(
-            source=self.client,
+            member=self.client,
             carriers=self.carriers,
-            letters=self.letters,
-            cluster=Cluster(self),  # type: ignore[arg-type]  # nobody sets the view
+            dead_letters=self.dead_letters,
+            observer=Cluster(self),  # type: ignore[arg-type]  # nobody sets the view
             clock=self._clock,
             wall=lambda: self._scheduler.now,
             jitter=self._draw.random,
@@ -211,7 +211,7 @@ class Process:
 
 
 class Cluster:
-    """What the cluster's thread saw last (``ports.ClusterPort``)."""
+    """What the cluster's thread saw last (``ports.ObserverPort``)."""
 
     def __init__(self, process: Process) -> None:
         self.partitions: tuple[Partition, ...] = ()
@@ -219,7 +219,7 @@ class Cluster:
         self.watches_group = False
         self._process = process
 
-    def hurry(self) -> None:
+    def ask_now(self) -> None:
         """Ask now: `view` always does."""
 
     @property
@@ -231,7 +231,7 @@ class Cluster:
         tells = setup.tells_session and setup.protocol == "new"
         return View(
             asked=True,
-            dead_letter_trouble=process.letters.trouble or None,
+            dead_letter_trouble=process.dead_letters.trouble or None,
             is_member=process.client.is_member(self.member_id) if self.member_id else None,
             session_seconds=setup.session_seconds if tells else None,
             heartbeat_seconds=setup.heartbeat_seconds if tells else None,

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumer.loop import Loop
+from consumer.engine.loop import Loop
 from tests.simulation.oracle import Violation
 from tests.simulation.world import World
 
 if TYPE_CHECKING:
     from consumer.core.pipeline import Pipeline
-    from consumer.ports import Ports
+    from consumer.engine.ports import Ports
     from tests.simulation.process import Process
 
 LoopOf = Callable[["Process", "Pipeline", "Ports"], Loop]

@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 
 from consumer.core.pipeline import Rules
-from consumer.ports import Options
+from consumer.engine.ports import Options
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from consumer.status import Reporter
+from consumer.observability.status import Reporter
 from tests.simulation.oracle import Violation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from consumer.loop import Loop
+    from consumer.engine.loop import Loop
 
 EVERY = 5  # a whole snapshot is costly; between them the counters are looked at
 

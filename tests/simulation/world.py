@@ -4,19 +4,19 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from consumer.loop import Loop
+from consumer.engine.loop import Loop
 from tests.simulation.account import Account
 from tests.simulation.api import Api, ApiWeather
 from tests.simulation.carriers import Carriers
 from tests.simulation.classic import ClassicGroup
 from tests.simulation.classic_membership import ClassicMembership
 from tests.simulation.client import Client
+from tests.simulation.dead_letters import DeadLetters, DeadLetterWeather
 from tests.simulation.faults import Faults
 from tests.simulation.fetcher import Fetcher
 from tests.simulation.kafka_weather import KafkaWeather
 from tests.simulation.kip848 import NewGroup
 from tests.simulation.kip848_membership import NewMembership
-from tests.simulation.letters import Letters, LetterWeather
 from tests.simulation.link import Link
 from tests.simulation.log import PartitionLog
 from tests.simulation.oracle import Oracle, Violation
@@ -30,7 +30,7 @@ from tests.simulation.verdict import check_last_words
 
 if TYPE_CHECKING:
     from consumer.core.pipeline import Pipeline
-    from consumer.ports import Ports
+    from consumer.engine.ports import Ports
 
 PATIENCE_SECONDS = 60.0
 LONG_SECONDS = 600.0
@@ -50,7 +50,7 @@ class World:
         self.logs = [PartitionLog(each) for each in range(self.setup.partitions)]
         self.oracle = Oracle(self.logs, self.setup.rules.batch_max_ids)
         self.kafka_weather = KafkaWeather()
-        self.letter_weather = LetterWeather()
+        self.dead_letter_weather = DeadLetterWeather()
         weather = ApiWeather(self.setup.latency)
         self.api = Api(self.scheduler, self.draw, weather, self.oracle.received)
         group = ClassicGroup if self.setup.protocol == "classic" else NewGroup
@@ -184,7 +184,9 @@ class World:
             collected=self.oracle.collected,
             origins_of=lambda attempt: self.oracle.origins_of(process, attempt),
         )
-        process.letters = Letters(scheduler, draw, process, self.letter_weather, self.oracle.buried)
+        process.dead_letters = DeadLetters(
+            scheduler, draw, process, self.dead_letter_weather, self.oracle.buried
+        )
         self.processes.append(process)
         self.trace(number, "started")
         process.start(self._loop_of)

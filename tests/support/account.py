@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from consumer.core.lanes import FAILING_AFTER, Batch
-from consumer.core.pipeline import Try
+from consumer.core.pipeline import Attempt
 
 LaneName = tuple[int, str]
 
@@ -68,7 +68,7 @@ class Parcel:
     serials: set[int] = field(default_factory=set)
     seal: int | None = None
     batch: Batch | None = None
-    flying: bool = False
+    in_flight: bool = False
     until: float = -math.inf  # of the running try
     attempts: int = 0
     not_before: float = -math.inf
@@ -162,7 +162,7 @@ class Account:
                 released += bool(change.action)
         for parcel in [*self._sealed, *self._open.values()]:
             gone = [name for name, change in parcel.changes.items() if change.fate]
-            if gone and parcel.flying:
+            if gone and parcel.in_flight:
                 self._echoes.append(Echo(parcel.lane, parcel.action, frozenset(gone), parcel.until))
             for name in gone:
                 del parcel.changes[name]
@@ -181,7 +181,7 @@ class Account:
         self.end(parcel.changes.pop(name), "delivered")
         self._close(parcel)
 
-    def echo(self, attempt: Try, until: float) -> None:
+    def echo(self, attempt: Attempt, until: float) -> None:
         """Take down that nobody knows whether the try was applied, or will be."""
         parcel = self.parcel_of(attempt)
         echo = Echo(parcel.lane, parcel.action, frozenset(attempt.ids), until)
@@ -193,7 +193,7 @@ class Account:
 
     # -- what was sent --------------------------------------------------------------------------
 
-    def sent(self, attempt: Try, now: float) -> Parcel:
+    def sent(self, attempt: Attempt, now: float) -> Parcel:
         """Return the parcel that the try carries, having checked that it may leave (I2, I4, I5)."""
         parcel = self._carried_by(attempt)
         assert set(attempt.ids) <= parcel.changes.keys(), "a try carries what is not its batch's"
@@ -202,22 +202,22 @@ class Account:
         if parcel.seal is None:
             assert parcel.earliest <= now, "an open batch left before it was due"
             self._seal(parcel)
-        assert not parcel.flying, "a batch has two tries at once"
+        assert not parcel.in_flight, "a batch has two tries at once"
         assert parcel.not_before <= now, "a batch left before its backoff was over"
         self.forget_echoes(now)
         assert not self._stands_back(parcel), "an earlier opposite request may yet be applied"
         parcel.batch = attempt.batch
-        parcel.flying = True
+        parcel.in_flight = True
         parcel.until = attempt.deadline
         return parcel
 
-    def parcel_of(self, attempt: Try) -> Parcel:
+    def parcel_of(self, attempt: Attempt) -> Parcel:
         """Return what a running try carries; an empty one if all of it was released."""
         found = [parcel for parcel in self._sealed if parcel.batch is attempt.batch]
         lane = (attempt.batch.lane.segment_id, attempt.batch.lane.id_type)
         return found[0] if found else Parcel(lane, attempt.batch.action, 0.0, 0.0)
 
-    def _carried_by(self, attempt: Try) -> Parcel:
+    def _carried_by(self, attempt: Attempt) -> Parcel:
         lane = (attempt.batch.lane.segment_id, attempt.batch.lane.id_type)
         name = (lane, attempt.batch.action)
         known = [parcel for parcel in self._sealed if parcel.batch is attempt.batch]
@@ -263,26 +263,26 @@ class Account:
     def overdue(self, now: float) -> Iterator[Parcel]:
         """Yield what should have left by now, if there were slots and tokens enough (I4)."""
         self.forget_echoes(now)
-        flying = {parcel.lane for parcel in self._sealed if parcel.flying}
+        in_flight = {parcel.lane for parcel in self._sealed if parcel.in_flight}
         for parcel in [*self._sealed, *self._open.values()]:
             health = self.health.get(parcel.lane, Health())
             one_by_one = health.failures >= FAILING_AFTER
             if (
                 parcel.changes
-                and not parcel.flying
+                and not parcel.in_flight
                 and (parcel.seal is not None or parcel.latest <= now)
                 and parcel.not_before <= now
-                and not (one_by_one and (health.not_before > now or parcel.lane in flying))
+                and not (one_by_one and (health.not_before > now or parcel.lane in in_flight))
                 and not self._stands_back(parcel)
             ):
                 yield parcel
 
-    def press(self, now: float) -> None:
+    def flush_oldest(self, now: float) -> None:
         """Take down that any open batch may leave now."""
         for parcel in self._open.values():
             parcel.earliest = min(parcel.earliest, now)
 
-    def urge(self, serials: set[int], now: float) -> None:
+    def flush(self, serials: set[int], now: float) -> None:
         """Take down that what holds changes of these ledgers is due."""
         for parcel in self._open.values():
             if not parcel.serials.isdisjoint(serials):

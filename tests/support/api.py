@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from consumer.standin import Fault, Standin, StandinRequest
+from consumer.commands.demo.standin import Fault, Standin, StandinRequest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

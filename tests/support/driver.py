@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from consumer.core.dead_letters import DeadLetter
 from consumer.core.events import IdType
 from consumer.core.ledger import Ledger
-from consumer.core.letters import Letter
 from consumer.core.metrics import Tally
 from consumer.core.outcomes import Delivered, Hold, HoldReason, Outcome, Refused, Retry, RetryReason
-from consumer.core.pipeline import Pipeline, Rules, Try
+from consumer.core.pipeline import Attempt, Pipeline, Rules
 from consumer.core.throttle import Throttle
 from tests.support.records import FakeMessage
 
@@ -82,38 +82,38 @@ class Driver:
         self.now += seconds
         return self
 
-    def tries(self) -> list[Try]:
+    def attempts(self) -> list[Attempt]:
         """Return what starts now."""
         self.pipeline.wake(self.now)
         return self.pipeline.dispatch(self.now)
 
-    def one_try(self) -> Try:
+    def one_try(self) -> Attempt:
         """Return the one try that starts now."""
-        (attempt,) = self.tries()
+        (attempt,) = self.attempts()
         return attempt
 
     def sent(self) -> list[str]:
         """Start what can start now; return action and ids of each try, as one line."""
-        return [describe(attempt) for attempt in self.tries()]
+        return [describe(attempt) for attempt in self.attempts()]
 
-    def answer(self, attempt: Try, outcome: Outcome, jitter: float = 0.0) -> None:
+    def answer(self, attempt: Attempt, outcome: Outcome, jitter: float = 0.0) -> None:
         """Answer a try."""
         self.pipeline.settle(attempt, outcome, self.now, jitter)
 
     def run(self, outcome: Outcome = DELIVERED) -> list[str]:
         """Start and answer until nothing starts any more; return what went out."""
         lines: list[str] = []
-        while attempts := self.tries():
+        while attempts := self.attempts():
             lines += [describe(attempt) for attempt in attempts]
             for attempt in attempts:
                 self.answer(attempt, outcome)
         return lines
 
-    def letters(self) -> list[Letter]:
+    def dead_letters(self) -> list[DeadLetter]:
         """Take the dead letters that are to be sent."""
-        letters = list(self.pipeline.letters)
-        self.pipeline.letters.clear()
-        return letters
+        dead_letters = list(self.pipeline.dead_letters)
+        self.pipeline.dead_letters.clear()
+        return dead_letters
 
     def committable(self, partition: int = 0) -> int | None:
         """Return what may be committed of a partition."""
@@ -130,6 +130,6 @@ class Driver:
         return len(list(self.pipeline.lanes()))
 
 
-def describe(attempt: Try) -> str:
+def describe(attempt: Attempt) -> str:
     """Return a try's action and ids."""
     return f"{attempt.batch.action} {' '.join(attempt.ids)}"

@@ -11,18 +11,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from consumer.carriers import Result
-from consumer.cluster import View
+from consumer.core.dead_letters import DeadLetter
 from consumer.core.intake import Message
-from consumer.core.letters import Letter
 from consumer.core.metrics import Tally
 from consumer.core.outcomes import Answer, Answered
-from consumer.core.pipeline import Pipeline, Rules, Try
+from consumer.core.pipeline import Attempt, Pipeline, Rules
 from consumer.core.throttle import Throttle
-from consumer.dead_letters import Report
-from consumer.loop import Loop
-from consumer.ports import Options, Ports
-from consumer.source import CommitAnswer, Committed, Offsets, Partition
+from consumer.customerio.carriers import Result
+from consumer.engine.loop import Loop
+from consumer.engine.ports import Options, Ports
+from consumer.kafka.dead_letters import Report
+from consumer.kafka.member import CommitAnswer, Committed, Offsets, Partition
+from consumer.kafka.observer import View
 from tests.support.records import FakeMessage
 
 TOPIC = "audience"
@@ -57,8 +57,8 @@ class World:
         self.records = records
         self.per_second = per_second
         self.latency = 0.1
-        self.latency_of: Callable[[Try], float] = lambda _: self.latency
-        self.answer: Callable[[Try], Answer] = lambda _: ACCEPTED
+        self.latency_of: Callable[[Attempt], float] = lambda _: self.latency
+        self.answer: Callable[[Attempt], Answer] = lambda _: ACCEPTED
         self.refused_commits: set[int] = set()
         self.is_member = True  # as the group has it
         self.loses_answers_to_commits = False
@@ -70,7 +70,7 @@ class World:
         self.partition_counts: dict[str, int] | None = {TOPIC: 1}  # as a broker tells them
         self.looks: list[set[str]] = []  # at single topics
         self.listings: list[float] = []  # when all were listed
-        self.sent: list[tuple[float, Try]] = []
+        self.sent: list[tuple[float, Attempt]] = []
         self.lease_ends: list[float] = []  # of what was sent
         self.said: list[tuple[str, str]] = []
         self.beats: list[float] = []
@@ -85,10 +85,10 @@ class World:
         self._ready_at = self.now
         self._commits: list[tuple[float, CommitAnswer]] = []
         self._repeated: list[tuple[float, dict[Partition, Offsets]]] = []
-        self._flying: list[tuple[float, int, Try, float]] = []
+        self._flying: list[tuple[float, int, Attempt, float]] = []
         self._numbers = itertools.count()
         self._turns = itertools.count()
-        self._letters: list[Letter] = []
+        self._dead_letters: list[DeadLetter] = []
         given: dict[str, Any] = {
             "batch_max_ids": 1000,
             "linger_seconds": 5.0,
@@ -125,10 +125,10 @@ class World:
             options,
             self.pipeline,
             Ports(
-                source=_Source(self),
+                member=_Source(self),
                 carriers=_Carriers(self),
-                letters=_Letters(self),
-                cluster=self.cluster,
+                dead_letters=_DeadLetters(self),
+                observer=self.cluster,
                 clock=self._look,
                 wall=lambda: 1.7e9 + self.now,
                 jitter=lambda: 0.5,
@@ -255,7 +255,7 @@ class World:
 
     # -- the API and the dead letters -------------------------------------------------------------
 
-    def start_try(self, attempt: Try) -> None:
+    def start_try(self, attempt: Attempt) -> None:
         """Have a request on its way."""
         self.sent.append((self.now, attempt))
         entry = (self.now + self.latency_of(attempt), next(self._numbers), attempt, self.now)
@@ -276,16 +276,16 @@ class World:
         """Let time pass."""
         self.now += timeout_seconds
 
-    def post_letter(self, letter: Letter) -> None:
+    def post_dead_letter(self, dead_letter: DeadLetter) -> None:
         """Take a dead letter."""
-        self._letters.append(letter)
+        self._dead_letters.append(dead_letter)
 
-    def letter_reports(self) -> Sequence[Report]:
+    def dead_letter_reports(self) -> Sequence[Report]:
         """Acknowledge what was taken."""
         if not self.acknowledges:
             return []
-        letters, self._letters = self._letters, []
-        return [Report(letter, None) for letter in letters]
+        dead_letters, self._dead_letters = self._dead_letters, []
+        return [Report(dead_letter, None) for dead_letter in dead_letters]
 
 
 class _Source:
@@ -344,23 +344,23 @@ class _Carriers:
         self.wait = world.wait
         self._world = world
 
-    def send(self, attempt: Try, lease_end: float) -> None:
+    def send(self, attempt: Attempt, lease_end: float) -> None:
         assert lease_end > self._world.now
         self._world.lease_ends.append(lease_end)
         self._world.start_try(attempt)
 
 
-class _Letters:
+class _DeadLetters:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def send(self, letter: Letter) -> bool:
-        self._world.post_letter(letter)
+    def send(self, dead_letter: DeadLetter) -> bool:
+        self._world.post_dead_letter(dead_letter)
         return True
 
     def poll(self, timeout_seconds: float = 0.0) -> Sequence[Report]:
         assert timeout_seconds == 0
-        return self._world.letter_reports()
+        return self._world.dead_letter_reports()
 
 
 class _Cluster:
@@ -373,7 +373,7 @@ class _Cluster:
         self.member_id = ""
         self.watches_group = False
 
-    def hurry(self) -> None:
+    def ask_now(self) -> None:
         """Ask again, now and from now on whenever it is looked at."""
         self._is_hurried = True
 

@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from consumer.core.dead_letters import DeadLetter, DeadLetterReason
 from consumer.core.events import IdType
 from consumer.core.ledger import Ledger
-from consumer.core.letters import Letter, LetterReason
 from consumer.core.metrics import Tally
 from consumer.core.outcomes import (
     Delivered,
@@ -30,7 +30,7 @@ from consumer.core.outcomes import (
     RetryReason,
     Unsent,
 )
-from consumer.core.pipeline import Pipeline, Rules, Try
+from consumer.core.pipeline import Attempt, Pipeline, Rules
 from consumer.core.throttle import API_HOLDS, Throttle, backoff_seconds
 from tests.support.account import Account, Change, Health, LaneName, Parcel, Truth
 from tests.support.records import FakeMessage
@@ -88,7 +88,7 @@ class Setup:
 class Request:
     """A try on its way, or one that may be applied although nobody waits for it any more."""
 
-    attempt: Try
+    attempt: Attempt
     lane: LaneName
     action: str
     until: float
@@ -128,7 +128,7 @@ class World:
         )
         self.pipeline = Pipeline(self.rules, setup.default_id_type, throttle, Tally())
         self.account = Account(setup.batch_max_ids, setup.linger_seconds)
-        self.letters: dict[Letter, list[Change]] = {}
+        self.dead_letters: dict[DeadLetter, list[Change]] = {}
         self.committables: dict[int, int] = {}
         self.urged: list[Ledger] = []
         self.starts = []
@@ -207,7 +207,7 @@ class World:
             if truth is not None and ledger is not None:
                 self.account.read(truth, ledger.serial, self.now)
                 self._skip_refused()
-        self._take_letters()
+        self._take_dead_letters()
 
     # -- steps: requests ------------------------------------------------------------------------
 
@@ -258,20 +258,20 @@ class World:
 
     def acknowledge(self, dice: Dice) -> None:
         """Tell that the broker has a dead letter, in any order, perhaps one that was released."""
-        if self.letters:
-            self._acknowledge(dice.pick(list(self.letters)))
+        if self.dead_letters:
+            self._acknowledge(dice.pick(list(self.dead_letters)))
 
     def commit(self, _: Dice) -> None:
         """Commit what may be committed."""
         self._commit(list(self.pipeline.ledgers.values()))
 
-    def urge(self, dice: Dice) -> None:
+    def flush(self, dice: Dice) -> None:
         """Begin to drain partitions."""
         if ledgers := list(self.pipeline.ledgers.values()):
             urged = dice.some(ledgers, len(ledgers))
             self.urged += [ledger for ledger in urged if ledger not in self.urged]
-            self.pipeline.urge(urged, self.now, "revoke")
-            self.account.urge({ledger.serial for ledger in urged}, self.now)
+            self.pipeline.flush(urged, self.now, "revoke")
+            self.account.flush({ledger.serial for ledger in urged}, self.now)
 
     def let_go(self, _: Dice) -> None:
         """End the drain: commit, release, forget."""
@@ -307,10 +307,10 @@ class World:
         self.requests.clear()
         self._start_process()
 
-    def press(self, dice: Dice) -> None:
+    def flush_oldest(self, dice: Dice) -> None:
         """Make open batches due before their time."""
-        self.pipeline.press(self.now, 1 + dice.number(2))
-        self.account.press(self.now)
+        self.pipeline.flush_oldest(self.now, 1 + dice.number(2))
+        self.account.flush_oldest(self.now)
 
     def hold(self, dice: Dice) -> None:
         """Hold for a reason outside of the requests, or end that."""
@@ -374,7 +374,7 @@ class World:
                 self.requests.remove(request)
         parcel = account.parcel_of(attempt)
         self.pipeline.settle(attempt, outcome, self.now, jitter)
-        parcel.flying = False
+        parcel.in_flight = False
         self._note_health(parcel, outcome, jitter)
         gone = [name for name in parcel.changes if name not in attempt.batch.ids]
         for name in gone:
@@ -389,7 +389,7 @@ class World:
             account.refuse(parcel, name)
         left = [name for name in attempt.ids if name in parcel.changes]
         assert not isinstance(outcome, Delivered) or not left, "delivered, and still there"
-        self._take_letters()
+        self._take_dead_letters()
 
     def _note_health(self, parcel: Parcel, outcome: Outcome, jitter: float) -> None:
         cap = self.rules.max_backoff_seconds
@@ -405,15 +405,15 @@ class World:
 
     # -- the broker -----------------------------------------------------------------------------
 
-    def _take_letters(self) -> None:
+    def _take_dead_letters(self) -> None:
         """Send the new dead letters, and find in the account what each stands for."""
         account = self.account
         self._skip_refused()
-        while self.pipeline.letters:
-            letter = self.pipeline.letters.popleft()
-            changes = [c for c in account.refused if not c.name and c.source == letter.source]
-            if letter.reason in {LetterReason.REJECTED, LetterReason.SEGMENT_REJECTED}:
-                said = json.loads(letter.value or b"")
+        while self.pipeline.dead_letters:
+            dead_letter = self.pipeline.dead_letters.popleft()
+            changes = [c for c in account.refused if not c.name and c.source == dead_letter.source]
+            if dead_letter.reason in {DeadLetterReason.REJECTED, DeadLetterReason.SEGMENT_REJECTED}:
+                said = json.loads(dead_letter.value or b"")
                 lane = (said["segment_id"], said["id_type"])
                 refused = {
                     c.name: c
@@ -421,11 +421,11 @@ class World:
                     if c.lane == lane and c.action == said["action"]
                 }
                 changes = [refused[name] for name in said["ids"]]
-                assert changes[0].source == letter.source
-                assert letter.detail
-            assert changes, f"a letter about nothing: {letter}"
+                assert changes[0].source == dead_letter.source
+                assert dead_letter.detail
+            assert changes, f"a letter about nothing: {dead_letter}"
             account.refused = [change for change in account.refused if change not in changes]
-            self.letters[letter] = changes
+            self.dead_letters[dead_letter] = changes
 
     def _skip_refused(self) -> None:
         if self.setup.reject_policy == "skip":
@@ -433,11 +433,11 @@ class World:
                 self.account.end(change, "skipped")
             self.account.refused.clear()
 
-    def _acknowledge(self, letter: Letter) -> None:
-        for change in self.letters.pop(letter):
+    def _acknowledge(self, dead_letter: DeadLetter) -> None:
+        for change in self.dead_letters.pop(dead_letter):
             if not change.fate:
                 self.account.end(change, "rejected")
-        self.pipeline.acknowledged(letter)
+        self.pipeline.acknowledged(dead_letter)
 
     def _commit(self, ledgers: Sequence[Ledger]) -> None:
         for ledger in ledgers:
@@ -451,7 +451,7 @@ class World:
         assert released == self.account.release({ledger.serial for ledger in ledgers})
         self.urged = [ledger for ledger in self.urged if ledger not in ledgers]
         if not self.urged:
-            self.pipeline.calm()
+            self.pipeline.end_flush()
 
     def _free_partitions(self) -> list[int]:
         taken = {partition for _, partition in self.pipeline.ledgers}
@@ -504,7 +504,7 @@ class World:
         for key in ENDS:
             assert said["ids_total", *key] == account.fates[key], key
 
-    def _check_form(self, attempt: Try) -> None:
+    def _check_form(self, attempt: Attempt) -> None:
         """Look at what goes out (I3)."""
         assert 1 <= len(attempt.ids) <= self.setup.batch_max_ids
         assert len(set(attempt.ids)) == len(attempt.ids)
@@ -512,7 +512,7 @@ class World:
         if attempt.batch.lane.id_type == "email":
             assert all(name == name.lower() and "@" in name for name in attempt.ids)
 
-    def _check_overlap(self, attempt: Try, parcel: Parcel) -> None:
+    def _check_overlap(self, attempt: Attempt, parcel: Parcel) -> None:
         """Look for a request that may yet undo this one (I2)."""
         names = set(attempt.ids)
         for other in self.requests:
@@ -556,8 +556,8 @@ class World:
             self._settle(running[0], self._good_outcome(running[0]), 0.5)
             self.dispatch(Dice(0))
             self._check()
-        for letter in list(self.letters):
-            self._acknowledge(letter)
+        for dead_letter in list(self.dead_letters):
+            self._acknowledge(dead_letter)
         self._check()
         self.commit(Dice(0))
         pipeline = self.pipeline
@@ -581,12 +581,12 @@ class World:
         assert list(pipeline.lanes()) == [], "a lane is left over"
         assert pipeline.next_wake() == math.inf, "a timer is left over"
         assert not pipeline.has_queued()
-        assert not pipeline.letters
-        assert not self.letters
-        assert pipeline.pending_letters == 0
+        assert not pipeline.dead_letters
+        assert not self.dead_letters
+        assert pipeline.pending_dead_letters == 0
         assert pipeline.held_ids == 0
         assert pipeline.oldest_read_at() is None
-        assert not pipeline.takes_no_more()
+        assert not pipeline.is_backed_up()
         for ledger in pipeline.ledgers.values():
             assert ledger.is_settled()
             assert ledger.committable() == ledger.position
@@ -669,7 +669,7 @@ def _record(dice: Dice, partition: int, offset: int, setup: Setup) -> Truth:
     return Truth(partition, offset, value, lane, action, tuple(names), len(invalid))
 
 
-def _pool(partition: int, letters: str) -> list[str]:
+def _pool(partition: int, dead_letters: str) -> list[str]:
     """Return the ids that a partition's records are about: its own, and two that roam."""
-    own = [f"{MARK}{partition}{letter}" for letter in letters]
+    own = [f"{MARK}{partition}{dead_letter}" for dead_letter in dead_letters]
     return [*own, f"{MARK}{partition}bad", f"{MARK}x", f"{MARK}xbad"]

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from consumer.core.letters import Headers
+from consumer.core.dead_letters import Headers
 
 
 class FakeMessage:

@@ -121,8 +121,10 @@ class Scenario:
             f"{count} dead letters",
             until=count.__eq__,
         )
-        letters = self.broker.read_all(self.dead_letter_topic)
-        return sorted(letters, key=lambda letter: (letter.partition(), letter.offset()))
+        dead_letters = self.broker.read_all(self.dead_letter_topic)
+        return sorted(
+            dead_letters, key=lambda dead_letter: (dead_letter.partition(), dead_letter.offset())
+        )
 
 
 class Changes:

@@ -1,0 +1,1 @@
+"""The commands beside the daemon, each in a folder of its own."""

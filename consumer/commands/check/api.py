@@ -1,0 +1,130 @@
+"""Checks of the Track API: reachable, the right credentials, the right region.
+
+Asks ``/api/v1/accounts/region``, which changes nothing, in a thread of its own: name resolution
+can't be interrupted.
+"""
+
+import threading
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import msgspec
+
+from consumer import clock
+from consumer.commands.check.finding import Finding, State
+from consumer.core.outcomes import Answer, Answered, Broken, TimedOut, Unsent, excerpt
+from consumer.daemon import api_of
+from consumer.settings import Settings
+from consumer.settings.problems import without_credentials
+
+_GRACE_SECONDS = 1.0
+_PATIENCE_SECONDS = 12.0
+
+_KEYS = (
+    "CUSTOMERIO_SITE_ID and CUSTOMERIO_API_KEY must be those of the Track API (not an App API key),"
+    " of this workspace and region"
+)
+
+
+class ApiCheck:
+    """Asks from its creation on, beside the other checks."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._began_at = clock.now()
+        self._answers: list[Answer] = []
+        self._asking = threading.Thread(target=self._ask, name="check-api", daemon=True)
+        self._asking.start()
+
+    def finding(self) -> Finding:
+        """Return what came back, waiting for it as long as a request may take."""
+        settings = self._settings
+        tried = f"API {settings.api_url}"
+        if settings.proxy_url:
+            tried += f" through the proxy {without_credentials(settings.proxy_url)}"
+        seconds = min(settings.customerio_timeout_seconds + _GRACE_SECONDS, _PATIENCE_SECONDS)
+        self._asking.join(max(0.0, self._began_at + seconds - clock.now()))
+        answer = self._answers[0] if self._answers else TimedOut(f"no answer in {seconds:g} s")
+        state, came_back, to_do = _verdict(answer, settings)
+        return Finding(state, tried, came_back, to_do)
+
+    def _ask(self) -> None:
+        api = api_of(self._settings)
+        self._answers.append(api.region())
+        api.close()
+
+
+def _verdict(answer: Answer, settings: Settings) -> tuple[State, str, str]:
+    match answer:
+        case Answered():
+            return _of_answer(answer, settings)
+        case TimedOut(detail) | Broken(detail) | Unsent(detail):
+            return State.FAILED, detail, _about_the_way(detail, settings)
+
+
+def _of_answer(answer: Answered, settings: Settings) -> tuple[State, str, str]:
+    said = f"{answer.status} {excerpt(answer.body)}".rstrip()
+    match answer.status:
+        case HTTPStatus.OK:
+            return _of_region(_region_in(answer.body), said, settings)
+        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+            return State.FAILED, said, _KEYS
+        case status if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+            other = _other(settings.customerio_region)
+            host = urlsplit(answer.location or "").netloc or "elsewhere"
+            to_do = f"set CUSTOMERIO_REGION={other}, if the account is there"
+            if settings.customerio_url:
+                to_do = "correct CUSTOMERIO_URL"
+            return State.FAILED, f"{status}, redirected to {excerpt(host.encode())}", to_do
+        case HTTPStatus.TOO_MANY_REQUESTS | HTTPStatus.REQUEST_TIMEOUT:
+            return State.FAILED, said, "nothing is wrong here; try again later"
+        case status if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return (
+                State.FAILED,
+                said,
+                "the API or a proxy has trouble; the daemon would wait for it",
+            )
+        case _:
+            return State.FAILED, said, f"is {settings.api_url} the Track API? See CUSTOMERIO_URL"
+
+
+def _of_region(region: str | None, said: str, settings: Settings) -> tuple[State, str, str]:
+    if region is None:
+        to_do = "this is not the API's answer: see CUSTOMERIO_URL, HTTPS_PROXY, or a login page"
+        return State.FAILED, said, to_do
+    came_back = f"accepts the credentials; the account's region is {region!r}"
+    if region == settings.customerio_region:
+        return State.GOOD, came_back, ""
+    # The host of either region answers this question; only the right one takes changes.
+    to_do = f"set CUSTOMERIO_REGION={region}"
+    if settings.customerio_url:
+        to_do += ", and see that CUSTOMERIO_URL leads there"
+    return State.FAILED, came_back, to_do
+
+
+def _region_in(body: bytes) -> str | None:
+    try:
+        answer = msgspec.json.decode(body, type=dict[str, object])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    region = answer.get("region")
+    return excerpt(region.encode()) if isinstance(region, str) else None
+
+
+def _about_the_way(detail: str, settings: Settings) -> str:
+    words = detail.lower()
+    if settings.proxy_url and ("proxy" in words or _host_of(settings.proxy_url) in words):
+        return "see HTTPS_PROXY and NO_PROXY"
+    if "certificate" in words or "shaking hands" in words or "ssl" in words:
+        return "set SSL_CERT_FILE, if a proxy or a private authority signs; see the clock, too"
+    if "name" in words or "resol" in words or "address" in words:
+        return "see DNS and CUSTOMERIO_URL"
+    return "see firewalls, HTTPS_PROXY and CUSTOMERIO_URL"
+
+
+def _host_of(url: str) -> str:
+    return (urlsplit(url).hostname or url).lower()
+
+
+def _other(region: str) -> str:
+    return "us" if region == "eu" else "eu"

@@ -1,0 +1,147 @@
+"""Checks of Kafka: the brokers, the topics, the group, the dead-letter topic, the session."""
+
+import time
+from collections.abc import Iterator, Sequence
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, says its documentation
+    AclOperation,
+    AdminClient,
+    ConsumerGroupDescription,
+)
+
+from consumer.commands.check.connection import Connection
+from consumer.commands.check.finding import Finding, State, count
+from consumer.commands.check.session import session_finding
+from consumer.commands.check.topics import topic_findings
+from consumer.kafka.group import Group
+from consumer.kafka.member import Member, Partition
+from consumer.kafka.observer import create_dead_letter_topic
+from consumer.settings import Settings
+
+_ANSWER_SECONDS = 4.0
+_RETRY_SECONDS = 0.2
+
+_NOT_YET = frozenset(
+    {
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+    }
+)
+
+
+def kafka_findings(settings: Settings) -> Iterator[Finding]:
+    """Yield a finding for each check; where no broker answers, that one alone."""
+    try:
+        connection = Connection(settings)
+    except KafkaException as error:
+        yield Finding(State.FAILED, "librdkafka", error.args[0].str(), "see KAFKA_CONFIG")
+        return
+    found, topics = connection.try_brokers()
+    yield found
+    if topics is None:
+        yield Finding(State.SKIPPED, "topics, group, dead letters", "no broker to ask")
+        return
+    source = connection.source()
+    try:
+        partitions, findings = topic_findings(settings, topics, connection, source)
+        yield from findings
+        group = _group_finding(settings, connection.group())
+        yield group
+        if group.state is not State.FAILED and partitions:
+            yield _committed_finding(settings, source, partitions)
+    finally:
+        source.close()
+    yield _dead_letter_finding(settings, connection.admin)
+    yield session_finding(settings, connection.admin)
+
+
+def _group_finding(settings: Settings, asked: Group) -> Finding:
+    group_id = settings.kafka_group_id
+    tried = f"group {group_id}"
+    try:
+        group = _described(asked)
+    except KafkaException as error:
+        reason: KafkaError = error.args[0]
+        to_do = "see the group's coordinator, and its topic __consumer_offsets"
+        if reason.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+            to_do = f"allow READ and DESCRIBE on group {group_id}, or change KAFKA_GROUP_ID"
+        return Finding(State.FAILED, tried, reason.str(), to_do)
+    allowed = group.authorized_operations
+    if allowed and AclOperation.READ not in allowed:
+        return Finding(State.FAILED, tried, "READ is denied", f"allow READ on group {group_id}")
+    return Finding(State.GOOD, tried, f"may be joined, {count(len(group.members), 'member')} now")
+
+
+def _described(group: Group) -> ConsumerGroupDescription:
+    """Return the group; a coordinator that begins gets a moment. Raises KafkaException."""
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    while True:
+        try:
+            return group.describe(_ANSWER_SECONDS, with_operations=True)
+        except KafkaException as error:
+            if error.args[0].code() not in _NOT_YET or time.monotonic() >= deadline:
+                raise
+        time.sleep(_RETRY_SECONDS)
+
+
+def _committed_finding(
+    settings: Settings, source: Member, partitions: Sequence[Partition]
+) -> Finding:
+    tried = "committed offsets"
+    answers = source.committed(partitions, _ANSWER_SECONDS)
+    if len(answers) < len(partitions):
+        return Finding(
+            State.FAILED,
+            tried,
+            f"no answer for {len(partitions) - len(answers)} of {len(partitions)} partitions",
+            "allow DESCRIBE on the group and on the topics; see the group's coordinator",
+        )
+    fresh = sum(answer.offset is None for answer in answers.values())
+    came_back = f"{len(partitions) - fresh} of {count(len(partitions), 'partition')} have one"
+    reset = settings.kafka_auto_offset_reset
+    if not fresh:
+        return Finding(State.GOOD, tried, came_back)
+    if reset == "error":
+        to_do = "set KAFKA_AUTO_OFFSET_RESET to earliest or latest: with error the daemon gives up"
+        return Finding(State.FAILED, tried, came_back, to_do)
+    return Finding(
+        State.GOOD, tried, f"{came_back}; the others start as KAFKA_AUTO_OFFSET_RESET={reset} says"
+    )
+
+
+def _dead_letter_finding(settings: Settings, admin: AdminClient) -> Finding:
+    name = settings.dead_letter_topic
+    tried = f"dead-letter topic {name}"
+    if settings.reject_policy != "dead-letter":
+        policy = settings.reject_policy
+        return Finding(State.SKIPPED, tried, f"isn't used with REJECT_POLICY={policy}")
+    futures = admin.describe_topics(
+        TopicCollection([name]),
+        include_authorized_operations=True,
+        request_timeout=_ANSWER_SECONDS,
+    )
+    try:
+        allowed = futures[name].result().authorized_operations
+    except KafkaException as error:
+        reason: KafkaError = error.args[0]
+        if reason.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return _creation_finding(name, tried, admin)
+        to_do = f"allow WRITE and DESCRIBE on topic {name}, or change DEAD_LETTER_TOPIC"
+        return Finding(State.FAILED, tried, reason.str(), to_do)
+    if allowed and AclOperation.WRITE not in allowed:
+        return Finding(State.FAILED, tried, "WRITE is denied", f"allow WRITE on topic {name}")
+    return Finding(State.GOOD, tried, "exists and may be written")
+
+
+def _creation_finding(name: str, tried: str, admin: AdminClient) -> Finding:
+    error = create_dead_letter_topic(admin, name, only_try=True)
+    if error is None:
+        return Finding(State.GOOD, tried, "is missing; the daemon may create it and will")
+    return Finding(
+        State.FAILED,
+        tried,
+        f"is missing and can't be created: {error.str()}",
+        f"create it, or allow CREATE and WRITE on topic {name}",
+    )

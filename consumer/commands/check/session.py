@@ -1,0 +1,97 @@
+"""Check of the group's session: who decides it, and whether a request fits into it."""
+
+from typing import Any
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, says its documentation
+    AdminClient,
+    ConfigResource,
+    ResourceType,
+)
+
+from consumer.commands.check.finding import Finding, State
+from consumer.kafka.observer import broker_session
+from consumer.settings import Settings
+from consumer.settings.agreement import LEASE_SECONDS
+
+_ANSWER_SECONDS = 4.0
+
+
+def session_finding(settings: Settings, admin: AdminClient) -> Finding:
+    """Return whether the broker's session and protocol go with the settings."""
+    tried = f"group protocol {settings.kafka_group_protocol}"
+    config = _broker_config(admin)
+    if not config:
+        if settings.kafka_group_protocol == "classic":
+            return Finding(State.GOOD, tried, f"{_session(settings)}, as our settings say")
+        return Finding(
+            State.WARNING,
+            tried,
+            "the broker doesn't tell its session (DescribeConfigs)",
+            f"make sure that it is at least {settings.kafka_session_timeout_seconds:g} s, as"
+            " KAFKA_SESSION_TIMEOUT_SECONDS says, or allow DESCRIBE_CONFIGS on the cluster",
+        )
+    if settings.kafka_group_protocol == "classic":
+        return _classic(settings, config, tried)
+    protocols = config.get("group.coordinator.rebalance.protocols", "")
+    if "group.consumer.session.timeout.ms" not in config or (
+        protocols and "consumer" not in protocols.split(",")
+    ):
+        return Finding(
+            State.FAILED,
+            tried,
+            "the broker doesn't offer it",
+            "set KAFKA_GROUP_PROTOCOL=classic, or use Kafka 4.0 or newer",
+        )
+    return _kip_848(settings, *broker_session(admin, settings.kafka_group_id), tried)
+
+
+def _classic(settings: Settings, config: dict[str, str], tried: str) -> Finding:
+    shortest = int(config.get("group.min.session.timeout.ms", 0)) / 1000
+    longest = int(config.get("group.max.session.timeout.ms", 1e12)) / 1000
+    if shortest <= settings.kafka_session_timeout_seconds <= longest:
+        return Finding(State.GOOD, tried, f"{_session(settings)}, which the broker allows")
+    return Finding(
+        State.FAILED,
+        tried,
+        f"the broker allows sessions from {shortest:g} to {longest:g} s",
+        f"KAFKA_SESSION_TIMEOUT_SECONDS is {settings.kafka_session_timeout_seconds:g}",
+    )
+
+
+def _kip_848(
+    settings: Settings, session: float | None, heartbeat: float | None, tried: str
+) -> Finding:
+    session = session or settings.kafka_session_timeout_seconds
+    heartbeat = heartbeat or settings.heartbeat_interval_seconds
+    said = f"the broker's session is {session:g} s, its heartbeat {heartbeat:g} s"
+    counts = min(session, settings.kafka_session_timeout_seconds)
+    least = settings.customerio_timeout_seconds + heartbeat + LEASE_SECONDS
+    if counts < least:
+        return Finding(
+            State.FAILED,
+            tried,
+            said,
+            f"raise group.consumer.session.timeout.ms to {least:g} s or more, or lower"
+            " CUSTOMERIO_TIMEOUT_SECONDS: no request may outlive the membership that sent it",
+        )
+    if session < settings.kafka_session_timeout_seconds:
+        to_do = f"set KAFKA_SESSION_TIMEOUT_SECONDS={session:g}; the smaller counts anyhow"
+        return Finding(State.WARNING, tried, said, to_do)
+    return Finding(State.GOOD, tried, said)
+
+
+def _broker_config(admin: AdminClient) -> dict[str, str]:
+    """Return a broker's configuration; empty: it doesn't tell."""
+    try:
+        brokers = admin.list_topics(timeout=_ANSWER_SECONDS).brokers
+        resource = ConfigResource(ResourceType.BROKER, str(next(iter(brokers), 0)))
+        futures = admin.describe_configs([resource], request_timeout=_ANSWER_SECONDS)
+        entries: dict[str, Any] = next(iter(futures.values())).result()
+    except KafkaException:
+        return {}
+    return {name: entry.value for name, entry in entries.items() if entry.value}
+
+
+def _session(settings: Settings) -> str:
+    return f"a session of {settings.kafka_session_timeout_seconds:g} s"

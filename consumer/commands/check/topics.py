@@ -1,0 +1,109 @@
+"""Checks of the topics: that each is there, and can be read.
+
+Tried by reading at the end, from the leader of every partition: that needs the same rights and the
+same advertised addresses as the daemon, and joins no group.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import OFFSET_END
+
+from consumer.commands.check.connection import Connection
+from consumer.commands.check.finding import Finding, State, count
+from consumer.kafka.member import Member, Partition, is_end_of_partition
+from consumer.settings import Settings
+from consumer.settings.subscription import covers
+
+_READ_SECONDS = 5.0
+_SHOWN_TOPICS = 5
+
+
+def topic_findings(
+    settings: Settings, topics: Mapping[str, Any], connection: Connection, source: Member
+) -> tuple[list[Partition], list[Finding]]:
+    """Return the partitions that would be read, and a finding for each of ``KAFKA_TOPICS``."""
+    named = [topic for topic in settings.kafka_topics if not topic.startswith("^")]
+    known = dict(topics)
+    for name in named:
+        if name not in known:  # a listing leaves out what may not be described
+            known[name] = connection.topic(name)
+    matched = {
+        topic: sorted(name for name in topics if covers([topic], name))
+        for topic in settings.kafka_topics
+        if topic.startswith("^")
+    }
+    wanted = {*named, *(name for names in matched.values() for name in names)}
+    partitions = [(name, number) for name in sorted(wanted) for number in _partitions(known[name])]
+    troubles = _read(source, partitions, connection)
+    findings = [_named_finding(name, known[name], troubles) for name in named]
+    findings += [_matched_finding(topic, names, troubles) for topic, names in matched.items()]
+    return partitions, findings
+
+
+def _partitions(topic: Any) -> Sequence[int]:  # noqa: ANN401 - the library's metadata, or None
+    return [] if topic is None or topic.error is not None else sorted(topic.partitions)
+
+
+def _read(
+    source: Member, partitions: Sequence[Partition], connection: Connection
+) -> dict[str, str]:
+    """Read at the end of each partition; return what was wrong, by topic."""
+    waiting = set(partitions)
+    troubles: dict[str, str] = {}
+    source.start(dict.fromkeys(partitions, OFFSET_END), paused=False)
+    connection.forget()
+    deadline = time.monotonic() + _READ_SECONDS
+    while waiting and time.monotonic() < deadline:
+        for message in source.consume(1000, 0.1):
+            name = (message.topic(), message.partition())
+            error = message.error()
+            if name[0] is None:  # the group's trouble, which has a check of its own
+                continue
+            waiting.discard(name)
+            if error is not None and not is_end_of_partition(message):
+                troubles[name[0]] = error.str()
+    for topic, number in sorted(waiting):
+        why = connection.complaint()
+        troubles.setdefault(
+            topic, f"partition {number} did not answer in {_READ_SECONDS:g} s{why and f': {why}'}"
+        )
+    source.stop(partitions)
+    return troubles
+
+
+def _named_finding(name: str, topic: Any, troubles: Mapping[str, str]) -> Finding:  # noqa: ANN401 - the library's metadata, or None
+    tried = f"topic {name}"
+    if topic is None or topic.error is not None:
+        said = "unknown topic" if topic is None else topic.error.str()
+        return Finding(State.FAILED, tried, said, _about_topic(said, name))
+    if name in troubles:
+        return Finding(State.FAILED, tried, troubles[name], _about_topic(troubles[name], name))
+    return Finding(State.GOOD, tried, f"can be read, {count(len(topic.partitions), 'partition')}")
+
+
+def _matched_finding(expression: str, names: Sequence[str], troubles: Mapping[str, str]) -> Finding:
+    tried = f"topics {expression}"
+    for name in names:
+        if name in troubles:
+            return Finding(
+                State.FAILED, tried, f"{name}: {troubles[name]}", _about_topic(troubles[name], name)
+            )
+    if not names:
+        return Finding(
+            State.WARNING,
+            tried,
+            "matches no topic that exists and may be described",
+            "correct KAFKA_TOPICS, unless the topic is yet to come; it is picked up then",
+        )
+    shown = ", ".join(names[:_SHOWN_TOPICS]) + (", ..." if len(names) > _SHOWN_TOPICS else "")
+    return Finding(State.GOOD, tried, f"can be read, {count(len(names), 'topic')} now: {shown}")
+
+
+def _about_topic(said: str, name: str) -> str:
+    if "authorization" in said.lower():
+        return f"allow READ and DESCRIBE on topic {name}"
+    if "did not answer" in said:
+        return "its leader must be reachable from here: see the brokers' advertised.listeners"
+    return "create it, or correct KAFKA_TOPICS"

@@ -1,0 +1,71 @@
+"""The list of a dry run: a line for each dead letter that a replay would take."""
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from consumer.commands.replay.dead_letters import UNKNOWN, Selection, change_of, labels_of, place_of
+from consumer.commands.replay.source import BoundedSource, EndOfSpan
+from consumer.commands.replay.voice import Voice, counted
+from consumer.core.events import EventDecoder, IdType
+from consumer.kafka.member import Partition, is_end_of_partition, is_offset_gone
+from consumer.observability import logs
+
+if TYPE_CHECKING:
+    from consumer.core.intake import Message
+
+_HEADINGS = ("letter", "refused at", "reason", "segment", "action", "ids", "source", "detail")
+_WIDTHS = (10, 24, 16, 10, 6, 5, 24, 0)
+_CHUNK_RECORDS = 1000
+_WAIT_SECONDS = 0.1
+
+
+class Listing:
+    """Writes what ``selection`` takes. No id of a person is in it."""
+
+    def __init__(self, selection: Selection, default_id_type: IdType, voice: Voice) -> None:
+        self._selection = selection
+        self._decoder = EventDecoder(default_id_type)
+        self._voice = voice
+        self._dead_letters = 0
+
+    def takes(self, message: "Message") -> bool:
+        """Whether a letter was chosen; it is written at once."""
+        labels, change = labels_of(message), change_of(message, self._decoder)
+        if not self._selection.takes(labels, change):
+            return False
+        asked = (UNKNOWN,) * 3
+        if change is not None:
+            asked = (str(change.segment_id), change.action, str(change.ids))
+        place = f"{message.partition()}:{message.offset()}"
+        detail = labels.detail
+        if labels.is_truncated:
+            detail = f"its value was too big for this topic, the source has it; {detail}"
+        self._dead_letters += 1
+        self._write((place, labels.time, labels.reason, *asked, labels.source, detail))
+        return True
+
+    def write(
+        self, source: BoundedSource, partitions: set[Partition], is_stopped: Callable[[], bool]
+    ) -> bool:
+        """Read ``partitions``, begun already, to their ends; return whether it came so far."""
+        self._write(_HEADINGS)
+        left = set(partitions)
+        while left and not is_stopped() and self._voice.is_heard:
+            for message in source.consume(_CHUNK_RECORDS, _WAIT_SECONDS):
+                name = (message.topic(), message.partition())
+                if isinstance(message, EndOfSpan):
+                    left.discard(name)
+                elif is_offset_gone(message):
+                    left.discard(name)
+                    self._voice.line(f"{place_of(message)} was deleted meanwhile: list again")
+                elif message.error() is not None and not is_end_of_partition(message):
+                    logs.log("kafka_error", str(message.error()), level=logging.WARNING)
+        self._voice.line(
+            f"{counted(self._dead_letters, 'dead letter')}; nothing was replayed or committed"
+        )
+        return not left
+
+    def _write(self, cells: tuple[str, ...]) -> None:
+        padded = (cell.ljust(width) for cell, width in zip(cells, _WIDTHS, strict=True))
+        self._voice.line("  ".join(padded).rstrip())

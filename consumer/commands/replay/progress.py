@@ -1,0 +1,159 @@
+"""How a replay stands, from what the loop publishes: when it is over, and what came of it.
+
+It is over when the group's committed offset is at the end of every partition: then everything up
+to there was delivered, or refused again with its new dead letter acknowledged.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from consumer import clock
+from consumer.commands.replay.source import BoundedSource
+from consumer.commands.replay.survey import Spans
+from consumer.commands.replay.voice import Voice, counted
+from consumer.core.metrics import Board, Snapshot
+from consumer.kafka.member import Partition
+
+_ELSEWHERE_SECONDS = 2.0
+_TIMEOUT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What became of the ids and letters so far."""
+
+    delivered: int
+    needless: int
+    refused_ids: int
+    unreadable: int
+    held: int
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> "Score":
+        """Return what a snapshot says."""
+
+        def ids(*outcomes: str) -> int:
+            return sum(
+                int(count)
+                for key, count in snapshot.samples.items()
+                if key[0] == "ids_total" and key[2] in outcomes
+            )
+
+        return cls(
+            delivered=ids("delivered"),
+            needless=ids("superseded", "duplicate"),
+            refused_ids=ids("rejected"),
+            unreadable=int(snapshot.samples["records_total", "malformed"]),
+            held=int(snapshot.samples["held_ids",]),
+        )
+
+    @property
+    def has_refused(self) -> bool:
+        """Whether something was refused again."""
+        return bool(self.refused_ids or self.unreadable)
+
+    def __str__(self) -> str:
+        parts = [f"{counted(self.delivered, 'id')} delivered"]
+        if self.needless:
+            parts.append(f"{self.needless:,} repeated or overtaken by a later letter")
+        parts.append(f"{self.refused_ids:,} refused again")
+        if self.unreadable:
+            parts.append(f"{counted(self.unreadable, 'dead letter')} unreadable as before")
+        return ", ".join(parts)
+
+
+class Progress:
+    """Looks at the board before each turn of the loop, on the thread that owns ``source``.
+
+    Partitions that another member of the group has are looked up at the broker.
+    """
+
+    def __init__(
+        self,
+        spans: Spans,
+        source: BoundedSource,
+        board: Board,
+        voice: Voice,
+        on_done: Callable[[], None],
+    ) -> None:
+        self._spans = {name: span for name, span in spans.items() if span.dead_letters}
+        self._source = source
+        self._board = board
+        self._voice = voice
+        self._on_done = on_done
+        self._seen: Snapshot | None = None
+        self._holds: tuple[str, ...] = ()
+        self._elsewhere: set[Partition] = set()  # replayed by other members
+        self._next_elsewhere = 0.0
+        self.done = False
+
+    def is_done(self) -> bool:
+        """Say how it stands, and whether everything is settled and committed."""
+        snapshot = self._board.snapshot
+        if snapshot is not self._seen:
+            self._seen = snapshot
+            own = dict(_committed(snapshot))
+            left = {
+                name
+                for name, span in self._spans.items()
+                if own.get(name, 0) < span.end and name not in self._elsewhere
+            }
+            if own and not own.keys() & left:
+                left -= self._look_elsewhere(left)
+            self.done = bool(own) and not left
+            if self.done:
+                self._on_done()
+            else:
+                self._tell(snapshot, left - own.keys() if own else set())
+        return self.done
+
+    def read(self) -> str:
+        """Return how many letters were read, of how many."""
+        reached = self._source.reached
+        count = sum(
+            span.dead_letters
+            if name in self._elsewhere
+            else reached.get(name, span.start) - span.start
+            for name, span in self._spans.items()
+        )
+        total = sum(span.dead_letters for span in self._spans.values())
+        return f"{count:,} of {counted(total, 'dead letter')} read"
+
+    def _look_elsewhere(self, left: set[Partition]) -> set[Partition]:
+        """Return which of these partitions another member replayed to their ends."""
+        if not left or clock.now() < self._next_elsewhere:
+            return set()
+        self._next_elsewhere = clock.now() + _ELSEWHERE_SECONDS
+        answers = self._source.committed(left, _TIMEOUT_SECONDS)
+        done = {
+            name for name, each in answers.items() if (each.offset or 0) >= self._spans[name].end
+        }
+        self._elsewhere |= done
+        return done
+
+    def _tell(self, snapshot: Snapshot, others: set[Partition]) -> None:
+        holds = tuple(
+            f"{hold['reason']}: {hold['detail']}"
+            for hold in cast("list[Mapping[str, Any]]", snapshot.status["holds"])
+        )
+        is_news = holds != self._holds
+        self._holds = holds
+        text = f"{self.read()}, {Score.of(snapshot)}"
+        waits = [each for each in snapshot.not_ready if each not in holds]
+        if holds:
+            text += f"; held: {'; '.join(holds)}"
+        elif waits:
+            text += f"; waiting: {'; '.join(waits)}"
+        elif others:
+            text += (
+                f"; waiting: {counted(len(others), 'partition')} with another member of the group,"
+                " a replay that runs or was killed"
+            )
+        self._voice.progress(text, is_news=is_news)
+
+
+def _committed(snapshot: Snapshot) -> Iterator[tuple[Partition, int]]:
+    """Yield what is committed of each partition that is assigned now."""
+    for each in cast("list[Mapping[str, Any]]", snapshot.status["partitions"]):
+        yield (each["topic"], each["partition"]), each["committed"] or 0

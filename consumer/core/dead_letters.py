@@ -1,0 +1,132 @@
+"""What goes to the dead-letter topic, before anybody sends it.
+
+A *letter* keeps offsets from being committed like a batch does, until the broker acknowledged it
+(invariant I11). A record that can't be read keeps its key, value and headers byte for byte; ids
+that the API or the rules refused become an event again, keyed by the segment, for a later replay.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+import msgspec
+
+from consumer.core.ledger import base_of, serial_of
+
+HEADER_PREFIX = "dead-letter-"
+MAX_IDS_PER_DEAD_LETTER = 1000
+
+Headers = Sequence[tuple[str, bytes | str | None]]
+
+
+class DeadLetterReason(StrEnum):
+    """Why a change can't be delivered. The values are the labels of ``dead_letters_total``."""
+
+    MALFORMED = "malformed"
+    INVALID_ID = "invalid-id"
+    REJECTED = "rejected"
+    SEGMENT_REJECTED = "segment-rejected"
+
+
+class HasHeaders(Protocol):
+    """A record as confluent-kafka gives it, as far as its headers go."""
+
+    def headers(self) -> Headers | None: ...  # noqa: D102 - the library's own
+
+
+def headers_of(message: HasHeaders) -> Headers | None:
+    """Return a record's headers; None if the library can't give them out.
+
+    Kafka takes any bytes for a header's name, confluent_kafka (2.16) only UTF-8.
+    """
+    try:
+        return message.headers() or ()
+    except (SystemError, UnicodeDecodeError):
+        return None
+
+
+@dataclass(slots=True, eq=False)
+class DeadLetter:
+    """One dead letter.
+
+    ``origins`` counts its held ids by origin; a malformed record has none. ``sources`` has the base
+    of each ledger that it holds. ``source`` is ``topic:partition:offset`` of the first record
+    concerned. ``posted``: nothing but the broker keeps it from the topic.
+    """
+
+    reason: DeadLetterReason
+    detail: str
+    source: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    action: str = "add"
+    origins: dict[int, int] = field(default_factory=dict)
+    sources: set[int] = field(default_factory=set)
+    batch: Any = None
+    posted: bool = False
+    settled: bool = False
+
+    @property
+    def held_ids(self) -> int:
+        """Return how many held ids wait for this letter's acknowledgement."""
+        return sum(self.origins.values())
+
+    @property
+    def size_bytes(self) -> int:
+        """Return about how much memory the letter's content takes."""
+        headers = sum(len(name) + len(value or b"") for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + headers
+
+    def forget(self, serials: set[int]) -> int:
+        """Drop what came from those ledgers; return how many ids it were."""
+        self.sources = {base for base in self.sources if serial_of(base) not in serials}
+        gone = [origin for origin in self.origins if serial_of(origin) in serials]
+        return sum(self.origins.pop(origin) for origin in gone)
+
+    def own_headers(self, time_rfc3339: str) -> list[tuple[str, bytes]]:
+        """Return the headers that say why the letter is here."""
+        texts = {
+            "reason": self.reason.value,
+            "detail": self.detail,
+            "source": self.source,
+            "time": time_rfc3339,
+        }
+        return [(HEADER_PREFIX + name, text.encode()) for name, text in texts.items()]
+
+    def foreign_headers(self) -> list[tuple[str, bytes | str | None]]:
+        """Return the record's headers without older ones of ours."""
+        return [(name, value) for name, value in self.headers if name not in _OWN_HEADERS]
+
+
+_OWN_HEADERS = frozenset(
+    HEADER_PREFIX + name for name in ("reason", "detail", "source", "time", "truncated")
+)
+
+
+def refusal(
+    *,
+    reason: DeadLetterReason,
+    detail: str,
+    source: str,
+    segment_id: int,
+    action: str,
+    id_type: str,
+    ids: Iterable[Any],
+    origins: dict[int, int],
+    batch: object = None,
+) -> DeadLetter:
+    """Return the letter for refused ids (at most 1000) of one segment, action and id type."""
+    event = {"segment_id": segment_id, "action": action, "ids": list(ids), "id_type": id_type}
+    return DeadLetter(
+        reason=reason,
+        detail=detail,
+        source=source,
+        key=str(segment_id).encode(),
+        value=msgspec.json.encode(event),
+        action=action,
+        origins=origins,
+        sources={base_of(origin) for origin in origins},
+        batch=batch,
+    )

@@ -1,0 +1,215 @@
+"""Commits, and the proof of membership that they are.
+
+A partition's *committed* moves only when the broker answered; until then it is tried again at the
+next interval, also when nothing new arrives: an asynchronous commit can fail in the middle of a
+rebalance, and the call itself doesn't say so. One is on its way at a time, so that its answer is
+known to be its own.
+
+The lease. Kafka fences the commits of a member that lost its partitions without knowing it; nobody
+fences its HTTP requests. So a request starts only while membership was proven recently: by the
+broker's successful answer to a commit, dated when that commit was *sent*. While anything is held,
+something is committed at least once a second, the same offset again if nothing moved. See `lease`.
+
+Inside a rebalance callback (`renew`, `commit_until`) the owner thread commits itself and waits:
+another thread's commit would wait until the callback has returned, when the partitions are
+somebody else's, and with KIP-848 the broker would take it.
+"""
+
+import math
+from collections.abc import Iterable
+
+from consumer.core.lease import Lease
+from consumer.core.ledger import Ledger
+from consumer.core.pipeline import Pipeline
+from consumer.engine.ports import Options, Ports
+from consumer.kafka.member import RETURN_SECONDS, CommitAnswer, Offsets, Partition
+
+RENEW_SECONDS = 1.0
+LATE_SECONDS = 0.3
+REPEAT_SECONDS = 3.5
+"""So long after a commit was lost librdkafka has repeated it: ``retry.backoff.max.ms`` and more."""
+PATIENCE_SECONDS = 60.0  # nothing bounds a commit that waits for its answer
+
+
+class Commits:
+    """Owned by the loop. ``trouble`` is how commits fail just now; empty: they don't."""
+
+    def __init__(self, options: Options, pipeline: Pipeline, ports: Ports) -> None:
+        self.lease = Lease(
+            options.session_timeout_seconds
+            - options.request_timeout_seconds
+            - options.heartbeat_interval_seconds,
+            # A static member gets its partitions back at once, whatever a predecessor that was
+            # killed had on its way to the API. By then that is over.
+            ports.clock() + options.request_timeout_seconds if options.is_static else -math.inf,
+            is_agreed=not options.asks_session,
+        )
+        self._is_static = options.is_static
+        self._request_timeout_seconds = options.request_timeout_seconds
+        self._interval_seconds = options.commit_interval_seconds
+        self._pipeline = pipeline
+        self._ports = ports
+        self._sent: tuple[float, dict[Partition, Ledger]] | None = None
+        self._awaited: tuple[float, dict[Partition, Ledger]] | None = None
+        self._quiet_until = -math.inf
+        self._refused: set[Partition] = set()  # the last time
+        self._next_commit = -math.inf
+        self._next_proof = -math.inf
+
+    def commit_soon(self) -> None:
+        """Commit at the next occasion: the assignment changed."""
+        self._next_commit = self._next_proof = -math.inf
+
+    def lose(self, now: float) -> None:
+        """Take in that this is no member any more.
+
+        A static member can be one again at once: joining takes its name, and the partitions with
+        it, from whoever else joined under it. That one hears of it with its next commit.
+        """
+        self.lease.void(now)
+        if self._is_static:
+            late = RETURN_SECONDS + RENEW_SECONDS + self._request_timeout_seconds
+            self.lease.start = max(self.lease.start, now + late)
+
+    def begin_drain(self, now: float) -> None:
+        """Commit soon, but nothing before a commit that may be lost must have been repeated.
+
+        Inside a callback no answers are heard. What is on its way for longer than usual may wait to
+        be repeated, and would take back what is committed meanwhile. And if its answer is a fence,
+        and comes after the callback while librdkafka still gives partitions up, that ends the
+        process: it recurses without end (2.16, ``rd_kafka_cgrp_incr_unassign_done``).
+        """
+        self.commit_soon()
+        sent = self._sent
+        if sent is not None and sent is not self._awaited and now - sent[0] > LATE_SECONDS:
+            self._awaited = sent
+            self._quiet_until = now + REPEAT_SECONDS
+
+    def await_repeat(self, deadline: float) -> None:
+        """Let that time pass; not beyond the deadline: then a commit is better than none."""
+        until = min(self._quiet_until, deadline)
+        while (now := self._ports.clock()) < until:
+            self._ports.beat(now)
+            self._ports.carriers.wait(0.1)
+
+    def send(self, now: float) -> None:
+        """Send what may be committed; while something is held, prove membership with it."""
+        if self._sent is not None:
+            return
+        offsets: dict[Partition, int] = {}
+        if now >= self._next_commit:
+            self._next_commit = now + self._interval_seconds
+            offsets = self._to_commit()
+        if now >= self._next_proof and self._has_unsettled():
+            offsets = self._to_prove()
+        if not offsets:
+            return
+        self._next_proof = now + min(RENEW_SECONDS, self._interval_seconds)
+        ledgers = self._pipeline.ledgers
+        self._sent = (now, {name: ledgers[name] for name in offsets})
+        error = self._ports.member.commit(self._with_metadata(offsets))
+        if error is not None:
+            self.answered(CommitAnswer({}, error))
+
+    def answered(self, answer: CommitAnswer) -> None:
+        """Take over what the broker says of the commit on its way."""
+        if self._sent is not None:
+            sent_at, ledgers = self._sent
+            self._sent = None
+            self._take(answer, sent_at, ledgers)
+
+    def renew(self, now: float) -> bool:
+        """Prove membership inside a drain, about once a second; False: it is lost.
+
+        Not when no broker answers, for then nothing bounds it.
+        """
+        if now < max(self._next_proof, self._quiet_until):
+            return True
+        self._next_proof = now + RENEW_SECONDS
+        offsets = self._to_prove()
+        if not offsets or not self._ports.member.is_reachable(0.5):
+            return True
+        return self._commit_and_wait(offsets, now).is_member
+
+    def commit_until(self, deadline: float, ledgers: Iterable[Ledger]) -> None:
+        """Commit what is settled; a failure that passes is tried again until the deadline."""
+        names = {(ledger.topic, ledger.partition) for ledger in ledgers}
+        clock, source = self._ports.clock, self._ports.member
+        if self._to_commit() and not self.lease.is_proven(clock()):
+            # What holds no ids, like a tombstone, is read without a lease: prove it now.
+            self._next_proof = -math.inf
+            self.renew(clock())
+        while True:
+            offsets = {name: each for name, each in self._to_commit().items() if name in names}
+            now = clock()
+            if not offsets or not self.lease.is_proven(now):
+                return
+            if source.is_reachable(min(2.0, max(deadline - now, 0.2))):
+                answer = self._commit_and_wait(offsets, now)
+                if answer.error is None or not answer.is_member or not answer.retriable:
+                    return
+            if clock() >= deadline:
+                return
+            self._ports.carriers.wait(0.1)
+
+    def _commit_and_wait(self, offsets: dict[Partition, int], now: float) -> CommitAnswer:
+        ledgers = {name: self._pipeline.ledgers[name] for name in offsets}
+        self._ports.beat(now + PATIENCE_SECONDS)
+        answer = self._ports.member.commit_now(self._with_metadata(offsets))
+        self._ports.beat(self._ports.clock())
+        self._take(answer, now, ledgers)
+        return answer
+
+    def _to_commit(self) -> dict[Partition, int]:
+        """Return the offsets that may be committed and are not."""
+        return {
+            name: offset
+            for name, ledger in self._pipeline.ledgers.items()
+            if (offset := ledger.committable()) is not None and offset != ledger.committed
+        }
+
+    def _to_prove(self) -> dict[Partition, int]:
+        """Return what may be committed, and one offset more to commit again.
+
+        The broker can refuse one partition for ever, and take another. What is repeated is not what
+        was committed, for that can be more than is known: a commit whose answer was lost is not to
+        be taken back.
+        """
+        offsets, ledgers = self._to_commit(), self._pipeline.ledgers
+        unmoved = [name for name in ledgers if name not in offsets]
+        if unmoved and self._refused.issuperset(unmoved):
+            self._refused.clear()
+        for name in unmoved:
+            if name not in self._refused:
+                offset = ledgers[name].committable()
+                offsets[name] = ledgers[name].beginning if offset is None else offset
+                break
+        return offsets
+
+    def _has_unsettled(self) -> bool:
+        """Whether anything waits for a request or a dead letter, be it a batch without ids left."""
+        return any(not ledger.is_settled() for ledger in self._pipeline.ledgers.values())
+
+    def _with_metadata(self, offsets: dict[Partition, int]) -> dict[Partition, Offsets]:
+        ledgers = self._pipeline.ledgers
+        return {name: Offsets(each, ledgers[name].metadata) for name, each in offsets.items()}
+
+    def _take(self, answer: CommitAnswer, sent_at: float, ledgers: dict[Partition, Ledger]) -> None:
+        now = self._ports.clock()
+        tally = self._pipeline.tally
+        self._refused |= ledgers.keys()
+        self._refused -= answer.committed.keys()
+        for name, offset in answer.committed.items():
+            ledger = ledgers.get(name)
+            if ledger is not None and (ledger.committed is None or ledger.committed < offset):
+                ledger.committed = offset
+        if answer.is_member and (answer.committed or answer.error is None):
+            self.lease.proven(sent_at)  # what is refused for one partition is proven by another
+        if answer.error is None:
+            tally.add("commits_total", "ok")
+            return
+        tally.add("commits_total", "failed")
+        text = f"{answer.error}; it is tried again"
+        self._ports.say(now, "commit_failed", answer.error, text, level="warning")
+        if not answer.is_member:
+            self.lease.void(now)

@@ -1,0 +1,136 @@
+"""How a log line is written: whatever its fields are, on one line, without raising."""
+
+import json
+import logging
+import math
+import traceback
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from datetime import UTC, datetime
+
+LIBRDKAFKA = "segment_consumer.librdkafka"
+"""The logger of librdkafka: it says facility, client and text as arguments."""
+
+_DEEPEST = 8
+_LARGEST = 2**64
+_COLOURS = {"WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[31;1m"}
+_NO_COLOUR = "\x1b[0m"
+
+
+class Json(logging.Formatter):
+    """One JSON object a line, in ASCII: any collector takes it, and nothing breaks the line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record."""
+        fields = {_text(name): _sayable(value) for name, value in _fields(record).items()}
+        line = {
+            "timestamp": _timestamp(record),
+            "level": record.levelname.lower(),
+            "event": _event(record),
+            "message": _message(record),
+        }
+        return json.dumps(line | fields | line)
+
+
+class Console(logging.Formatter):
+    """For people: aligned, a traceback below its line."""
+
+    def __init__(self, *, coloured: bool) -> None:
+        super().__init__()
+        self._colours = _COLOURS if coloured else {}
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record."""
+        fields = {_text(name): _sayable(value) for name, value in _fields(record).items()}
+        lines = str(fields.pop("traceback", "")).splitlines()
+        colour = self._colours.get(record.levelname, "")
+        start = f"{_timestamp(record)} {colour}{record.levelname:<8}{_NO_COLOUR if colour else ''}"
+        words = [f"{_printable(name)}={_word(value)}" for name, value in fields.items()]
+        line = f"{start} {_event(record):<15} {_printable(_message(record))}"
+        return "\n    ".join(["  ".join([line, *words]), *map(_printable, lines)])
+
+
+def _timestamp(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _event(record: logging.LogRecord) -> str:
+    if record.name == LIBRDKAFKA:
+        return "librdkafka"
+    return _text(getattr(record, "event", record.name))
+
+
+def _message(record: logging.LogRecord) -> str:
+    if record.name == LIBRDKAFKA and isinstance(record.args, tuple) and record.args:
+        return _text(record.args[-1])
+    try:
+        return _text(record.getMessage())
+    except (KeyError, TypeError, ValueError):  # a library's arguments that don't fit its format
+        return _text(record.msg)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    """Return what the caller gave; librdkafka's facility and client; a library's traceback."""
+    fields: dict[str, object] = getattr(record, "fields", {})
+    if record.name == LIBRDKAFKA and isinstance(record.args, tuple):
+        return dict(zip(("facility", "client"), record.args[:-1], strict=False)) | fields
+    if record.exc_info and record.exc_info[1]:
+        return fields | {"traceback": "".join(traceback.format_exception(record.exc_info[1]))}
+    return fields
+
+
+def _sayable(value: object) -> object:
+    """Return what JSON can say of any value, even of one that can't be looked at."""
+    try:
+        return _plain(value, _DEEPEST)
+    except Exception as error:  # noqa: BLE001 - a log line must not fail for a strange collection
+        return f"<{type(value).__name__}: {type(error).__name__}>"
+
+
+def _plain(value: object, depth: int) -> object:  # noqa: PLR0911 - one for each kind of value
+    match value:
+        case None | bool():
+            return value
+        case int() if abs(value) < _LARGEST:
+            return int(value)
+        case float() if math.isfinite(value):
+            return float(value)
+        case list() | tuple() | AbstractSet() | Mapping() if depth == 0:
+            return "…"
+        case list() | tuple():
+            return [_plain(item, depth - 1) for item in value]
+        case AbstractSet():
+            return sorted((_plain(item, depth - 1) for item in value), key=repr)
+        case Mapping():
+            return {_text(key): _plain(item, depth - 1) for key, item in value.items()}
+        case BaseException():
+            return f"{type(value).__name__}: {_text(value)}"
+        case _:
+            return _text(value)
+
+
+def _text(value: object) -> str:
+    """Return any value as text that UTF-8 can encode."""
+    try:
+        if isinstance(value, bytes | bytearray):
+            text = value.decode(errors="backslashreplace")
+        else:
+            text = str(value)
+    except Exception as error:  # noqa: BLE001 - a log line must not fail for a value's __str__
+        text = f"<{type(value).__name__}: {type(error).__name__}>"
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _printable(text: str) -> str:
+    """Return a text as one line that no terminal takes for a command."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
+
+
+def _word(value: object) -> str:
+    """Return a field's value: a plain word as it is, anything else as JSON."""
+    if isinstance(value, str) and value and not set(value) & set(' "='):
+        return _printable(value)
+    return _printable(json.dumps(value, ensure_ascii=False))
