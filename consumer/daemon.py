@@ -32,12 +32,10 @@ from consumer.core.throttle import Throttle
 from consumer.customerio.api import Api
 from consumer.customerio.carriers import Carriers
 from consumer.engine.loop import Loop
-from consumer.engine.ports import DeadLettersPort, MemberPort, Options, Ports
-from consumer.errors import GiveUp
+from consumer.engine.ports import DeadLettersPort, GiveUp, MemberPort, Options, Ports
 from consumer.kafka.dead_letters import DeadLetters
 from consumer.kafka.member import Member
 from consumer.kafka.observer import Observer, Questions
-from consumer.kafka.orphans import Orphans
 from consumer.observability import logs
 from consumer.observability.health import HealthServer
 from consumer.observability.status import Reporter
@@ -46,14 +44,12 @@ from consumer.settings.properties import admin_properties, consumer_properties, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from consumer.kafka.member import Listener
+    from consumer.engine.ports import Listener
     from consumer.settings import Credentials, Settings
 
 OVERTIME_SECONDS = 4.0
 """A stop that is past its time by this much is ended hard; the contract allows 5 s."""
 LAST_WORDS_SECONDS = 0.5
-ORPHANED_SECONDS = 10.0
-"""A partition without an owner for so much longer than a drain takes is helped."""
 
 
 class JoiningMember(MemberPort, Protocol):
@@ -170,12 +166,6 @@ def run_until(
     return 0
 
 
-def returns_unnoticed(settings: "Settings") -> bool:
-    """Whether the group lets the daemon in again without a rebalance when it was away."""
-    is_static = settings.kafka_group_instance_id is not None
-    return is_static and settings.kafka_group_protocol == "classic"
-
-
 def options_of(settings: "Settings") -> Options:
     """Return what the loop has to know."""
     return Options(
@@ -185,8 +175,6 @@ def options_of(settings: "Settings") -> Options:
         session_timeout_seconds=settings.kafka_session_timeout_seconds,
         heartbeat_interval_seconds=settings.heartbeat_interval_seconds,
         offset_reset=settings.kafka_auto_offset_reset,
-        is_static=settings.kafka_group_instance_id is not None,
-        returns_unnoticed=returns_unnoticed(settings),
         needs_dead_letters=settings.reject_policy == "dead-letter",
         asks_session=settings.kafka_group_protocol == "consumer",
     )
@@ -222,14 +210,7 @@ def observer_of(settings: "Settings") -> Observer:
         asks_session=settings.kafka_group_protocol == "consumer",
     )
     logger = logs.librdkafka_logger()
-    orphans = None
-    if returns_unnoticed(settings):
-        orphans = Orphans(
-            {**consumer_properties(settings), "logger": logger},
-            settings.kafka_topics,
-            settings.drain_timeout_seconds + ORPHANED_SECONDS,
-        )
-    return Observer({**admin_properties(settings), "logger": logger}, questions, orphans)
+    return Observer({**admin_properties(settings), "logger": logger}, questions)
 
 
 def api_of(settings: "Settings") -> Api:

@@ -6,7 +6,8 @@ from consumer.core.lanes import Batch, Lane
 from consumer.core.outcomes import Answer, Answered, Broken, TimedOut
 from consumer.core.pipeline import Attempt
 from consumer.customerio.api import Request
-from consumer.customerio.carriers import Carriers, Result
+from consumer.customerio.carriers import Carriers
+from consumer.engine.ports import Result
 from tests.support.waiting import eventually
 
 PATIENCE_SECONDS = 10.0

@@ -22,7 +22,7 @@ from consumer.commands.demo.verdict import Evidence, Finding, findings
 from consumer.commands.demo.weather import Weather
 from consumer.core.events import Event, EventDecoder, Malformed, Mixed
 from consumer.core.metrics import Tally
-from consumer.kafka.member import Committed
+from consumer.engine.ports import Committed
 from consumer.settings import Settings, load, terminal
 from tests.support.daemon import Daemon
 from tests.support.waiting import eventually

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from consumer.core.outcomes import Answered
-from consumer.kafka.member import Trouble
-from consumer.kafka.observer import View
+from consumer.engine.ports import Trouble, View
 from tests.support.loop_world import ACCEPTED, START, TOPIC, World
 from tests.support.records import event
 

@@ -7,7 +7,8 @@ from contextlib import closing
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from consumer.kafka.member import CommitAnswer, Member, Offsets, Partition, Trouble
+from consumer.engine.ports import CommitAnswer, Offsets, Partition, Trouble
+from consumer.kafka.member import Member
 from tests.support.records import FakeMessage
 from tests.support.waiting import eventually
 

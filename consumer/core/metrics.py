@@ -188,6 +188,14 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True)
+class Counts:
+    """All counters and histograms at one moment."""
+
+    counters: Mapping[Key, int]
+    histograms: Mapping[Key, HistogramValue]
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What the owner thread publishes; ``not_ready`` has the reasons, empty means ready."""
 
@@ -228,21 +236,23 @@ class Tally:
         """Observe ``value``; KeyError for a series that no metric declares."""
         self.histograms[key].observe(value, times)
 
-    def snapshot(
-        self,
-        gauges: Mapping[Key, float],
-        status: Mapping[str, object],
-        not_ready: tuple[str, ...],
-    ) -> Snapshot:
-        """Return the counts so far with these gauges; known gauges left out are 0."""
-        for key in gauges:
-            _declared(key, "gauge")
-        return Snapshot(
-            {**self.counters, **_ZERO_GAUGES, **gauges},
-            {key: histogram.freeze() for key, histogram in self.histograms.items()},
-            status,
-            not_ready,
-        )
+    def freeze(self) -> Counts:
+        """Return the counts so far."""
+        histograms = {key: histogram.freeze() for key, histogram in self.histograms.items()}
+        return Counts(dict(self.counters), histograms)
+
+
+def snapshot_of(
+    counts: Counts,
+    gauges: Mapping[Key, float],
+    status: Mapping[str, object],
+    not_ready: tuple[str, ...],
+) -> Snapshot:
+    """Return the counts with these gauges; known gauges left out are 0."""
+    for key in gauges:
+        _declared(key, "gauge")
+    samples = {**counts.counters, **_ZERO_GAUGES, **gauges}
+    return Snapshot(samples, counts.histograms, status, not_ready)
 
 
 def initial_snapshot(version: str) -> Snapshot:
@@ -260,7 +270,7 @@ def initial_snapshot(version: str) -> Snapshot:
             "last_error": None,
         },
     }
-    return Tally().snapshot({}, status, ("starting",))
+    return snapshot_of(Tally().freeze(), {}, status, ("starting",))
 
 
 def _series(kind: str) -> Iterator[Key]:

@@ -9,23 +9,14 @@ another thread takes its place.
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 from consumer.core.outcomes import Answer, Broken, TimedOut
 from consumer.core.pipeline import Attempt
 from consumer.customerio.api import GRACE_SECONDS, Request
+from consumer.engine.ports import Result
 
 _GRACE_SECONDS = GRACE_SECONDS + 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a try brought back, and how long it took (seconds)."""
-
-    attempt: Attempt
-    answer: Answer
-    seconds: float
 
 
 class Carriers:

@@ -25,9 +25,7 @@ from collections.abc import Mapping, Sequence
 from consumer.core.ledger import Ledger
 from consumer.core.pipeline import Pipeline
 from consumer.core.positions import Start, census_of, census_text, start_of
-from consumer.engine.ports import Options, Ports
-from consumer.errors import GiveUp
-from consumer.kafka.member import Partition
+from consumer.engine.ports import GiveUp, Options, Partition, Ports
 
 RESUME_BELOW = 0.8
 RETRY_SECONDS = 1.0

@@ -21,8 +21,8 @@ from collections.abc import Iterable
 from consumer.core.lease import Lease
 from consumer.core.ledger import Ledger
 from consumer.core.pipeline import Pipeline
-from consumer.engine.ports import Options, Ports
-from consumer.kafka.member import RETURN_SECONDS, CommitAnswer, Offsets, Partition
+from consumer.engine.ports import CommitAnswer, Offsets, Options, Partition, Ports
+from consumer.kafka.member import RETURN_SECONDS
 
 RENEW_SECONDS = 1.0
 LATE_SECONDS = 0.3

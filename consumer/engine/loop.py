@@ -24,21 +24,12 @@ from consumer.core.ledger import Ledger
 from consumer.core.outcomes import Delivered, error_of, outcome_of, status_label
 from consumer.core.pipeline import Pipeline
 from consumer.core.throttle import API_HOLDS
-from consumer.customerio.carriers import Result
 from consumer.engine.assignment import Assignment
 from consumer.engine.commits import Commits
 from consumer.engine.mailbox import Mailbox
 from consumer.engine.outlook import Outlook
-from consumer.engine.ports import Options, Ports
-from consumer.errors import GiveUp
-from consumer.kafka.member import (
-    CommitAnswer,
-    Partition,
-    Trouble,
-    is_end_of_partition,
-    is_offset_gone,
-    trouble,
-)
+from consumer.engine.ports import CommitAnswer, GiveUp, Options, Partition, Ports, Result, Trouble
+from consumer.kafka.member import is_end_of_partition, is_offset_gone, trouble
 
 CHUNK_RECORDS = 2000
 IDLE_WAIT_SECONDS = 0.1

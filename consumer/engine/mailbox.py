@@ -3,8 +3,7 @@
 import math
 
 from consumer.core.pipeline import Pipeline
-from consumer.engine.ports import Ports
-from consumer.kafka.dead_letters import Report
+from consumer.engine.ports import Ports, Report
 
 RETRY_SECONDS = 1.0
 PATIENCE_SECONDS = 15.0

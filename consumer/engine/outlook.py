@@ -11,9 +11,7 @@ from collections.abc import Iterable
 from consumer.core.outcomes import HoldReason
 from consumer.core.pipeline import Pipeline
 from consumer.engine.commits import Commits
-from consumer.engine.ports import Options, Ports
-from consumer.kafka.member import Trouble
-from consumer.kafka.observer import View
+from consumer.engine.ports import Options, Ports, Trouble, View
 
 LOOK_SECONDS = 0.5
 TROUBLE_SECONDS = 15.0

@@ -1,27 +1,31 @@
-"""What the loop talks to: everything outside of it, as protocols.
+"""What the engine meets the world through: protocols, and the values that cross them.
 
 The daemon gives it Kafka, HTTP and the machine's clock; a simulation gives it worlds of its own.
+Whoever implements a port imports it from here, never the other way round.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from consumer.core.dead_letters import DeadLetter
 from consumer.core.intake import Message
+from consumer.core.metrics import Counts
+from consumer.core.outcomes import Answer
 from consumer.core.pipeline import Attempt
-from consumer.customerio.carriers import Result
-from consumer.kafka.dead_letters import Report
-from consumer.kafka.member import CommitAnswer, Committed, Offsets, Partition
-from consumer.kafka.observer import View
+from consumer.core.throttle import HoldState
 
-if TYPE_CHECKING:
-    from consumer.engine.loop import Loop
+Partition = tuple[str, int]
+"""A topic and the number of one of its partitions."""
+
+
+class GiveUp(Exception):  # noqa: N818 - it says what the daemon does
+    """The one exception: the daemon can't go on and ends with exit code 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the settings say about the loop; durations in seconds."""
+    """What the settings say about the engine; durations in seconds."""
 
     request_timeout_seconds: float
     drain_timeout_seconds: float
@@ -30,15 +34,88 @@ class Options:
     heartbeat_interval_seconds: float
     offset_reset: str
     needs_dead_letters: bool
-    is_static: bool = False
-    returns_unnoticed: bool = False  # a start under the name of a member that stopped: no rebalance
-    asks_session: bool = False
+    asks_session: bool = False  # KIP-848: session and heartbeat are the broker's to decide
+
+
+# -- the member of the group ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Offsets:
+    """What to commit for a partition."""
+
+    offset: int
+    metadata: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A partition's committed offset as the broker has it; None: it has none."""
+
+    offset: int | None
+    metadata: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommitAnswer:
+    """What became of a commit: the offsets that the broker took, and the first error.
+
+    ``is_member`` is False when the broker said that this member is no longer one.
+    """
+
+    committed: Mapping[Partition, int]
+    error: str | None
+    is_member: bool = True
+    retriable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An error of the client. ``code`` is librdkafka's name of it."""
+
+    code: str
+    detail: str
+    fatal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfPartition:
+    """A partition was read to its end, ``message.offset()``: past markers and compacted offsets."""
+
+
+@dataclass(frozen=True, slots=True)
+class OffsetGone:
+    """The broker has a partition's position no more."""
+
+
+MessageError = EndOfPartition | OffsetGone | Trouble
+"""What a message means that carries an error instead of a record."""
+
+
+class Listener(Protocol):
+    """What the group and the broker tell; called inside `MemberPort.consume` and ``close``."""
+
+    def assigned(self, partitions: Sequence[Partition]) -> None:
+        """Take over partitions: answer with `MemberPort.start` now or later."""
+
+    def revoked(self, partitions: Sequence[Partition]) -> None:
+        """Give partitions up, in order; they go to somebody else when this returns."""
+
+    def lost(self, partitions: Sequence[Partition]) -> None:
+        """Drop partitions: they are somebody else's already."""
+
+    def commit_answered(self, answer: CommitAnswer) -> None:
+        """Take in the broker's answer to the commit that was sent last."""
+
+    def kafka_error(self, error: Trouble) -> None:
+        """Take in trouble of the client itself."""
 
 
 class MemberPort(Protocol):
-    """See `member.Member`."""
+    """See `kafka.member.Member`."""
 
     def consume(self, count: int, timeout_seconds: float) -> Sequence[Message]: ...  # noqa: D102
+    def meaning_of(self, message: Message) -> MessageError: ...  # noqa: D102
     def start(self, positions: dict[Partition, int], *, paused: bool) -> None: ...  # noqa: D102
     def stop(self, partitions: Iterable[Partition]) -> None: ...  # noqa: D102
     def pause(self, partitions: Iterable[Partition]) -> None: ...  # noqa: D102
@@ -60,34 +137,136 @@ class MemberPort(Protocol):
     def close(self) -> None: ...  # noqa: D102
 
 
+# -- the API and the dead letters -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What an attempt brought back, and how long it took (seconds)."""
+
+    attempt: Attempt
+    answer: Answer
+    seconds: float
+
+
 class CarriersPort(Protocol):
-    """See `carriers.Carriers`."""
+    """See `customerio.carriers.Carriers`."""
 
     def send(self, attempt: Attempt, lease_end: float) -> None: ...  # noqa: D102
     def collect(self, timeout_seconds: float) -> Sequence[Result]: ...  # noqa: D102
     def wait(self, timeout_seconds: float) -> None: ...  # noqa: D102
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of a dead letter; no error: the broker has it."""
+
+    dead_letter: DeadLetter
+    error: str | None
+    truncated: bool = False
+
+
 class DeadLettersPort(Protocol):
-    """See `dead_letters.DeadLetters`."""
+    """See `kafka.dead_letters.DeadLetters`."""
 
     def send(self, dead_letter: DeadLetter) -> bool: ...  # noqa: D102
     def poll(self, timeout_seconds: float = 0.0) -> Sequence[Report]: ...  # noqa: D102
 
 
+# -- what the cluster says ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the observer saw last. ``asked`` is False before its first round is over.
+
+    ``unreachable`` is why no broker answered; ``missing`` are named topics that aren't there or may
+    not be read, with the reason; ``dead_letter_trouble`` is why dead letters can't be written.
+    ``partition_counts`` is of the topics that have a name in the settings or are read.
+    ``is_member`` answers `ObserverPort.member_id`; None: not asked or no answer. The session and
+    heartbeat times are the broker's for the KIP-848 protocol, where it tells them.
+    """
+
+    asked: bool = False
+    unreachable: str | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
+    partition_counts: Mapping[str, int] = field(default_factory=dict)
+    ends: Mapping[Partition, int] = field(default_factory=dict)
+    dead_letter_trouble: str | None = None
+    is_member: bool | None = None
+    session_seconds: float | None = None
+    heartbeat_seconds: float | None = None
+
+
 class ObserverPort(Protocol):
-    """See `observer.Observer`."""
+    """See `kafka.observer.Observer`. The engine sets what it is to ask about."""
 
     view: View
     partitions: tuple[Partition, ...]
     member_id: str
-    watches_group: bool
 
     def ask_now(self) -> None: ...  # noqa: D102
 
 
+# -- what the engine publishes --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionState:
+    """One assigned partition. ``end`` is None until the broker told it."""
+
+    topic: str
+    partition: int
+    position: int
+    committed: int | None
+    end: int | None
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LaneState:
+    """One of the busiest lanes; ``oldest_seconds`` is the age of its oldest batch."""
+
+    segment_id: int
+    id_type: str
+    pending: int
+    in_flight: int
+    oldest_seconds: float
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The engine at one moment: everything that anybody outside may know of it.
+
+    ``at`` is on the engine's clock. ``holds`` are those of the throttle; ``problems`` says why it
+    is not ready besides them, by what it is. ``released`` counts ids since the start.
+    """
+
+    at: float
+    is_stopping: bool
+    has_joined: bool
+    has_looked: bool
+    holds: tuple[HoldState, ...]
+    problems: Mapping[str, str]
+    partitions: tuple[PartitionState, ...]
+    lanes: tuple[LaneState, ...]
+    counts: Counts
+    held_ids: int
+    buffer_limit_ids: int
+    is_paused: bool
+    oldest_read_at: float | None
+    in_flight: int
+    concurrency_limit: int
+    last_api_error: str
+    last_delivery_wall: float  # Unix time
+
+
+# -- all together ---------------------------------------------------------------------------------
+
+
 class Say(Protocol):
-    """See `logs.Repeats.log`."""
+    """See `observability.logs.Repeats.log`."""
 
     def __call__(  # noqa: D102
         self, now: float, event: str, key: str, message: str, *, level: str, **fields: object
@@ -96,7 +275,7 @@ class Say(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Everything outside of the loop."""
+    """Everything outside of the engine."""
 
     member: MemberPort
     carriers: CarriersPort
@@ -107,5 +286,5 @@ class Ports:
     jitter: Callable[[], float]  # [0, 1)
     say: Say
     beat: Callable[[float], None]  # the loop turned at, on `clock`
-    publish: "Callable[[Loop, float], None]"
+    publish: Callable[[Published], None]
     before_probe: Callable[[], None]  # credentials are read again

@@ -13,7 +13,6 @@ which is no reason for the daemon to end.
 import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -21,17 +20,9 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from consumer.core.dead_letters import HEADER_PREFIX, DeadLetter
+from consumer.engine.ports import Report
 
 _TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What became of a letter; no error: the broker has it."""
-
-    dead_letter: DeadLetter
-    error: str | None
-    truncated: bool = False
 
 
 class DeadLetters:

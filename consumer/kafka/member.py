@@ -10,8 +10,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import (
     OFFSET_INVALID,
@@ -21,12 +20,21 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from consumer.errors import GiveUp
+from consumer.engine.ports import (
+    CommitAnswer,
+    Committed,
+    EndOfPartition,
+    GiveUp,
+    Listener,
+    MessageError,
+    OffsetGone,
+    Offsets,
+    Partition,
+    Trouble,
+)
 
 if TYPE_CHECKING:
     from consumer.core.intake import Message
-
-Partition = tuple[str, int]
 
 _NOT_A_MEMBER = frozenset(
     {
@@ -55,63 +63,6 @@ _SURVIVED = {each.name(): each.str() for each in (_NAME_IN_USE, _FENCED, _GROUP_
 """What is fatal for librdkafka's client, and not for a new one; see `Member`."""
 RETURN_SECONDS = 1.0
 _FENCED_AGAIN_SECONDS = 30.0
-
-
-class Listener(Protocol):
-    """What the group and the broker tell; called inside `Member.consume` and `Member.close`."""
-
-    def assigned(self, partitions: Sequence[Partition]) -> None:
-        """Take over partitions: answer with `Member.start` now or later."""
-
-    def revoked(self, partitions: Sequence[Partition]) -> None:
-        """Give partitions up, in order; they go to somebody else when this returns."""
-
-    def lost(self, partitions: Sequence[Partition]) -> None:
-        """Drop partitions: they are somebody else's already."""
-
-    def commit_answered(self, answer: "CommitAnswer") -> None:
-        """Take in the broker's answer to the commit that was sent last."""
-
-    def kafka_error(self, error: "Trouble") -> None:
-        """Take in trouble of the client itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """An error of the client. ``code`` is librdkafka's name of it."""
-
-    code: str
-    detail: str
-    fatal: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class CommitAnswer:
-    """What became of a commit: the offsets that the broker took, and the first error.
-
-    ``is_member`` is False when the broker said that this member is no longer one.
-    """
-
-    committed: Mapping[Partition, int]
-    error: str | None
-    is_member: bool = True
-    retriable: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """A partition's committed offset as the broker has it; None: it has none."""
-
-    offset: int | None
-    metadata: str
-
-
-@dataclass(frozen=True, slots=True)
-class Offsets:
-    """What to commit for a partition."""
-
-    offset: int
-    metadata: str = ""
 
 
 class Member:
@@ -203,6 +154,12 @@ class Member:
                 if (error := message.error()) is not None:
                     self._heed(trouble(error))
         return messages
+
+    def meaning_of(self, message: "Message") -> MessageError:
+        """Return what a message means that carries an error instead of a record."""
+        if is_end_of_partition(message):
+            return EndOfPartition()
+        return OffsetGone() if is_offset_gone(message) else trouble(message.error())
 
     def start(self, positions: Mapping[Partition, int], *, paused: bool) -> None:
         """Begin reading at these positions.
@@ -377,24 +334,6 @@ class Member:
                 f" {self._properties['group.instance.id']!r}: give each one a name of its own"
             )
         self._fenced_at = now
-
-
-def join_and_leave(
-    properties: Mapping[str, Any], topics: Sequence[str], timeout_seconds: float
-) -> None:
-    """Be a member for a moment; each coming and going of one without a name is a rebalance.
-
-    Raises KafkaException.
-    """
-    joined = threading.Event()
-    consumer = Consumer(dict(properties))
-    try:
-        consumer.subscribe(list(topics), on_assign=lambda *_: joined.set())
-        ends_at = time.monotonic() + timeout_seconds
-        while not joined.is_set() and time.monotonic() < ends_at:
-            consumer.poll(0.5)
-    finally:
-        consumer.close()
 
 
 def trouble(error: KafkaError) -> Trouble:

@@ -5,16 +5,13 @@ latest `View`, a value. Cached watermarks stand still while a partition is pause
 asked for explicitly.
 """
 
-import logging
-import math
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from confluent_kafka import (
-    ConsumerGroupState,
     KafkaError,
     KafkaException,
     TopicCollection,
@@ -30,10 +27,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, s
 )
 
 from consumer import clock
+from consumer.engine.ports import Partition, View
 from consumer.kafka.group import Group
-from consumer.kafka.member import Partition
-from consumer.kafka.orphans import Orphans
-from consumer.observability import logs
 
 _TIMEOUT_SECONDS = 5.0
 _INTERVAL_SECONDS = 3.0
@@ -42,35 +37,6 @@ _DEAD_LETTER_CONFIG = {
     "retention.ms": str(30 * 24 * 3600 * 1000),
     "max.message.bytes": str(10 * 2**20),
 }
-
-_REBALANCING = frozenset(
-    {ConsumerGroupState.PREPARING_REBALANCING, ConsumerGroupState.COMPLETING_REBALANCING}
-)
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What was seen last. ``asked`` is False before the first round is over.
-
-    ``unreachable`` is why no broker answered; ``missing`` are named topics that aren't there or may
-    not be read, with the reason; ``dead_letter_trouble`` is why dead letters can't be written.
-    ``partition_counts`` is of the topics that have a name in the settings or are read.
-    ``is_member`` answers `Observer.member_id`, ``is_rebalancing`` `Observer.watches_group`; None:
-    not asked or no answer. The session and heartbeat times are the broker's for the KIP-848
-    protocol, where it tells them. ``asked_at``: when the round began, on `clock`.
-    """
-
-    asked: bool = False
-    unreachable: str | None = None
-    missing: Mapping[str, str] = field(default_factory=dict)
-    partition_counts: Mapping[str, int] = field(default_factory=dict)
-    ends: Mapping[Partition, int] = field(default_factory=dict)
-    dead_letter_trouble: str | None = None
-    is_member: bool | None = None
-    is_rebalancing: bool | None = None
-    session_seconds: float | None = None
-    heartbeat_seconds: float | None = None
-    asked_at: float = -math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +50,13 @@ class Questions:
 
 
 class Observer:
-    """Asks in rounds. The owner thread sets ``partitions``, ``member_id`` and ``watches_group``."""
+    """Asks in rounds. The owner thread sets ``partitions`` and ``member_id``."""
 
-    def __init__(
-        self,
-        properties: Mapping[str, Any],
-        questions: Questions,
-        orphans: Orphans | None = None,
-    ) -> None:
+    def __init__(self, properties: Mapping[str, Any], questions: Questions) -> None:
         self.view = View()
         self.partitions: tuple[Partition, ...] = ()
         self.member_id = ""
-        self.watches_group = False
         self._questions = questions
-        self._orphans = orphans
         self._admin = AdminClient(dict(properties))
         self._group = Group(properties, questions.group_id)
         self._ends: dict[Partition, int] = {}
@@ -114,11 +73,11 @@ class Observer:
 
     def ask(self) -> View:
         """Ask everything once and return the view."""
-        questions, asked_at = self._questions, clock.now()
+        questions = self._questions
         try:
             topics = self._admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
         except KafkaException as error:
-            return self._blind(error, asked_at)
+            return self._blind(error)
         named = [name for name in questions.topics if not name.startswith("^")]
         missing = self._unreadable(named) | {
             name: trouble for name in named if (trouble := self._topic_trouble(name, topics))
@@ -130,16 +89,13 @@ class Observer:
         )
         counts = {name: len(topic.partitions) for name, topic in topics.items()}
         read = {*named, *(topic for topic, _ in self.partitions)} & counts.keys()
-        is_member, is_rebalancing = self._ask_group(counts)
         return View(
             asked=True,
-            asked_at=asked_at,
             missing=missing,
             partition_counts={name: counts[name] for name in read},
             ends=self._ask_ends(),
             dead_letter_trouble=self._dead_letter_topic(topics),
-            is_member=is_member,
-            is_rebalancing=is_rebalancing,
+            is_member=self._ask_group(),
             session_seconds=session,
             heartbeat_seconds=heartbeat,
         )
@@ -150,23 +106,21 @@ class Observer:
             try:
                 self.view = self.ask()
             except Exception as error:  # noqa: BLE001 - this thread must outlive whatever a broker answers
-                self.view = self._blind(error, started)
+                self.view = self._blind(error)
             self._admin.poll(0)  # else what it logs is never heard, and piles up
             rest = _INTERVAL_SECONDS - (clock.now() - started)
             self._ask_now.wait(max(rest, 0.2))
             self._ask_now.clear()
 
-    def _blind(self, error: Exception, asked_at: float) -> View:
+    def _blind(self, error: Exception) -> View:
         """Return what is known still when there was no answer."""
         return replace(
             self.view,
             asked=True,
-            asked_at=asked_at,
             unreachable=_said(error),
             missing={},
             ends=dict(self._ends),
             is_member=None,
-            is_rebalancing=None,
         )
 
     def _unreadable(self, names: Sequence[str]) -> dict[str, str]:
@@ -234,22 +188,16 @@ class Observer:
         self._ends = {name: end for name, end in self._ends.items() if name in set(wanted)}
         return dict(self._ends)
 
-    def _ask_group(self, counts: Mapping[str, int]) -> tuple[bool | None, bool | None]:
-        """Return what `View` has as ``is_member`` and ``is_rebalancing``."""
+    def _ask_group(self) -> bool | None:
+        """Whether the member is one of the group; None: it needn't be asked, or no answer."""
         member_id = self.member_id
-        if not (member_id or self.watches_group or self._orphans):
-            return None, None
+        if not member_id:
+            return None
         try:
             group = self._group.describe(_TIMEOUT_SECONDS)
         except KafkaException:
-            return None, None
-        if self._orphans is not None and (found := self._orphans.look(group, counts, clock.now())):
-            names = [f"{topic}:{partition}" for topic, partition in found]
-            text = f"nobody owns {', '.join(names)}; a rebalance gives them to somebody"
-            logs.log("without_owner", text, level=logging.WARNING, partitions=names)
-            self._orphans.help()
-        is_member = any(member.member_id == member_id for member in group.members)
-        return is_member if member_id else None, group.state in _REBALANCING
+            return None
+        return any(member.member_id == member_id for member in group.members)
 
 
 def broker_session(admin: AdminClient, group_id: str) -> tuple[float | None, float | None]:

@@ -464,7 +464,7 @@ LOOP: tuple[Mutant, ...] = (
         file="consumer/engine/assignment.py",
         old="answers = source.committed(self._starting, 2.0) if self._starting else {}",
         new="""
-        from consumer.kafka.member import Committed
+        from consumer.engine.ports import Committed
 
         answers = {name: Committed(None, "") for name in self._starting}
         answers |= source.committed(self._starting, 2.0) if self._starting else {}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from consumer.core.outcomes import Answer, TimedOut, Unsent
 from consumer.core.pipeline import Attempt
-from consumer.customerio.carriers import Result
+from consumer.engine.ports import Result
 from tests.simulation.api import Api, Request
 from tests.simulation.scheduler import Scheduler
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from consumer.core.intake import Message
-from consumer.kafka.member import CommitAnswer, Committed, Listener, Offsets, Partition, Trouble
+from consumer.engine.ports import CommitAnswer, Committed, Listener, Offsets, Partition, Trouble
 from tests.simulation.classic_membership import ClassicMembership
 from tests.simulation.fetcher import Fetcher
 from tests.simulation.group import Group

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from consumer.core.dead_letters import DeadLetter
-from consumer.kafka.dead_letters import Report
+from consumer.engine.ports import Report
 from tests.simulation.scheduler import Scheduler
 
 if TYPE_CHECKING:

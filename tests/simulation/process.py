@@ -9,14 +9,12 @@ from consumer.core.metrics import Tally
 from consumer.core.pipeline import Pipeline
 from consumer.core.throttle import Throttle
 from consumer.engine.loop import Loop
-from consumer.engine.ports import Ports
-from consumer.errors import GiveUp
-from consumer.kafka.observer import View
+from consumer.engine.ports import GiveUp, Ports, View
 from tests.simulation.scheduler import Scheduler, Task
 from tests.simulation.setup import Setup
 
 if TYPE_CHECKING:
-    from consumer.kafka.member import Partition
+    from consumer.engine.ports import Partition
     from tests.simulation.carriers import Carriers
     from tests.simulation.client import Client
     from tests.simulation.dead_letters import DeadLetters

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from consumer.kafka.member import CommitAnswer, Offsets, Partition
+from consumer.engine.ports import CommitAnswer, Offsets, Partition
 from tests.simulation.group import FENCED, ILLEGAL_GENERATION, UNKNOWN_MEMBER, Group
 from tests.simulation.kafka_weather import KafkaWeather
 from tests.simulation.link import Link

@@ -17,12 +17,18 @@ from consumer.core.metrics import Tally
 from consumer.core.outcomes import Answer, Answered
 from consumer.core.pipeline import Attempt, Pipeline, Rules
 from consumer.core.throttle import Throttle
-from consumer.customerio.carriers import Result
 from consumer.engine.loop import Loop
-from consumer.engine.ports import Options, Ports
-from consumer.kafka.dead_letters import Report
-from consumer.kafka.member import CommitAnswer, Committed, Offsets, Partition
-from consumer.kafka.observer import View
+from consumer.engine.ports import (
+    CommitAnswer,
+    Committed,
+    Offsets,
+    Options,
+    Partition,
+    Ports,
+    Report,
+    Result,
+    View,
+)
 from tests.support.records import FakeMessage
 
 TOPIC = "audience"

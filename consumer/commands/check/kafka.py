@@ -14,8 +14,9 @@ from consumer.commands.check.connection import Connection
 from consumer.commands.check.finding import Finding, State, count
 from consumer.commands.check.session import session_finding
 from consumer.commands.check.topics import topic_findings
+from consumer.engine.ports import Partition
 from consumer.kafka.group import Group
-from consumer.kafka.member import Member, Partition
+from consumer.kafka.member import Member
 from consumer.kafka.observer import create_dead_letter_topic
 from consumer.settings import Settings
 

@@ -12,7 +12,8 @@ from confluent_kafka import OFFSET_END
 
 from consumer.commands.check.connection import Connection
 from consumer.commands.check.finding import Finding, State, count
-from consumer.kafka.member import Member, Partition, is_end_of_partition
+from consumer.engine.ports import Partition
+from consumer.kafka.member import Member, is_end_of_partition
 from consumer.settings import Settings
 from consumer.settings.subscription import covers
 

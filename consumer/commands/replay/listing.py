@@ -8,7 +8,8 @@ from consumer.commands.replay.dead_letters import UNKNOWN, Selection, change_of,
 from consumer.commands.replay.source import BoundedSource, EndOfSpan
 from consumer.commands.replay.voice import Voice, counted
 from consumer.core.events import EventDecoder, IdType
-from consumer.kafka.member import Partition, is_end_of_partition, is_offset_gone
+from consumer.engine.ports import Partition
+from consumer.kafka.member import is_end_of_partition, is_offset_gone
 from consumer.observability import logs
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from consumer.commands.replay.source import BoundedSource
 from consumer.commands.replay.survey import Spans
 from consumer.commands.replay.voice import Voice, counted
 from consumer.core.metrics import Board, Snapshot
-from consumer.kafka.member import Partition
+from consumer.engine.ports import Partition
 
 _ELSEWHERE_SECONDS = 2.0
 _TIMEOUT_SECONDS = 1.0

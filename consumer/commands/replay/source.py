@@ -10,22 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaError
 
-from consumer.kafka.dead_letters import Report
-from consumer.kafka.member import (
-    CommitAnswer,
-    Committed,
-    Member,
-    Offsets,
-    Partition,
-    is_end_of_partition,
-)
+from consumer.engine.ports import CommitAnswer, Committed, Offsets, Partition, Report
+from consumer.kafka.member import Member, is_end_of_partition
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from consumer.core.dead_letters import DeadLetter
     from consumer.core.intake import Message
-    from consumer.kafka.member import Listener
+    from consumer.engine.ports import Listener
 
 
 class BoundedSource(Member):

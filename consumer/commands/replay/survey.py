@@ -13,7 +13,8 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from consumer.commands.replay.voice import Voice, counted
-from consumer.kafka.member import Committed, Member, Offsets, Partition
+from consumer.engine.ports import Committed, Offsets, Partition
+from consumer.kafka.member import Member
 from consumer.observability import logs
 from consumer.settings.properties import admin_properties
 
