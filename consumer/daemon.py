@@ -1,27 +1,15 @@
-"""The daemon: gives the loop a clock, threads, signals and sockets, and ends it in time.
+"""The daemon: gives the engine a clock, threads and sockets, and turns it until it is to stop.
 
-The first SIGTERM or SIGINT asks for a stop: drain, commit, leave the group. A watchdog - the thread
-that waits for signals - ends the process hard when that takes too long, for nothing bounds a
-library call that waits for a broker; the second signal ends it at once. Both work while the main
-thread sits in such a call, where a Python signal handler would not run: the wakeup file descriptor
-is written by the C handler, and read by the thread.
-
-A crash doesn't leave the group either: while its session lasts, nobody else gets the partitions,
-and no request that is still on its way can overtake the next owner's.
+A crash doesn't leave the group: while its session lasts, nobody else gets the partitions, and no
+request that is still on its way can overtake the next owner's.
 """
 
 import logging
-import os
 import random
-import select
-import signal
-import socket
-import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from confluent_kafka import KafkaException
 
@@ -32,7 +20,7 @@ from consumer.core.throttle import Throttle
 from consumer.customerio.api import Api
 from consumer.customerio.carriers import Carriers
 from consumer.engine.loop import Loop
-from consumer.engine.ports import DeadLettersPort, GiveUp, MemberPort, Options, Ports
+from consumer.engine.ports import DeadLettersPort, GiveUp, MemberPort, Options, Ports, Published
 from consumer.kafka.dead_letters import DeadLetters
 from consumer.kafka.member import Member
 from consumer.kafka.observer import Observer, Questions
@@ -40,16 +28,13 @@ from consumer.observability import logs
 from consumer.observability.health import HealthServer
 from consumer.observability.status import Reporter
 from consumer.settings.properties import admin_properties, consumer_properties, producer_properties
+from consumer.stopper import Stopper, end_hard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from consumer.engine.ports import Listener
     from consumer.settings import Credentials, Settings
-
-OVERTIME_SECONDS = 4.0
-"""A stop that is past its time by this much is ended hard; the contract allows 5 s."""
-LAST_WORDS_SECONDS = 0.5
 
 
 class JoiningMember(MemberPort, Protocol):
@@ -99,15 +84,15 @@ def guarded(work: Callable[[], int]) -> int:
     try:
         return work()
     except (GiveUp, KafkaException) as error:
-        _end_hard(1, "gave_up", str(error))
+        end_hard(1, "gave_up", str(error))
     except Exception as error:  # noqa: BLE001 - whatever it was, it must be in the log, and the group not left
-        _end_hard(1, "crashed", str(error), traceback=traceback.format_exc())
+        end_hard(1, "crashed", str(error), traceback=traceback.format_exc())
 
 
 def run_until(
     settings: "Settings",
     board: Board,
-    stopper: "Stopper",
+    stopper: Stopper,
     *,
     source: "JoiningMember | None" = None,
     dead_letters: "ClosingDeadLetters | None" = None,
@@ -139,7 +124,8 @@ def run_until(
         publish=_publish_on(board),
         before_probe=_reread(settings, api),
     )
-    loop = Loop(options_of(settings), pipeline or pipeline_of(settings), ports)
+    pipeline = pipeline or pipeline_of(settings)
+    loop = Loop(options_of(settings), pipeline, ports)
     stopper.on_stop = loop.request_stop
     cluster.start()
     source.subscribe(settings.kafka_topics, loop)
@@ -148,7 +134,7 @@ def run_until(
             stopper.finish()
             break
         loop.turn()
-    held, released_before = loop.pipeline.held_ids, loop.released
+    held, released_before = pipeline.held_ids, loop.released
     logs.log("stopping", f"{held} ids are held", held_ids=held)
     loop.stop(stopper.deadline)
     source.close()
@@ -226,62 +212,6 @@ def api_of(settings: "Settings") -> Api:
     )
 
 
-class Stopper:
-    """Turns signals into a stop with a deadline, and ends the process if that is not kept.
-
-    With ``overdue_code``, then: 0 for a daemon, as the next owner goes on.
-    """
-
-    def __init__(self, drain_timeout_seconds: float, *, overdue_code: int = 0) -> None:
-        self.overdue_code = overdue_code
-        self.asked = False
-        self.asked_at = 0.0
-        self.deadline = 0.0
-        self.on_stop: Callable[[float], None] = _nothing
-        self._drain_timeout_seconds = drain_timeout_seconds
-        self._sender: socket.socket | None = None
-
-    def watch(self) -> None:
-        """Take over SIGTERM and SIGINT; call it in the main thread."""
-        receiver, sender = socket.socketpair()
-        self._sender = sender
-        sender.setblocking(False)  # as set_wakeup_fd demands
-        signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _ignored)
-        threading.Thread(
-            target=self._wait, args=(receiver, sender), name="stopper", daemon=True
-        ).start()
-
-    def stop(self) -> None:
-        """Ask for the stop."""
-        self.asked_at = clock.now()
-        self.deadline = self.asked_at + self._drain_timeout_seconds
-        self.on_stop(self.deadline)
-        self.asked = True
-
-    def finish(self) -> None:
-        """Stop because the work is done; the deadline is watched as after a signal."""
-        self.stop()
-        if self._sender is not None:
-            self._sender.send(b"\0")
-
-    def _wait(self, receiver: socket.socket, sender: socket.socket) -> None:
-        receiver.recv(1)
-        if not self.asked:
-            self.stop()
-        overdue = self.deadline + OVERTIME_SECONDS
-        while (left := overdue - clock.now()) > 0:
-            if select.select([receiver], [], [], left)[0] and (number := receiver.recv(1)[0]):
-                _end_hard(128 + number, "stopped_hard", "a second signal", signal=number)
-        sender.close()
-        _end_hard(
-            self.overdue_code,
-            "stopped_hard",
-            "the stop took too long; what was held is the next owner's",
-        )
-
-
 class _Say:
     """The loop's voice: what repeats is said at most every 30 s, with a count."""
 
@@ -302,17 +232,13 @@ def _beat_on(board: Board) -> Callable[[float], None]:
     return beat
 
 
-def _publish_on(board: Board) -> Callable[[Loop, float], None]:
+def _publish_on(board: Board) -> Callable[[Published], None]:
     reporter = Reporter()
 
-    def publish(loop: Loop, now: float) -> None:
-        board.snapshot = reporter.snapshot(loop, now, time.time())
+    def publish(published: Published) -> None:
+        board.snapshot = reporter.snapshot(published, time.time())
 
     return publish
-
-
-def _ignored(_signal: int, _frame: object) -> None:
-    """Do nothing: the thread that reads the wakeup descriptor does."""
 
 
 def _reread(settings: "Settings", api: Api) -> Callable[[], None]:
@@ -329,20 +255,3 @@ def _reread(settings: "Settings", api: Api) -> Callable[[], None]:
 def _plain(credentials: "Credentials") -> tuple[str, str]:
     site_id, api_key = credentials
     return site_id.get_secret_value(), api_key.get_secret_value()
-
-
-def _nothing(_deadline: float) -> None:
-    """Stand in until there is a loop to stop."""
-
-
-def _end_hard(code: int, event: str, message: str, **fields: object) -> NoReturn:
-    def say() -> None:
-        logs.log(event, message, level=logging.ERROR, **fields)
-        logs.flush()
-        sys.stdout.flush()
-
-    # Whoever reads the log may have stopped, and another thread may hold its lock for ever.
-    speaker = threading.Thread(target=say, name="last-words", daemon=True)
-    speaker.start()
-    speaker.join(LAST_WORDS_SECONDS)
-    os._exit(code)

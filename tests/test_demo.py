@@ -21,7 +21,7 @@ from consumer.commands.demo.story import DATA_DRIVEN_SEGMENT, EVENTS, Story
 from consumer.commands.demo.verdict import Evidence, Finding, findings
 from consumer.commands.demo.weather import Weather
 from consumer.core.events import Event, EventDecoder, Malformed, Mixed
-from consumer.core.metrics import Tally
+from consumer.core.metrics import Tally, snapshot_of
 from consumer.engine.ports import Committed
 from consumer.settings import Settings, load, terminal
 from tests.support.daemon import Daemon
@@ -347,7 +347,7 @@ class Outcome:
             story=self.story,
             ends={0: 600, 1: 400},
             topic=TOPIC,
-            snapshot=self.tally.snapshot({}, {}, ()),
+            snapshot=snapshot_of(self.tally.freeze(), {}, {}, ()),
             api=self.api,
             settings=SETTINGS,
         )

@@ -11,7 +11,7 @@ from http.client import HTTPConnection, HTTPResponse
 import pytest
 
 from consumer import clock
-from consumer.core.metrics import Board, Snapshot, Tally, initial_snapshot
+from consumer.core.metrics import Board, Snapshot, Tally, initial_snapshot, snapshot_of
 from consumer.observability import health
 from consumer.observability.health import HealthServer
 from tests.support.waiting import eventually
@@ -23,7 +23,7 @@ LIMIT_SECONDS = 30.0
 def board() -> Board:
     """Return a board of a daemon that runs and whose loop turned just now."""
     status = {**initial_snapshot("1.2.3").status, "state": "running"}
-    return Board(Tally().snapshot({}, status, ()), turned_at=clock.now())
+    return Board(snapshot_of(Tally().freeze(), {}, status, ()), turned_at=clock.now())
 
 
 @pytest.fixture

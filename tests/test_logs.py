@@ -278,7 +278,10 @@ def test_a_narrow_encoding_loses_no_line() -> None:
 
 
 def test_a_line_is_out_when_the_call_returns() -> None:
-    code = "import os; from consumer import logs; logs.configure(); logs.log('a', 'b'); os._exit(3)"
+    code = (
+        "import os; from consumer.observability import logs;"
+        " logs.configure(); logs.log('a', 'b'); os._exit(3)"
+    )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert (ended.returncode, json.loads(ended.stdout)["event"]) == (3, "a")
 
@@ -323,9 +326,10 @@ def test_i9_a_process_whose_log_nobody_reads_ends_in_time_nevertheless(
 ) -> None:
     """A thread waits in the pipe, with the log's lock: not even the last words can be said."""
     program = (
-        "from consumer import daemon, logs\n"
+        "from consumer.observability import logs\n"
+        "from consumer.stopper import Stopper\n"
         "logs.configure('info', 'json')\n"
-        "stopper = daemon.Stopper(0.1)\n"
+        "stopper = Stopper(0.1)\n"
         "stopper.watch()\n"
         "while True: logs.log('flood', 'x' * 10)\n"
     )

@@ -12,7 +12,15 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from consumer import clock
 from consumer.core import metrics
-from consumer.core.metrics import METRICS, PREFIX, Board, Histogram, Tally, initial_snapshot
+from consumer.core.metrics import (
+    METRICS,
+    PREFIX,
+    Board,
+    Histogram,
+    Tally,
+    initial_snapshot,
+    snapshot_of,
+)
 from consumer.observability.exposition import Exposition
 
 ACTIONS = ("action=add", "action=remove")
@@ -116,7 +124,7 @@ def series(groups: tuple[tuple[str, ...], ...]) -> set[frozenset[tuple[str, str]
 
 def board(tally: Tally | None = None, gauges: dict[metrics.Key, float] | None = None) -> Board:
     """Return a board as an owner thread would have it a moment after it started."""
-    snapshot = (tally or Tally()).snapshot(gauges or {}, {}, ())
+    snapshot = snapshot_of((tally or Tally()).freeze(), gauges or {}, {}, ())
     return Board(snapshot, turned_at=clock.now())
 
 
@@ -222,7 +230,7 @@ def test_what_was_counted_and_observed_is_in_the_scrape() -> None:
 def test_a_series_goes_when_its_partition_goes() -> None:
     shown = board(gauges={("committed_offset", "audiences", "3"): 5})
     assert len(scrape(shown)[PREFIX + "committed_offset"].samples) == 1
-    shown.snapshot = Tally().snapshot({}, {}, ())
+    shown.snapshot = snapshot_of(Tally().freeze(), {}, {}, ())
     assert scrape(shown)[PREFIX + "committed_offset"].samples == []
 
 
@@ -241,12 +249,12 @@ def test_process_and_interpreter_metrics_stand_beside_ours() -> None:
 
 def test_a_snapshot_stays_as_it_was_when_counting_goes_on() -> None:
     tally = Tally()
-    before = tally.snapshot({}, {}, ())
+    before = snapshot_of(tally.freeze(), {}, {}, ())
     tally.add("records_total", "accepted")
     tally.observe(1, "delivery_latency_seconds")
     assert before.samples["records_total", "accepted"] == 0
     assert before.histograms["delivery_latency_seconds",].total == 0
-    after = tally.snapshot({}, {}, ())
+    after = snapshot_of(tally.freeze(), {}, {}, ())
     assert after.samples["records_total", "accepted"] == 1
     assert after.histograms["delivery_latency_seconds",].total == 1
 
@@ -276,7 +284,7 @@ def test_counting_what_no_metric_declares_is_an_error(key: metrics.Key) -> None:
 )
 def test_a_gauge_that_no_metric_declares_is_an_error(key: metrics.Key) -> None:
     with pytest.raises(KeyError):
-        Tally().snapshot({key: 1}, {}, ())
+        snapshot_of(Tally().freeze(), {key: 1}, {}, ())
 
 
 def test_open_labels_create_their_series_when_first_counted() -> None:

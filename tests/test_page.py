@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from consumer import clock
-from consumer.core.metrics import METRICS, PREFIX, Board, Key, Tally, initial_snapshot
+from consumer.core.metrics import METRICS, PREFIX, Board, Key, Tally, initial_snapshot, snapshot_of
 from consumer.core.outcomes import HoldReason
 from consumer.observability import page
 from consumer.observability.health import HealthServer
@@ -169,7 +169,7 @@ def test_a_browser_shows_what_is_published_and_runs_nothing_of_it(tmp_path: Path
     tally.add("ids_total", "add", "delivered", n=41_503)
     tally.add("offset_resets_total", HOSTILE)
     gauges: dict[Key, float] = {("held_ids",): 109e3, ("buffer_limit_ids",): 2e5, ("paused",): 1}
-    board = Board(tally.snapshot(gauges, STATUS, ("held",)), turned_at=clock.now())
+    board = Board(snapshot_of(tally.freeze(), gauges, STATUS, ("held",)), turned_at=clock.now())
     server = HealthServer("127.0.0.1", 0, board, 30, "1.2.3")
     try:
         shown = Elements(browse(server.start(), tmp_path))

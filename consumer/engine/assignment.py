@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from consumer.core.ledger import Ledger
 from consumer.core.pipeline import Pipeline
 from consumer.core.positions import Start, census_of, census_text, start_of
-from consumer.engine.ports import GiveUp, Options, Partition, Ports
+from consumer.engine.ports import GiveUp, MemberPort, ObserverPort, Partition, Say
 
 RESUME_BELOW = 0.8
 RETRY_SECONDS = 1.0
@@ -37,18 +37,29 @@ WATERMARKS_SECONDS = 2.0  # of one leader that does not answer, in one turn of t
 class Assignment:
     """Owned by the loop. ``paused`` is for the buffer's limit, ``pausing`` for whatever reason."""
 
-    def __init__(self, options: Options, pipeline: Pipeline, ports: Ports) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        *,
+        member: MemberPort,
+        observer: ObserverPort,
+        say: Say,
+        offset_reset: str,
+        lists_topics: bool,
+    ) -> None:
         self.paused = False
         self.pausing = False
-        self._reset = options.offset_reset
+        self._reset = offset_reset
         self._pipeline = pipeline
-        self._ports = ports
+        self._member = member
+        self._observer = observer
+        self._say = say
         self._starting: dict[Partition, None] = {}
         self._gone: dict[Partition, None] = {}
         self._is_paused: set[Partition] = set()
         self._next_try = -math.inf
-        self._lists_topics = not options.asks_session
-        self._view = ports.observer.view
+        self._lists_topics = lists_topics
+        self._view = observer.view
         self._seen_counts: dict[str, int] | None = None  # of the topics that are read
         self._next_listing: float | None = None  # before the first turn
 
@@ -87,14 +98,14 @@ class Assignment:
         """Let the client see what is new; see the module's docstring."""
         if not self._lists_topics:
             return
-        if self._ports.observer.view is not self._view:
-            self._view = self._ports.observer.view
+        if self._observer.view is not self._view:
+            self._view = self._observer.view
             self._compare(self._view.partition_counts)
         if self._next_listing is None:  # what the client joined with is as good as a listing
             self._next_listing = now + LISTING_SECONDS
         if now >= self._next_listing:
             self._next_listing = now + LISTING_SECONDS
-            self._ports.member.partition_counts(COUNTS_SECONDS)
+            self._member.partition_counts(COUNTS_SECONDS)
 
     def lose_position(self, name: Partition, now: float) -> None:
         """Take in that the broker has a partition's position no more.
@@ -107,13 +118,13 @@ class Assignment:
             return
         self._pipeline.tally.add("offset_resets_total", topic)
         if self._reset == "error":
-            marks = self._ports.member.watermarks(name, WATERMARKS_SECONDS)
+            marks = self._member.watermarks(name, WATERMARKS_SECONDS)
             self._say_gone(ledger, None if marks is None else marks[0], now)
             raise GiveUp(
                 f"offset {ledger.position} of {topic}:{partition} is gone"
                 " and KAFKA_AUTO_OFFSET_RESET is error"
             )
-        self._ports.member.stop([name])
+        self._member.stop([name])
         self._gone[name] = None
         self._go_on(now)
 
@@ -128,7 +139,7 @@ class Assignment:
     def let_go(self, partitions: Sequence[Partition]) -> None:
         """Stop reading."""
         self._is_paused -= set(partitions)
-        self._ports.member.stop(partitions)
+        self._member.stop(partitions)
 
     def forget_starting(self) -> None:
         """Begin nothing any more: the daemon stops."""
@@ -149,13 +160,13 @@ class Assignment:
             self.paused = is_full
             event = "paused" if is_full else "resumed"
             text = "the buffer is full" if is_full else "the buffer has room again"
-            self._ports.say(now, event, "", text, level="info", held_ids=held)
+            self._say(now, event, "", text, level="info", held_ids=held)
         reading = pipeline.ledgers.keys() - self._gone.keys()
         wanted = set(reading) if self.pausing else set()
         if to_pause := wanted - self._is_paused:
-            self._ports.member.pause(to_pause)
+            self._member.pause(to_pause)
         if to_resume := (self._is_paused - wanted) & reading:
-            self._ports.member.resume(to_resume)
+            self._member.resume(to_resume)
         self._is_paused = wanted
 
     def _compare(self, counts: Mapping[str, int]) -> None:
@@ -167,15 +178,15 @@ class Assignment:
         self._seen_counts = {name: n for name, n in seen.items() if name in counts}
         changed = [name for name, n in counts.items() if n != seen.get(name)]
         # Brokers learn of changes one after the other; if this one doesn't know, once more.
-        if changed and (found := self._ports.member.look_again(changed, COUNTS_SECONDS)):
+        if changed and (found := self._member.look_again(changed, COUNTS_SECONDS)):
             self._seen_counts.update(found)
 
     def _start(self, now: float, *, in_callback: bool = False) -> None:
         """Begin the partitions whose start the broker tells."""
         self._next_try = now + RETRY_SECONDS
         positions: dict[Partition, int] = {}
-        source = self._ports.member
-        answers = source.committed(self._starting, 2.0) if self._starting else {}
+        member = self._member
+        answers = member.committed(self._starting, 2.0) if self._starting else {}
         fresh = [name for name, each in answers.items() if each.offset is None]
         if in_callback and fresh and self._reset == "latest":
             fresh = []  # takes `partition_counts`, which are not to be asked for in a callback
@@ -196,22 +207,22 @@ class Assignment:
 
     def _read_from(self, positions: dict[Partition, int]) -> None:
         """Begin reading, in the state that everything else is in."""
-        self._ports.member.start(positions, paused=self.pausing)
+        self._member.start(positions, paused=self.pausing)
         if self.pausing:
             self._is_paused |= positions.keys()
 
     def _first_positions(self, fresh: Sequence[Partition]) -> dict[Partition, tuple[int, str]]:
         """Return position and metadata for partitions that have no committed offset."""
-        source = self._ports.member
+        member = self._member
         census: dict[str, int] = {}
         counts: dict[str, int] = {}
         group_has_commits = False
         if self._reset == "latest":
-            known = source.partition_counts(COUNTS_SECONDS)
+            known = member.partition_counts(COUNTS_SECONDS)
             if known is None:
                 return {}
             everywhere = [(t, p) for t in known for p in range(known[t]) if not t.startswith("__")]
-            answers = source.committed(everywhere, 5.0)
+            answers = member.committed(everywhere, 5.0)
             if len(answers) < len(everywhere):
                 return {}
             given = [each for each in answers.values() if each.offset is not None]
@@ -227,7 +238,7 @@ class Assignment:
                     f"{name[0]}:{name[1]} has no committed offset in this group"
                     " and KAFKA_AUTO_OFFSET_RESET is error"
                 )
-            marks = source.watermarks(name, WATERMARKS_SECONDS)
+            marks = member.watermarks(name, WATERMARKS_SECONDS)
             if marks is None:  # its leader may be down: others first the next time, none now
                 self._starting[name] = self._starting.pop(name)
                 break
@@ -239,7 +250,7 @@ class Assignment:
         """Begin partitions whose position is gone again, once the broker says what it has."""
         self._next_try = now + RETRY_SECONDS
         for name in list(self._gone):
-            marks = self._ports.member.watermarks(name, WATERMARKS_SECONDS)
+            marks = self._member.watermarks(name, WATERMARKS_SECONDS)
             if marks is None:
                 self._gone[name] = self._gone.pop(name)
                 break
@@ -257,7 +268,7 @@ class Assignment:
         is_behind = beginning is not None and beginning >= ledger.position
         missed = f"{ledger.position} to {beginning - 1}" if beginning and is_behind else "unknown"
         then = f"reading goes on at {beginning}, the first it has"
-        self._ports.say(
+        self._say(
             now,
             "offsets_gone",
             f"{ledger.topic}:{ledger.partition}",

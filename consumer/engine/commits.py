@@ -16,39 +16,60 @@ somebody else's, and with KIP-848 the broker would take it.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from consumer.core.lease import Lease
 from consumer.core.ledger import Ledger
-from consumer.core.pipeline import Pipeline
-from consumer.engine.ports import CommitAnswer, Offsets, Options, Partition, Ports
-from consumer.kafka.member import RETURN_SECONDS
+from consumer.core.metrics import Tally
+from consumer.engine.ports import (
+    CarriersPort,
+    CommitAnswer,
+    MemberPort,
+    Offsets,
+    Options,
+    Partition,
+    Say,
+    View,
+)
 
 RENEW_SECONDS = 1.0
 LATE_SECONDS = 0.3
 REPEAT_SECONDS = 3.5
 """So long after a commit was lost librdkafka has repeated it: ``retry.backoff.max.ms`` and more."""
 PATIENCE_SECONDS = 60.0  # nothing bounds a commit that waits for its answer
+MIN_LEASE_SECONDS = 2.0
 
 
 class Commits:
-    """Owned by the loop. ``trouble`` is how commits fail just now; empty: they don't."""
+    """Owned by the loop. ``ledgers`` are those of the partitions that are assigned now."""
 
-    def __init__(self, options: Options, pipeline: Pipeline, ports: Ports) -> None:
+    def __init__(
+        self,
+        options: Options,
+        *,
+        ledgers: Mapping[Partition, Ledger],
+        tally: Tally,
+        member: MemberPort,
+        carriers: CarriersPort,
+        clock: Callable[[], float],
+        beat: Callable[[float], None],
+        say: Say,
+    ) -> None:
         self.lease = Lease(
-            options.session_timeout_seconds
-            - options.request_timeout_seconds
-            - options.heartbeat_interval_seconds,
-            # A static member gets its partitions back at once, whatever a predecessor that was
-            # killed had on its way to the API. By then that is over.
-            ports.clock() + options.request_timeout_seconds if options.is_static else -math.inf,
+            _lease_seconds(
+                options, options.session_timeout_seconds, options.heartbeat_interval_seconds
+            ),
             is_agreed=not options.asks_session,
         )
-        self._is_static = options.is_static
-        self._request_timeout_seconds = options.request_timeout_seconds
-        self._interval_seconds = options.commit_interval_seconds
-        self._pipeline = pipeline
-        self._ports = ports
+        self._options = options
+        self._ledgers = ledgers
+        self._tally = tally
+        self._member = member
+        self._clock = clock
+        self._beat = beat
+        self._wait = carriers.wait
+        self._say = say
+        self._session_seconds: float | None = None  # as the broker told it
         self._sent: tuple[float, dict[Partition, Ledger]] | None = None
         self._awaited: tuple[float, dict[Partition, Ledger]] | None = None
         self._quiet_until = -math.inf
@@ -56,20 +77,33 @@ class Commits:
         self._next_commit = -math.inf
         self._next_proof = -math.inf
 
+    def agree(self, view: View) -> None:
+        """Agree with the broker how long the lease is, where it tells its session."""
+        options = self._options
+        if view.session_seconds is not None:
+            self._session_seconds = view.session_seconds
+            session = min(view.session_seconds, options.session_timeout_seconds)
+            heartbeat = view.heartbeat_seconds or options.heartbeat_interval_seconds
+            self.lease.agree(_lease_seconds(options, session, heartbeat))
+        elif view.asked and view.unreachable is None:
+            self.lease.is_agreed = True  # a broker that doesn't tell: the setting is all there is
+
+    def problem(self, now: float, *, is_holding: bool) -> tuple[str, str] | None:
+        """Return why nothing may be sent, and what that is; ``is_holding``: there is something."""
+        if self.lease.seconds < MIN_LEASE_SECONDS:
+            return "session", (
+                f"the broker's session of {self._session_seconds} s is too short for"
+                f" CUSTOMERIO_TIMEOUT_SECONDS={self._options.request_timeout_seconds}:"
+                " a request must not outlive the membership that sent it. Lower the timeout, or"
+                " raise group.consumer.session.timeout.ms at the broker"
+            )
+        if is_holding and not self.lease.is_proven(now):
+            return "lease", "the broker does not confirm commits, so nothing may be sent"
+        return None
+
     def commit_soon(self) -> None:
         """Commit at the next occasion: the assignment changed."""
         self._next_commit = self._next_proof = -math.inf
-
-    def lose(self, now: float) -> None:
-        """Take in that this is no member any more.
-
-        A static member can be one again at once: joining takes its name, and the partitions with
-        it, from whoever else joined under it. That one hears of it with its next commit.
-        """
-        self.lease.void(now)
-        if self._is_static:
-            late = RETURN_SECONDS + RENEW_SECONDS + self._request_timeout_seconds
-            self.lease.start = max(self.lease.start, now + late)
 
     def begin_drain(self, now: float) -> None:
         """Commit soon, but nothing before a commit that may be lost must have been repeated.
@@ -88,9 +122,9 @@ class Commits:
     def await_repeat(self, deadline: float) -> None:
         """Let that time pass; not beyond the deadline: then a commit is better than none."""
         until = min(self._quiet_until, deadline)
-        while (now := self._ports.clock()) < until:
-            self._ports.beat(now)
-            self._ports.carriers.wait(0.1)
+        while (now := self._clock()) < until:
+            self._beat(now)
+            self._wait(0.1)
 
     def send(self, now: float) -> None:
         """Send what may be committed; while something is held, prove membership with it."""
@@ -98,16 +132,16 @@ class Commits:
             return
         offsets: dict[Partition, int] = {}
         if now >= self._next_commit:
-            self._next_commit = now + self._interval_seconds
+            self._next_commit = now + self._options.commit_interval_seconds
             offsets = self._to_commit()
         if now >= self._next_proof and self._has_unsettled():
             offsets = self._to_prove()
         if not offsets:
             return
-        self._next_proof = now + min(RENEW_SECONDS, self._interval_seconds)
-        ledgers = self._pipeline.ledgers
+        self._next_proof = now + min(RENEW_SECONDS, self._options.commit_interval_seconds)
+        ledgers = self._ledgers
         self._sent = (now, {name: ledgers[name] for name in offsets})
-        error = self._ports.member.commit(self._with_metadata(offsets))
+        error = self._member.commit(self._with_metadata(offsets))
         if error is not None:
             self.answered(CommitAnswer({}, error))
 
@@ -127,14 +161,14 @@ class Commits:
             return True
         self._next_proof = now + RENEW_SECONDS
         offsets = self._to_prove()
-        if not offsets or not self._ports.member.is_reachable(0.5):
+        if not offsets or not self._member.is_reachable(0.5):
             return True
         return self._commit_and_wait(offsets, now).is_member
 
     def commit_until(self, deadline: float, ledgers: Iterable[Ledger]) -> None:
         """Commit what is settled; a failure that passes is tried again until the deadline."""
         names = {(ledger.topic, ledger.partition) for ledger in ledgers}
-        clock, source = self._ports.clock, self._ports.member
+        clock, member = self._clock, self._member
         if self._to_commit() and not self.lease.is_proven(clock()):
             # What holds no ids, like a tombstone, is read without a lease: prove it now.
             self._next_proof = -math.inf
@@ -144,19 +178,19 @@ class Commits:
             now = clock()
             if not offsets or not self.lease.is_proven(now):
                 return
-            if source.is_reachable(min(2.0, max(deadline - now, 0.2))):
+            if member.is_reachable(min(2.0, max(deadline - now, 0.2))):
                 answer = self._commit_and_wait(offsets, now)
                 if answer.error is None or not answer.is_member or not answer.retriable:
                     return
             if clock() >= deadline:
                 return
-            self._ports.carriers.wait(0.1)
+            self._wait(0.1)
 
     def _commit_and_wait(self, offsets: dict[Partition, int], now: float) -> CommitAnswer:
-        ledgers = {name: self._pipeline.ledgers[name] for name in offsets}
-        self._ports.beat(now + PATIENCE_SECONDS)
-        answer = self._ports.member.commit_now(self._with_metadata(offsets))
-        self._ports.beat(self._ports.clock())
+        ledgers = {name: self._ledgers[name] for name in offsets}
+        self._beat(now + PATIENCE_SECONDS)
+        answer = self._member.commit_now(self._with_metadata(offsets))
+        self._beat(self._clock())
         self._take(answer, now, ledgers)
         return answer
 
@@ -164,7 +198,7 @@ class Commits:
         """Return the offsets that may be committed and are not."""
         return {
             name: offset
-            for name, ledger in self._pipeline.ledgers.items()
+            for name, ledger in self._ledgers.items()
             if (offset := ledger.committable()) is not None and offset != ledger.committed
         }
 
@@ -175,7 +209,7 @@ class Commits:
         was committed, for that can be more than is known: a commit whose answer was lost is not to
         be taken back.
         """
-        offsets, ledgers = self._to_commit(), self._pipeline.ledgers
+        offsets, ledgers = self._to_commit(), self._ledgers
         unmoved = [name for name in ledgers if name not in offsets]
         if unmoved and self._refused.issuperset(unmoved):
             self._refused.clear()
@@ -188,15 +222,14 @@ class Commits:
 
     def _has_unsettled(self) -> bool:
         """Whether anything waits for a request or a dead letter, be it a batch without ids left."""
-        return any(not ledger.is_settled() for ledger in self._pipeline.ledgers.values())
+        return any(not ledger.is_settled() for ledger in self._ledgers.values())
 
     def _with_metadata(self, offsets: dict[Partition, int]) -> dict[Partition, Offsets]:
-        ledgers = self._pipeline.ledgers
+        ledgers = self._ledgers
         return {name: Offsets(each, ledgers[name].metadata) for name, each in offsets.items()}
 
     def _take(self, answer: CommitAnswer, sent_at: float, ledgers: dict[Partition, Ledger]) -> None:
-        now = self._ports.clock()
-        tally = self._pipeline.tally
+        now = self._clock()
         self._refused |= ledgers.keys()
         self._refused -= answer.committed.keys()
         for name, offset in answer.committed.items():
@@ -206,10 +239,14 @@ class Commits:
         if answer.is_member and (answer.committed or answer.error is None):
             self.lease.proven(sent_at)  # what is refused for one partition is proven by another
         if answer.error is None:
-            tally.add("commits_total", "ok")
+            self._tally.add("commits_total", "ok")
             return
-        tally.add("commits_total", "failed")
+        self._tally.add("commits_total", "failed")
         text = f"{answer.error}; it is tried again"
-        self._ports.say(now, "commit_failed", answer.error, text, level="warning")
+        self._say(now, "commit_failed", answer.error, text, level="warning")
         if not answer.is_member:
             self.lease.void(now)
+
+
+def _lease_seconds(options: Options, session_seconds: float, heartbeat_seconds: float) -> float:
+    return session_seconds - options.request_timeout_seconds - heartbeat_seconds

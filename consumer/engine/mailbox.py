@@ -3,7 +3,7 @@
 import math
 
 from consumer.core.pipeline import Pipeline
-from consumer.engine.ports import Ports, Report
+from consumer.engine.ports import DeadLettersPort, Report, Say
 
 RETRY_SECONDS = 1.0
 PATIENCE_SECONDS = 15.0
@@ -12,9 +12,10 @@ PATIENCE_SECONDS = 15.0
 class Mailbox:
     """Owned by the loop."""
 
-    def __init__(self, pipeline: Pipeline, ports: Ports) -> None:
+    def __init__(self, pipeline: Pipeline, dead_letters: DeadLettersPort, say: Say) -> None:
         self._pipeline = pipeline
-        self._ports = ports
+        self._port = dead_letters
+        self._say = say
         self._in_flight = 0
         self._waiting_since: float | None = None
         self._not_before = -math.inf
@@ -32,16 +33,12 @@ class Mailbox:
     def turn(self, now: float) -> None:
         """Send what there is, take in what came back."""
         dead_letters = self._pipeline.dead_letters
-        while (
-            dead_letters
-            and now >= self._not_before
-            and self._ports.dead_letters.send(dead_letters[0])
-        ):
+        while dead_letters and now >= self._not_before and self._port.send(dead_letters[0]):
             dead_letters.popleft()
             self._in_flight += 1
         if self._waiting_since is None and (dead_letters or self._in_flight):
             self._waiting_since = now
-        for report in self._ports.dead_letters.poll():
+        for report in self._port.poll():
             self._in_flight -= 1
             self._take(report, now)
         if not (dead_letters or self._in_flight):  # a hold may keep others from being sent at all
@@ -54,7 +51,7 @@ class Mailbox:
             self._trouble = ""
             self._waiting_since = now
             if report.truncated:
-                self._ports.say(
+                self._say(
                     now,
                     "dead_letter_truncated",
                     dead_letter.source,

@@ -6,47 +6,52 @@ here is fatal; what is wrong outside is waited for.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from consumer.core.outcomes import HoldReason
 from consumer.core.pipeline import Pipeline
 from consumer.engine.commits import Commits
-from consumer.engine.ports import Options, Ports, Trouble, View
+from consumer.engine.ports import MemberPort, ObserverPort, Say, Trouble, View
 
 LOOK_SECONDS = 0.5
 TROUBLE_SECONDS = 15.0
-MIN_LEASE_SECONDS = 2.0
 
 
 class Outlook:
     """Owned by the loop. ``problems`` says why it is not ready, besides holds, by what it is."""
 
     def __init__(
-        self, options: Options, pipeline: Pipeline, commits: Commits, ports: Ports
+        self,
+        pipeline: Pipeline,
+        commits: Commits,
+        *,
+        member: MemberPort,
+        observer: ObserverPort,
+        say: Say,
+        needs_dead_letters: bool,
     ) -> None:
         self.problems: dict[str, str] = {}
         self.joined = False
         self.has_looked = False
-        self._options = options
+        self._needs_dead_letters = needs_dead_letters
         self._pipeline = pipeline
-        self._lease = commits.lease
-        self._ports = ports
+        self._commits = commits
+        self._member = member
+        self._observer = observer
+        self._say = say
         self._next_look = -math.inf
         self._since: float | None = None
         self._client_trouble = ""
 
-    def hear(self, error: Trouble) -> None:
+    def hear(self, error: Trouble, now: float) -> None:
         """Take in trouble of the client."""
         self._client_trouble = f"{error.code}: {error.detail}"
-        self._ports.say(
-            self._ports.clock(), "kafka_error", error.code, error.detail, level="warning"
-        )
+        self._say(now, "kafka_error", error.code, error.detail, level="warning")
 
-    def tell_cluster(self) -> None:
-        """Let the cluster's thread ask about the partitions that are assigned now."""
-        cluster = self._ports.observer
-        cluster.partitions = tuple(self._pipeline.ledgers)
-        cluster.ask_now()
+    def tell_observer(self) -> None:
+        """Let the observer ask about the partitions that are assigned now."""
+        self._observer.partitions = tuple(self._pipeline.ledgers)
+        self._observer.ask_now()
 
     def look(self, now: float, waiting: str, dead_letter_trouble: str) -> None:
         """Hold what can't go on, and say why, from what the other threads saw.
@@ -56,17 +61,12 @@ class Outlook:
         if now < self._next_look:
             return
         self._next_look = now + LOOK_SECONDS
-        view, ledgers = self._ports.observer.view, self._pipeline.ledgers
+        view, ledgers = self._observer.view, self._pipeline.ledgers
         self.has_looked = view.asked
-        self._ports.observer.member_id = "" if ledgers else self._ports.member.member_id()
+        self._observer.member_id = "" if ledgers else self._member.member_id()
         if view.is_member is not None and not ledgers:
             self.joined = view.is_member
-        if view.session_seconds is not None:
-            session = min(view.session_seconds, self._options.session_timeout_seconds)
-            heartbeat = view.heartbeat_seconds or self._options.heartbeat_interval_seconds
-            self._lease.agree(session - self._options.request_timeout_seconds - heartbeat)
-        elif view.asked and view.unreachable is None:
-            self._lease.is_agreed = True  # a broker that doesn't tell: the setting is all there is
+        self._commits.agree(view)
         self.problems = self._find_problems(view, waiting, now)
         if not self.problems:
             self._client_trouble = ""
@@ -78,30 +78,20 @@ class Outlook:
         elif self._since is None:
             self._since = now
         is_long = self._since is not None and now - self._since >= TROUBLE_SECONDS
-        self.set_hold(HoldReason.KAFKA_UNAVAILABLE, detail if is_long else "", now)
-        if self._options.needs_dead_letters:
+        self._set_hold(HoldReason.KAFKA_UNAVAILABLE, detail if is_long else "", now)
+        if self._needs_dead_letters:
             trouble = view.dead_letter_trouble or dead_letter_trouble
-            self.set_hold(HoldReason.DEAD_LETTER_UNAVAILABLE, trouble, now)
+            self._set_hold(HoldReason.DEAD_LETTER_UNAVAILABLE, trouble, now)
 
-    def set_hold(self, reason: HoldReason, detail: str, now: float) -> None:
+    def _set_hold(self, reason: HoldReason, detail: str, now: float) -> None:
         """Begin a hold, or end it if there is no detail."""
         throttle = self._pipeline.throttle
         if detail:
             if throttle.hold(reason, detail, now):
-                self._ports.say(
-                    now, "hold", reason.value, detail, level="error", reason=reason.value
-                )
+                self._say(now, "hold", reason.value, detail, level="error", reason=reason.value)
         elif reason in throttle.holds:
             throttle.release(reason)
-            self.say_ended({reason}, now)
-
-    def say_ended(self, reasons: Iterable[HoldReason], now: float) -> None:
-        """Log that holds are over."""
-        for reason in reasons:
-            text = "what was wrong is mended; going on"
-            self._ports.say(
-                now, "hold_ended", reason.value, text, level="info", reason=reason.value
-            )
+            say_ended(self._say, {reason}, now)
 
     def _find_problems(self, view: View, waiting: str, now: float) -> dict[str, str]:
         problems: dict[str, str] = {}
@@ -113,15 +103,17 @@ class Outlook:
             problems["group"] = "not joined to the group yet"
         if waiting:
             problems["start"] = waiting
-        if self._lease.seconds < MIN_LEASE_SECONDS:
-            problems["session"] = (
-                f"the broker's session of {view.session_seconds} s is too short for"
-                f" CUSTOMERIO_TIMEOUT_SECONDS={self._options.request_timeout_seconds}:"
-                " a request must not outlive the membership that sent it. Lower the timeout, or"
-                " raise group.consumer.session.timeout.ms at the broker"
-            )
-        elif self._pipeline.held_ids and not self._lease.is_proven(now):
-            problems["lease"] = "the broker does not confirm commits, so nothing may be sent"
+        unsendable = self._commits.problem(now, is_holding=bool(self._pipeline.held_ids))
+        if unsendable is not None:
+            name, text = unsendable
+            problems[name] = text
         if problems.keys() - {"start"} and self._client_trouble:
             problems["client"] = self._client_trouble
         return problems
+
+
+def say_ended(say: Say, reasons: Collection[HoldReason], now: float) -> None:
+    """Log that holds are over."""
+    for reason in reasons:
+        text = "what was wrong is mended; going on"
+        say(now, "hold_ended", reason.value, text, level="info", reason=reason.value)

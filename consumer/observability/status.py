@@ -1,148 +1,118 @@
-"""What the loop publishes: gauges, the status and the reasons for not being ready, as one value."""
+"""What the owner thread published, as metrics, the status and the reasons for not being ready."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from consumer import __version__
-from consumer.core.ledger import Ledger
-from consumer.core.metrics import Key, Snapshot
+from consumer.core.metrics import Key, Snapshot, snapshot_of
+from consumer.engine.ports import LaneState, PartitionState, Published
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from consumer.core.lanes import Lane
-    from consumer.engine.loop import Loop
-
-BUSIEST_SEGMENTS = 20
+_RATE_WINDOW_SECONDS = 10.0
+_BLOCKING = ("group", "start", "topic", "session")
 
 
 class Reporter:
-    """Makes a `Snapshot` of a `Loop`. Looking for the busiest lanes is rationed: it visits all."""
+    """Makes a `Snapshot` of what is published; remembers what it takes to tell a rate."""
 
     def __init__(self) -> None:
-        self._segments: list[dict[str, object]] = []
-        self._next_segments = 0.0
         self._rate_window: list[tuple[float, int]] = []
 
-    def snapshot(self, loop: "Loop", now: float, wall: float) -> Snapshot:
-        """Return everything as it is now; ``now`` on the loop's clock, ``wall`` in Unix time."""
-        if now >= self._next_segments:
-            lanes = loop.pipeline.busiest(BUSIEST_SEGMENTS)
-            self._segments = [_segment(lane, now) for lane in lanes]
-            count = sum(1 for _ in loop.pipeline.lanes())
-            self._next_segments = now + (1.0 if count < 10_000 else 5.0)  # noqa: PLR2004 - some 10 ms of looking
-        ends = loop.ports.observer.view.ends
-        partitions = [
-            _partition(ledger, ends, loop.assignment.is_paused(ledger))
-            for ledger in loop.pipeline.ledgers.values()
-        ]
-        state = _state(loop)
+    def snapshot(self, seen: Published, wall: float) -> Snapshot:
+        """Return everything as it is now; ``wall`` is the Unix time of ``seen.at``."""
+        state = _state(seen)
         status: dict[str, object] = {
             "version": __version__,
             "state": state,
             "holds": [
                 {
                     "reason": hold.reason.value,
-                    "since": _rfc3339(wall - (now - hold.since)),
+                    "since": _rfc3339(wall - (seen.at - hold.since)),
                     "detail": hold.detail,
                 }
-                for hold in loop.throttle.holds.values()
+                for hold in seen.holds
             ],
-            "partitions": partitions,
-            "segments": self._segments,
+            "partitions": [_partition(each) for each in seen.partitions],
+            "segments": [_segment(each) for each in seen.lanes],
             "api": {
-                "concurrency_limit": int(loop.throttle.limit),
-                "in_flight": loop.throttle.in_flight,
-                "requests_per_second": self._rate(loop, now),
-                "last_error": loop.last_api_error or None,
+                "concurrency_limit": seen.concurrency_limit,
+                "in_flight": seen.in_flight,
+                "requests_per_second": self._rate(seen.counts.counters, seen.at),
+                "last_error": seen.last_api_error or None,
             },
         }
-        return loop.tally.snapshot(
-            _gauges(loop, partitions, now), status, tuple(_not_ready(loop, state))
-        )
+        return snapshot_of(seen.counts, _gauges(seen), status, tuple(_not_ready(seen, state)))
 
-    def _rate(self, loop: "Loop", now: float) -> float:
+    def _rate(self, counters: Mapping[Key, int], now: float) -> float:
         """Return the requests answered per second over the last ten seconds."""
-        counters = loop.tally.counters
         total = sum(count for key, count in counters.items() if key[0] == "requests_total")
-        window = [(at, count) for at, count in self._rate_window if now - at <= 10.0]  # noqa: PLR2004 - the ten seconds of the docstring
+        window = [each for each in self._rate_window if now - each[0] <= _RATE_WINDOW_SECONDS]
         window.append((now, total))
         self._rate_window = window
         at, count = window[0]
         return round((total - count) / (now - at), 2) if now > at else 0.0
 
 
-def _state(loop: "Loop") -> str:
-    if loop.stopping or loop.stop_requested:
+def _state(seen: Published) -> str:
+    if seen.is_stopping:
         return "stopping"
-    if loop.throttle.holds:
+    if seen.holds:
         return "held"
-    return "running" if loop.outlook.joined else "starting"
+    return "running" if seen.has_joined else "starting"
 
 
-def _not_ready(loop: "Loop", state: str) -> list[str]:
-    reasons = [f"{hold.reason}: {hold.detail}" for hold in loop.throttle.holds.values()]
+def _not_ready(seen: Published, state: str) -> list[str]:
+    reasons = [f"{hold.reason}: {hold.detail}" for hold in seen.holds]
     if state == "stopping":
         reasons.insert(0, "stopping")
-    if not loop.outlook.has_looked:
+    if not seen.has_looked:
         reasons.append("starting")
-    blocking = ("group", "start", "topic", "session")
-    reasons += [text for name, text in loop.outlook.problems.items() if name.startswith(blocking)]
+    reasons += [text for name, text in seen.problems.items() if name.startswith(_BLOCKING)]
     return reasons
 
 
-def _gauges(loop: "Loop", partitions: list[dict[str, object]], now: float) -> dict[Key, float]:
-    pipeline, throttle = loop.pipeline, loop.throttle
-    oldest = pipeline.oldest_read_at()
+def _gauges(seen: Published) -> dict[Key, float]:
+    oldest = seen.oldest_read_at
     gauges: dict[Key, float] = {
-        ("held_ids",): pipeline.held_ids,
-        ("buffer_limit_ids",): pipeline.rules.buffer_max_ids,
-        ("requests_in_flight",): throttle.in_flight,
-        ("concurrency_limit",): int(throttle.limit),
-        ("oldest_unsettled_seconds",): 0.0 if oldest is None else max(0.0, now - oldest),
-        ("last_delivery_timestamp_seconds",): loop.last_delivery_wall,
-        ("assigned_partitions",): len(pipeline.ledgers),
-        ("paused",): float(loop.assignment.paused),
+        ("held_ids",): seen.held_ids,
+        ("buffer_limit_ids",): seen.buffer_limit_ids,
+        ("requests_in_flight",): seen.in_flight,
+        ("concurrency_limit",): seen.concurrency_limit,
+        ("oldest_unsettled_seconds",): 0.0 if oldest is None else max(0.0, seen.at - oldest),
+        ("last_delivery_timestamp_seconds",): seen.last_delivery_wall,
+        ("assigned_partitions",): len(seen.partitions),
+        ("paused",): float(seen.is_paused),
     }
-    for reason in throttle.holds:
-        gauges["hold", reason.value] = 1.0
-    for each in partitions:
-        name = (str(each["topic"]), str(each["partition"]))
-        if isinstance(each["committed"], int):
-            gauges["committed_offset", *name] = each["committed"]
-        if isinstance(each["lag"], int):
-            gauges["lag_records", *name] = each["lag"]
+    for hold in seen.holds:
+        gauges["hold", hold.reason.value] = 1.0
+    for each in seen.partitions:
+        name = (each.topic, str(each.partition))
+        if each.committed is not None:
+            gauges["committed_offset", *name] = each.committed
+        if (lag := _lag(each)) is not None:
+            gauges["lag_records", *name] = lag
     return gauges
 
 
-def _partition(
-    ledger: Ledger, ends: "Mapping[tuple[str, int], int]", is_paused: bool
-) -> dict[str, object]:
-    end = ends.get((ledger.topic, ledger.partition))
-    done = ledger.committed
-    lag = None if end is None or done is None else max(0, max(end, ledger.position) - done)
+def _lag(each: PartitionState) -> int | None:
+    if each.end is None or each.committed is None:
+        return None
+    return max(0, max(each.end, each.position) - each.committed)
+
+
+def _partition(each: PartitionState) -> dict[str, object]:
     return {
-        "topic": ledger.topic,
-        "partition": ledger.partition,
-        "position": ledger.position,
-        "committed": done,
-        "lag": lag,
-        "paused": is_paused,
+        "topic": each.topic,
+        "partition": each.partition,
+        "position": each.position,
+        "committed": each.committed,
+        "lag": _lag(each),
+        "paused": each.paused,
     }
 
 
-def _segment(lane: "Lane", now: float) -> dict[str, object]:
-    batches = lane.batches()
-    in_flight = sum(len(batch.ids) for batch in batches if batch.in_flight)
-    opened = [batch.opened_at for batch in batches if batch.ids]
-    return {
-        "segment_id": lane.segment_id,
-        "id_type": lane.id_type,
-        "pending": sum(len(batch.ids) for batch in batches) - in_flight,
-        "in_flight": in_flight,
-        "oldest_seconds": round(now - min(opened), 3) if opened else 0.0,
-        "last_error": lane.last_error or None,
-    }
+def _segment(lane: LaneState) -> dict[str, object]:
+    return asdict(lane) | {"last_error": lane.last_error or None}
 
 
 def _rfc3339(unix: float) -> str:

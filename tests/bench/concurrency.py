@@ -19,6 +19,7 @@ from consumer import clock, daemon, settings
 from consumer.core.metrics import Board, initial_snapshot
 from consumer.core.pipeline import Pipeline
 from consumer.observability import logs
+from consumer.stopper import Stopper
 from tests.support.api import FaultyApi
 from tests.support.kafka import Broker
 
@@ -66,7 +67,7 @@ def run(name: str, broker: Broker, api: FaultyApi, seconds: float, limit: int | 
         }
     )
     board = Board(initial_snapshot("bench"), clock.now())
-    stopper = daemon.Stopper(given.drain_timeout_seconds)
+    stopper = Stopper(given.drain_timeout_seconds)
     pipeline = daemon.pipeline_of(given)
     if limit is not None:
         hold_still(pipeline, limit)

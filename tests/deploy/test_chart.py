@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from consumer import daemon, settings
+from consumer import settings, stopper
 from consumer.core.metrics import PREFIX, initial_snapshot
 from consumer.observability import health
 from consumer.settings import agreement
@@ -157,7 +157,7 @@ def test_a_pod_has_the_time_that_the_daemon_may_take(release: Release) -> None:
     grace = release.pod["terminationGracePeriodSeconds"]
     assert timeout < drain
     assert grace == math.ceil(drain) + 10
-    assert drain + daemon.OVERTIME_SECONDS < grace, "the daemon's own watchdog comes first"
+    assert drain + stopper.OVERTIME_SECONDS < grace, "the daemon's own watchdog comes first"
 
 
 def test_a_request_does_not_outlive_the_session(release: Release) -> None:

@@ -12,38 +12,6 @@ LOOP: tuple[Mutant, ...] = (
         new="_ = REPEAT_SECONDS",
         tests=("tests/test_loop.py",),
     ),
-    Mutant(
-        name="a-static-member-that-is-one-again-does-not-wait",
-        breaks="I2",
-        file="consumer/engine/commits.py",
-        old="self.lease.start = max(self.lease.start, now + late)",
-        new="_ = late",
-        tests=("tests/test_loop.py",),
-    ),
-    Mutant(
-        name="static-member-leaves-a-rebalance-in-the-middle",
-        breaks="I7",
-        file="consumer/engine/loop.py",
-        old="if self.options.returns_unnoticed and self._moved_at > -math.inf:",
-        new="if False:",
-        tests=("tests/test_loop_membership.py",),
-    ),
-    Mutant(
-        name="static-member-that-stops-forgets-to-join-again",
-        breaks="I7",
-        file="consumer/engine/loop.py",
-        old="max(began_at, self._moved_at + REJOIN_SECONDS)",
-        new="began_at",
-        tests=("tests/test_loop_membership.py",),
-    ),
-    Mutant(
-        name="what-is-being-drained-is-taken-for-an-orphan",
-        breaks="I9",
-        file="consumer/kafka/orphans.py",
-        old="if now - since >= self._patience_seconds",
-        new="if now >= since",
-        tests=("tests/test_orphans.py",),
-    ),
     # -- what the client may look at, and when
     Mutant(
         name="client-never-sees-new-partitions",
@@ -100,9 +68,9 @@ LOOP: tuple[Mutant, ...] = (
         name="commit-trusted-without-answer",
         breaks="I8",
         file="consumer/engine/commits.py",
-        old="error = self._ports.member.commit(self._with_metadata(offsets))",
+        old="error = self._member.commit(self._with_metadata(offsets))",
         new="""
-        error = self._ports.member.commit(self._with_metadata(offsets))
+        error = self._member.commit(self._with_metadata(offsets))
         for name, offset in offsets.items():
             ledgers[name].committed = offset
         """,
@@ -129,8 +97,14 @@ LOOP: tuple[Mutant, ...] = (
         name="nothing-is-proven-while-no-id-is-held",
         breaks="I8",
         file="consumer/engine/commits.py",
-        old="return any(not ledger.is_settled() for ledger in self._pipeline.ledgers.values())",
-        new="return self._pipeline.held_ids > 0",
+        old="return any(not ledger.is_settled() for ledger in self._ledgers.values())",
+        new="""
+            return any(
+                getattr(holder, "ids", ())
+                for ledger in self._ledgers.values()
+                for _, holder, _ in ledger._holds
+            )
+        """,
         tests=(
             "tests/test_loop.py::test_a_batch_whose_ids_were_all_taken_out_does_not_hold_the_commit",
         ),
@@ -189,42 +163,12 @@ LOOP: tuple[Mutant, ...] = (
         tests=("tests/test_loop.py::test_i5_what_the_group_says_is_no_member_starts_nothing_more",),
     ),
     Mutant(
-        name="a-static-member-does-not-wait",
-        breaks="I2",
-        file="consumer/engine/commits.py",
-        old="ports.clock() + options.request_timeout_seconds if options.is_static else -math.inf,",
-        new="-math.inf,",
-        tests=(
-            "tests/test_loop.py::test_i2_a_static_member_waits_until_what_its_predecessor_sent_is_over",
-        ),
-    ),
-    Mutant(
-        name="a-static-member-that-stops-at-once-drains-nothing",
-        breaks="I9",
-        file="consumer/engine/loop.py",
-        old="if not lease.is_proven(now) and not self.throttle.in_flight and not is_echoing:",
-        new="if not lease.holds(now) and not self.throttle.in_flight and not is_echoing:",
-        tests=(
-            "tests/test_loop_membership.py::test_a_static_member_that_is_stopped_at_once_waits_and_drains_nevertheless",
-        ),
-    ),
-    Mutant(
-        name="a-static-member-waits-for-what-can-not-start",
-        breaks="I9",
-        file="consumer/engine/loop.py",
-        old="last = latest_start if lease.begins_by(latest_start) else -math.inf",
-        new="last = latest_start",
-        tests=(
-            "tests/test_loop_membership.py::test_a_static_member_without_the_time_for_that_stops_at_once_and_commits",
-        ),
-    ),
-    Mutant(
         name="a-commit-inside-a-callback-made-by-another-thread",
         breaks="I5",
-        file="consumer/engine/loop.py",
-        old="self.commits.commit_until(deadline, ledgers)",
+        file="consumer/engine/drain.py",
+        old="self._commits.commit_until(deadline, ledgers)",
         new="""
-            commits, source = self.commits, self.ports.member
+            commits, source = self._commits, self._commits._member
             late = commits._with_metadata(commits._to_commit())
             consume = source.consume
 
@@ -244,9 +188,9 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-drain-proves-no-membership",
         breaks="I9",
-        file="consumer/engine/loop.py",
+        file="consumer/engine/drain.py",
         old="""
-            if not self.commits.renew(now):
+            if not self._commits.renew(now):
                 return False
         """,
         new="",
@@ -255,43 +199,43 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="carriers-get-no-lease",
         breaks="I5",
-        file="consumer/engine/loop.py",
-        old="self.ports.carriers.send(attempt, lease.end)",
-        new="self.ports.carriers.send(attempt, math.inf)",
+        file="consumer/engine/requests.py",
+        old="self._carriers.send(attempt, self._lease.end)",
+        new="self._carriers.send(attempt, 1e9)",
         tests=("tests/test_loop.py::test_i5_a_request_carries_the_end_of_the_lease",),
     ),
     # -- revokes and stops
     Mutant(
         name="a-revoke-commits-nothing",
         breaks="I9",
-        file="consumer/engine/loop.py",
-        old="self.commits.commit_until(deadline, ledgers)",
+        file="consumer/engine/drain.py",
+        old="self._commits.commit_until(deadline, ledgers)",
         new="pass",
         tests=("tests/test_loop.py::test_i5_a_drain_longer_than_the_lease_goes_on",),
     ),
     Mutant(
         name="drop-instead-of-release",
         breaks="I1",
-        file="consumer/engine/loop.py",
-        old="self.commits.commit_until(deadline, ledgers)",
+        file="consumer/engine/drain.py",
+        old="self._commits.commit_until(deadline, ledgers)",
         new="""
-            buffer = self.pipeline._buffer
+            buffer = self._pipeline._buffer
             buffer.held_ids -= buffer.release({ledger.serial for ledger in ledgers})
-            self.commits.commit_until(deadline, ledgers)
+            self._commits.commit_until(deadline, ledgers)
         """,
     ),
     Mutant(
         name="what-was-lost-is-kept",
         breaks="I5",
         file="consumer/engine/loop.py",
-        old="self._part_with(partitions, self._release)",
+        old="self._part_with(partitions, self.drain.release)",
         new="self._part_with(partitions, lambda _: None)",
     ),
     Mutant(
         name="a-request-starts-late-in-a-drain",
         breaks="I5",
-        file="consumer/engine/loop.py",
-        old="latest_start = deadline - self.options.request_timeout_seconds",
+        file="consumer/engine/drain.py",
+        old="latest_start = deadline - self._request_timeout_seconds",
         new="latest_start = deadline",
         tests=(
             "tests/test_loop.py::test_a_drain_that_can_start_nothing_more_waits_for_answers_only",
@@ -300,7 +244,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-drain-ignores-its-deadline",
         breaks="I9",
-        file="consumer/engine/loop.py",
+        file="consumer/engine/drain.py",
         old="""
             if now >= deadline:
                 return True
@@ -313,8 +257,8 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-drain-ignores-echoes",
         breaks="I2",
-        file="consumer/engine/loop.py",
-        old="is_echoing = self.pipeline.is_echoing(ledgers, now)",
+        file="consumer/engine/drain.py",
+        old="is_echoing = self._pipeline.is_echoing(ledgers, now)",
         new="is_echoing = False",
         tests=(
             "tests/test_loop.py::test_i2_a_drain_waits_until_a_lost_try_can_no_longer_be_applied",
@@ -323,9 +267,9 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-drain-ignores-echoes-when-the-lease-is-over",
         breaks="I2",
-        file="consumer/engine/loop.py",
-        old="if not lease.is_proven(now) and not self.throttle.in_flight and not is_echoing:",
-        new="if not lease.is_proven(now) and not self.throttle.in_flight:",
+        file="consumer/engine/drain.py",
+        old="if not lease.is_proven(now) and not requests.in_flight and not is_echoing:",
+        new="if not lease.is_proven(now) and not requests.in_flight:",
         tests=("tests/test_loop.py::test_i2_a_drain_waits_for_that_also_when_the_lease_is_over",),
     ),
     Mutant(
@@ -338,12 +282,12 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-drain-sends-no-dead-letters",
         breaks="I9",
-        file="consumer/engine/loop.py",
+        file="consumer/engine/drain.py",
         old="""
-            self.mailbox.turn(now)
-            started = self._dispatch(now, latest_start)
+            self._mailbox.turn(now)
+            started = requests.dispatch(now, latest_start)
         """,
-        new="started = self._dispatch(now, latest_start)",
+        new="started = requests.dispatch(now, latest_start)",
         tests=(
             "tests/test_loop.py::test_i11_a_drain_sends_the_dead_letters_of_what_was_refused_in_it",
         ),
@@ -352,8 +296,8 @@ LOOP: tuple[Mutant, ...] = (
         name="dispatch-after-a-stop-was-asked-for",
         breaks="I9",
         file="consumer/engine/loop.py",
-        old="if not self.stop_requested:  # what starts now must be over by the stop's deadline",
-        new="if not self.stopping:",
+        old="if not self._stop.requested:  # what starts now must be over by the stop's deadline",
+        new="if not self._stop.has_begun:",
         tests=(
             "tests/test_loop.py::test_nothing_starts_after_a_stop_was_asked_for_that_may_outlive_it",
         ),
@@ -362,7 +306,7 @@ LOOP: tuple[Mutant, ...] = (
         name="a-second-drain-has-a-deadline-of-its-own",
         breaks="I9",
         file="consumer/engine/loop.py",
-        old="deadline = min(deadline, self._drain_deadline, self._stop_deadline)",
+        old="deadline = min(deadline, self.drain.deadline, self._stop.deadline)",
         new="",
         tests=(
             "tests/test_loop.py::test_a_revoke_after_a_stop_was_asked_for_ends_by_the_stops_deadline",
@@ -372,7 +316,7 @@ LOOP: tuple[Mutant, ...] = (
         name="a-stop-does-not-go-on-with-the-running-drain",
         breaks="I9",
         file="consumer/engine/loop.py",
-        old="deadline = min(deadline, self._drain_deadline)",
+        old="deadline = min(deadline, self.drain.deadline)",
         new="",
         tests=(
             "tests/test_loop.py::test_i9_a_stop_that_is_asked_for_in_a_drain_ends_by_that_drains_deadline",
@@ -381,8 +325,8 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-stop-inside-a-drain-does-not-hurry-the-others",
         breaks="I9",
-        file="consumer/engine/loop.py",
-        old='self.pipeline.flush(list(self.pipeline.ledgers.values()), now, "shutdown")',
+        file="consumer/engine/drain.py",
+        old='self._pipeline.flush(list(self._pipeline.ledgers.values()), now, "shutdown")',
         new="",
         tests=(
             "tests/test_loop.py::test_i9_a_stop_that_is_asked_for_in_a_drain_begins_with_all_that_stays",
@@ -407,7 +351,7 @@ LOOP: tuple[Mutant, ...] = (
         breaks="I9",
         file="consumer/engine/loop.py",
         old="""
-            self._settle(carriers.collect(BUSY_WAIT_SECONDS), self.ports.clock())
+            self.requests.settle(carriers.collect(BUSY_WAIT_SECONDS), self._ports.clock())
             return (), member.consume(CHUNK_RECORDS, 0.0)
         """,
         new="return carriers.collect(BUSY_WAIT_SECONDS), member.consume(CHUNK_RECORDS, 0.0)",
@@ -418,9 +362,9 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="dispatch-without-a-lease",
         breaks="I8",
-        file="consumer/engine/loop.py",
+        file="consumer/engine/requests.py",
         old="""
-        if not lease.holds(now):
+        if not self._lease.holds(now):
             return 0
         """,
         new="",
@@ -462,12 +406,12 @@ LOOP: tuple[Mutant, ...] = (
         name="no-answer-means-nothing-is-committed",
         breaks="I1",
         file="consumer/engine/assignment.py",
-        old="answers = source.committed(self._starting, 2.0) if self._starting else {}",
+        old="answers = member.committed(self._starting, 2.0) if self._starting else {}",
         new="""
         from consumer.engine.ports import Committed
 
         answers = {name: Committed(None, "") for name in self._starting}
-        answers |= source.committed(self._starting, 2.0) if self._starting else {}
+        answers |= member.committed(self._starting, 2.0) if self._starting else {}
         """,
     ),
     Mutant(

@@ -59,7 +59,8 @@ class UnrulyLane(Lane):
 def endless_lease(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loop:
     """Return a loop whose lease always holds."""
     loop = real_loop(process, pipeline, ports)
-    loop.commits.lease = loop.outlook._lease = EndlessLease(loop.commits.lease.seconds)  # noqa: SLF001 - to break it
+    lease = EndlessLease(loop.commits.lease.seconds)
+    loop.commits.lease = loop.requests._lease = lease  # noqa: SLF001 - to break it
     return loop
 
 

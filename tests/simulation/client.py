@@ -9,7 +9,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from consumer.core.intake import Message
-from consumer.engine.ports import CommitAnswer, Committed, Listener, Offsets, Partition, Trouble
+from consumer.engine.ports import (
+    CommitAnswer,
+    Committed,
+    Listener,
+    MessageError,
+    Offsets,
+    Partition,
+    Trouble,
+)
 from tests.simulation.classic_membership import ClassicMembership
 from tests.simulation.fetcher import Fetcher
 from tests.simulation.group import Group
@@ -71,6 +79,11 @@ class Client:
         if self.membership.callbacks:  # what is revoked is not handed out any more
             self._serve()
         return self.fetcher.take(min(count, self._poll_records), is_up=self._link.is_up)
+
+    def meaning_of(self, message: Message) -> MessageError:
+        """Return what the fetcher said that it means."""
+        meaning: MessageError = message.error()
+        return meaning
 
     def start(self, positions: dict[Partition, int], *, paused: bool) -> None:
         """Begin to read."""

@@ -4,13 +4,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from confluent_kafka import KafkaError
-
+from consumer.engine.ports import EndOfPartition, MessageError, OffsetGone
 from tests.simulation.log import TOPIC, PartitionLog, Record
 from tests.support.records import FakeMessage
-
-_END = KafkaError(KafkaError._PARTITION_EOF)  # noqa: SLF001 - librdkafka's local error codes are spelt so
-_GONE = KafkaError(KafkaError._AUTO_OFFSET_RESET)  # noqa: SLF001
 
 
 @dataclass(slots=True, eq=False)
@@ -104,7 +100,7 @@ class Fetcher:
             return
         if not log.has(reading.position, reading.generation):
             reading.is_gone = True
-            self._say(reading, _GONE)
+            self._say(reading, OffsetGone())
             return
         reading.generation = log.generation
         if len(reading.queue) < self._prefetch_records:
@@ -117,9 +113,9 @@ class Fetcher:
                 reading.position = log.end
                 if reading.end_said != log.end:
                     reading.end_said = log.end
-                    self._say(reading, _END)
+                    self._say(reading, EndOfPartition())
 
-    def _say(self, reading: Reading, error: KafkaError) -> None:
+    def _say(self, reading: Reading, error: MessageError) -> None:
         message = FakeMessage(TOPIC, reading.log.partition, reading.position, error=error)
         reading.queue.append(message)
         reading.records.append(None)

@@ -121,7 +121,7 @@ class Oracle(Watch):
     def origins_of(self, process: "Process", attempt: "Attempt") -> dict[str, tuple[int, int, int]]:
         """Return partition, assignment and offset of each id of a try."""
         account = self.accounts[process.number]
-        for ledger in process.loop.pipeline.ledgers.values():
+        for ledger in process.pipeline.ledgers.values():
             if (process.number, ledger.serial) not in self.serials:
                 number = account.taken[ledger.partition].number
                 self.serials[process.number, ledger.serial] = (ledger.partition, number)

@@ -9,7 +9,7 @@ from consumer.core.metrics import Tally
 from consumer.core.pipeline import Pipeline
 from consumer.core.throttle import Throttle
 from consumer.engine.loop import Loop
-from consumer.engine.ports import GiveUp, Ports, View
+from consumer.engine.ports import GiveUp, Ports, Published, View
 from tests.simulation.scheduler import Scheduler, Task
 from tests.simulation.setup import Setup
 
@@ -33,7 +33,7 @@ class Process:
         scheduler: Scheduler,
         draw: random.Random,
         *,
-        publish: "Callable[[Process, Loop, float], None]",
+        publish: "Callable[[Process, Published], None]",
         trace: Callable[..., None],
     ) -> None:
         self.number = number
@@ -43,6 +43,7 @@ class Process:
         self.carriers: Carriers
         self.dead_letters: DeadLetters
         self.loop: Loop
+        self.pipeline: Pipeline
         self.task: Task
         self.stop_asked_at: float | None = None
         self.stop_deadline = 0.0
@@ -69,18 +70,18 @@ class Process:
             requests_per_second=setup.requests_per_second,
             max_backoff_seconds=setup.rules.max_backoff_seconds,
         )
-        pipeline = Pipeline(setup.rules, "id", throttle, Tally())
+        pipeline = self.pipeline = Pipeline(setup.rules, "id", throttle, Tally())
         ports = Ports(
             member=self.client,
             carriers=self.carriers,
             dead_letters=self.dead_letters,
-            observer=Cluster(self),  # type: ignore[arg-type]  # nobody sets the view
+            observer=Observer(self),  # type: ignore[arg-type]  # nobody sets the view
             clock=self._clock,
             wall=lambda: self._scheduler.now,
             jitter=self._draw.random,
             say=self._say,
             beat=_ignore,
-            publish=lambda loop, now: self._publish(self, loop, now),
+            publish=lambda published: self._publish(self, published),
             before_probe=self.point,
         )
         self.loop = loop_of(self, pipeline, ports)
@@ -208,13 +209,12 @@ class Process:
         self._trace(self.number, "log", event, message)
 
 
-class Cluster:
+class Observer:
     """What the cluster's thread saw last (``ports.ObserverPort``)."""
 
     def __init__(self, process: Process) -> None:
         self.partitions: tuple[Partition, ...] = ()
         self.member_id = ""
-        self.watches_group = False
         self._process = process
 
     def ask_now(self) -> None:

@@ -8,7 +8,7 @@ from tests.simulation.oracle import Violation
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from consumer.engine.loop import Loop
+    from consumer.engine.ports import Published
 
 EVERY = 5  # a whole snapshot is costly; between them the counters are looked at
 
@@ -21,13 +21,13 @@ class Snapshots:
         self._reporter = Reporter()
         self._count = 0
 
-    def look(self, loop: "Loop", now: float) -> None:
-        """Look at what would be published now."""
+    def look(self, published: "Published") -> None:
+        """Look at what is published."""
         self._count += 1
-        held: float = loop.pipeline.held_ids
-        counters: Mapping[tuple[str, ...], float] = loop.tally.counters
+        held: float = published.held_ids
+        counters: Mapping[tuple[str, ...], float] = published.counts.counters
         if self._count % EVERY == 0:
-            counters = self._reporter.snapshot(loop, now, now).samples
+            counters = self._reporter.snapshot(published, published.at).samples
             held = counters["held_ids",]
         received = ended = 0.0
         for key, value in counters.items():

@@ -136,7 +136,7 @@ class World:
             setup,
             scheduler,
             draw,
-            publish=lambda _, loop, now: snapshots.look(loop, now),
+            publish=lambda _, published: snapshots.look(published),
             trace=self.trace,
         )
         process.link = Link(scheduler, draw, process)

@@ -8,7 +8,6 @@ import heapq
 import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from consumer.core.dead_letters import DeadLetter
@@ -21,6 +20,7 @@ from consumer.engine.loop import Loop
 from consumer.engine.ports import (
     CommitAnswer,
     Committed,
+    MessageError,
     Offsets,
     Options,
     Partition,
@@ -53,7 +53,6 @@ class World:
         commit_seconds: float = 1.0,
         max_in_flight: int = 8,
         requests_per_second: float = 100.0,
-        is_static: bool = False,
         asks_session: bool = False,
         **rules: object,
     ) -> None:
@@ -118,29 +117,27 @@ class World:
             session_timeout_seconds=session_seconds,
             heartbeat_interval_seconds=min(3.0, session_seconds / 6),
             offset_reset="earliest",
-            is_static=is_static,
-            returns_unnoticed=is_static and not asks_session,
             asks_session=asks_session,
             needs_dead_letters=True,
         )
         self.view = View(asked=True)
         self.partitions: tuple[Partition, ...] = ()
         self.id_of_member = ""
-        self.cluster = _Cluster(self)
+        self.observer = _Observer(self)
         self.loop = Loop(
             options,
             self.pipeline,
             Ports(
-                member=_Source(self),
+                member=_Member(self),
                 carriers=_Carriers(self),
                 dead_letters=_DeadLetters(self),
-                observer=self.cluster,
+                observer=self.observer,
                 clock=self._look,
                 wall=lambda: 1.7e9 + self.now,
                 jitter=lambda: 0.5,
                 say=self._say,
                 beat=self.beats.append,
-                publish=lambda _loop, _now: None,
+                publish=lambda _: None,
                 before_probe=lambda: None,
             ),
         )
@@ -294,7 +291,7 @@ class World:
         return [Report(dead_letter, None) for dead_letter in dead_letters]
 
 
-class _Source:
+class _Member:
     def __init__(self, world: World) -> None:
         self.consume = world.consume
         self.start = world.place
@@ -314,6 +311,11 @@ class _Source:
         assert timeout_seconds > 0
         offset = 0 if self._world.has_commits else None
         return {name: Committed(offset, "") for name in partitions}
+
+    def meaning_of(self, message: Message) -> MessageError:
+        """Return what a test said that it means."""
+        meaning: MessageError = message.error()
+        return meaning
 
     def watermarks(self, partition: Partition, timeout_seconds: float) -> tuple[int, int] | None:
         if partition[1] in self._world.deaf_leaders:
@@ -369,28 +371,11 @@ class _DeadLetters:
         return self._world.dead_letter_reports()
 
 
-class _Cluster:
+class _Observer:
     def __init__(self, world: World) -> None:
-        self._world = world
-        self._view = world.view
-        self._is_hurried = False
-        self.is_rebalancing: Callable[[], bool] = lambda: False
+        self.view = world.view
         self.partitions: tuple[Partition, ...] = ()
         self.member_id = ""
-        self.watches_group = False
 
     def ask_now(self) -> None:
-        """Ask again, now and from now on whenever it is looked at."""
-        self._is_hurried = True
-
-    @property
-    def view(self) -> View:
-        """Return what is seen now."""
-        if self._is_hurried:
-            rebalances = self.is_rebalancing()
-            self._view = replace(self._view, asked_at=self._world.now, is_rebalancing=rebalances)
-        return self._view
-
-    @view.setter
-    def view(self, view: View) -> None:
-        self._view, self._is_hurried = view, False
+        """Do nothing: a test sets what is seen."""

@@ -20,6 +20,7 @@ from consumer.commands.demo.weather import Weather
 from consumer.core.metrics import Board, initial_snapshot
 from consumer.observability import logs
 from consumer.observability.health import HealthServer
+from consumer.stopper import Stopper
 
 TIMES = {
     "BATCH_LINGER_SECONDS": "2",
@@ -75,7 +76,7 @@ class Stage:
             "127.0.0.1", 0, self.board, self.settings.liveness_timeout_seconds, __version__
         )
         self.address = self._server.start()
-        self._stopper = daemon.Stopper(self.settings.drain_timeout_seconds)
+        self._stopper = Stopper(self.settings.drain_timeout_seconds)
         self._daemon = threading.Thread(target=self._run, name="daemon", daemon=True)
         self.exit_code: int | None = None
         self.failure = ""

@@ -25,6 +25,7 @@ from consumer.core.metrics import Board, initial_snapshot
 from consumer.kafka.member import Member
 from consumer.observability import logs
 from consumer.settings.properties import consumer_properties
+from consumer.stopper import Stopper
 
 if TYPE_CHECKING:
     from consumer.settings import Settings
@@ -53,7 +54,7 @@ def run(settings: "Settings", choice: Choice, stream: TextIO) -> int:
     logs.configure(_level(settings), _format(settings), sys.stderr)
     for warning in settings.warnings:
         logs.log("settings_warning", warning, level=logging.WARNING)
-    stopper = daemon.Stopper(settings.drain_timeout_seconds, overdue_code=1)
+    stopper = Stopper(settings.drain_timeout_seconds, overdue_code=1)
     stopper.watch()
     replay = Replay(replaying(settings), choice, Voice(stream), stopper)
     return daemon.guarded(replay.run)
@@ -79,7 +80,7 @@ class Replay:
     """One run; ``settings`` are those of `replaying`."""
 
     def __init__(
-        self, settings: "Settings", choice: Choice, voice: Voice, stopper: daemon.Stopper
+        self, settings: "Settings", choice: Choice, voice: Voice, stopper: Stopper
     ) -> None:
         self._settings = settings
         self._choice = choice

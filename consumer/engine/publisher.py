@@ -1,0 +1,120 @@
+"""What the engine tells: the pipeline's notes to the log, all else as one frozen value."""
+
+import math
+from collections.abc import Callable
+
+from consumer.core.lanes import Lane
+from consumer.core.pipeline import Pipeline
+from consumer.engine.assignment import Assignment
+from consumer.engine.outlook import Outlook
+from consumer.engine.ports import (
+    LaneState,
+    ObserverPort,
+    PartitionState,
+    Published,
+    Say,
+)
+from consumer.engine.requests import Requests
+from consumer.engine.stop import Stop
+
+PUBLISH_SECONDS = 0.2
+BUSIEST_LANES = 20
+MANY_LANES = 10_000  # to look at all of them takes some 10 ms
+
+
+class Publisher:
+    """Owned by the loop. Looking for the busiest lanes is rationed: it visits all."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        *,
+        assignment: Assignment,
+        outlook: Outlook,
+        requests: Requests,
+        stop: Stop,
+        observer: ObserverPort,
+        say: Say,
+        publish: Callable[[Published], None],
+    ) -> None:
+        self._pipeline = pipeline
+        self._assignment = assignment
+        self._outlook = outlook
+        self._requests = requests
+        self._stop = stop
+        self._observer = observer
+        self._say = say
+        self._publish = publish
+        self._lanes: tuple[LaneState, ...] = ()
+        self._next_lanes = -math.inf
+        self._next_publish = -math.inf
+
+    def turn(self, now: float) -> None:
+        """Log what the pipeline noted, and publish now and then."""
+        notes = self._pipeline.notes
+        while notes:
+            note = notes.popleft()
+            level = "error" if note.event == "hold" else "warning"
+            self._say(now, note.event, note.key, note.message, level=level, **note.fields)
+        if now >= self._next_publish:
+            self._next_publish = now + PUBLISH_SECONDS
+            self.publish(now)
+
+    def publish(self, now: float) -> None:
+        """Publish at once."""
+        self._publish(self.state(now))
+
+    def state(self, now: float) -> Published:
+        """Return everything as it is now."""
+        pipeline, throttle, requests = self._pipeline, self._pipeline.throttle, self._requests
+        if now >= self._next_lanes:
+            self._lanes = tuple(_lane(each, now) for each in pipeline.busiest(BUSIEST_LANES))
+            count = sum(1 for _ in pipeline.lanes())
+            self._next_lanes = now + (1.0 if count < MANY_LANES else 5.0)
+        return Published(
+            at=now,
+            is_stopping=self._stop.requested or self._stop.has_begun,
+            has_joined=self._outlook.joined,
+            has_looked=self._outlook.has_looked,
+            holds=tuple(throttle.holds.values()),
+            problems=dict(self._outlook.problems),
+            partitions=self._partitions(),
+            lanes=self._lanes,
+            counts=pipeline.tally.freeze(),
+            held_ids=pipeline.held_ids,
+            buffer_limit_ids=pipeline.rules.buffer_max_ids,
+            is_paused=self._assignment.paused,
+            oldest_read_at=pipeline.oldest_read_at(),
+            in_flight=throttle.in_flight,
+            concurrency_limit=int(throttle.limit),
+            last_api_error=requests.last_error,
+            last_delivery_wall=requests.last_delivery_wall,
+        )
+
+    def _partitions(self) -> tuple[PartitionState, ...]:
+        ends, assignment = self._observer.view.ends, self._assignment
+        return tuple(
+            PartitionState(
+                topic=ledger.topic,
+                partition=ledger.partition,
+                position=ledger.position,
+                committed=ledger.committed,
+                end=ends.get(name),
+                paused=assignment.is_paused(ledger),
+            )
+            for name, ledger in self._pipeline.ledgers.items()
+        )
+
+
+def _lane(lane: Lane, now: float) -> LaneState:
+    batches = lane.batches()
+    in_flight = sum(len(batch.ids) for batch in batches if batch.in_flight)
+    opened = [batch.opened_at for batch in batches if batch.ids]
+    return LaneState(
+        segment_id=lane.segment_id,
+        id_type=lane.id_type,
+        pending=sum(len(batch.ids) for batch in batches) - in_flight,
+        in_flight=in_flight,
+        oldest_seconds=round(now - min(opened), 3) if opened else 0.0,
+        last_error=lane.last_error,
+    )

@@ -1,0 +1,105 @@
+"""The requests: what goes out to the carriers, and what comes back.
+
+A request starts only while the lease holds; each carries the lease's end to its carrier, which
+looks at the clock once more before it writes.
+"""
+
+from collections.abc import Callable, Sequence
+
+from consumer.core.lease import Lease
+from consumer.core.outcomes import Delivered, error_of, outcome_of, status_label
+from consumer.core.pipeline import Pipeline
+from consumer.core.throttle import API_HOLDS
+from consumer.engine.outlook import say_ended
+from consumer.engine.ports import CarriersPort, Result, Say
+
+IDLE_WAIT_SECONDS = 0.1
+BUSY_WAIT_SECONDS = 0.02
+
+
+class Requests:
+    """Owned by the loop. ``last_delivery_wall`` is Unix time; 0 before the first."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        lease: Lease,
+        *,
+        carriers: CarriersPort,
+        say: Say,
+        wall: Callable[[], float],
+        jitter: Callable[[], float],
+        before_probe: Callable[[], None],
+    ) -> None:
+        self.last_delivery_wall = 0.0
+        self.last_error = ""
+        self._pipeline = pipeline
+        self._throttle = pipeline.throttle
+        self._tally = pipeline.tally
+        self._lease = lease
+        self._carriers = carriers
+        self._say = say
+        self._wall = wall
+        self._jitter = jitter
+        self._before_probe = before_probe
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many requests are in flight."""
+        return self._throttle.in_flight
+
+    def dispatch(self, now: float, latest_start: float, *, is_full: bool = False) -> int:
+        """Send what is due, may leave and starts by then; return how many requests it were.
+
+        When the buffer ``is_full`` of ids that wait for company, the oldest of them wait no longer.
+        """
+        self._pipeline.wake(now)
+        if not self._lease.holds(now):
+            return 0
+        if self._throttle.holds.keys() & API_HOLDS and self._throttle.may_start(now):
+            self._before_probe()
+        attempts = self._pipeline.dispatch(now, latest_start)
+        for attempt in attempts:
+            self._carriers.send(attempt, self._lease.end)
+        if is_full and not attempts and not self._throttle.in_flight:
+            self._pipeline.flush_oldest(now, self._throttle.slots)
+        return len(attempts)
+
+    def settle(self, results: Sequence[Result], now: float) -> None:
+        """Take in what came back."""
+        for result in results:
+            self._settle(result, now)
+
+    def until_next(self, now: float) -> float:
+        """Return how long nothing can become due; at least a millisecond, so as not to spin."""
+        throttle = self._throttle
+        next_at = self._pipeline.next_wake()
+        if self._pipeline.has_queued() and throttle.in_flight < throttle.slots:
+            if self._lease.holds(now):
+                next_at = min(next_at, max(throttle.earliest_start(), now))
+            else:
+                next_at = now + BUSY_WAIT_SECONDS
+        return min(max(next_at - now, 0.001), IDLE_WAIT_SECONDS)
+
+    def _settle(self, result: Result, now: float) -> None:
+        batch = result.attempt.batch
+        label = status_label(result.answer)
+        outcome = outcome_of(result.answer)
+        if label is not None:
+            self._tally.add("requests_total", batch.action, label)
+            self._tally.observe(result.seconds, "request_duration_seconds", batch.action)
+        if isinstance(outcome, Delivered):
+            self._note_delivery(batch.timestamp_ms)
+        elif label is not None:
+            self.last_error = error_of(outcome)
+        holds = set(self._throttle.holds)
+        self._pipeline.settle(result.attempt, outcome, now, self._jitter())
+        say_ended(self._say, holds - self._throttle.holds.keys(), now)
+
+    def _note_delivery(self, timestamp_ms: int | None) -> None:
+        wall = self._wall()
+        self.last_delivery_wall = wall
+        if timestamp_ms is not None and timestamp_ms > 0:
+            latency_seconds = wall - timestamp_ms / 1000
+            if latency_seconds >= 0:
+                self._tally.observe(latency_seconds, "delivery_latency_seconds")
