@@ -22,7 +22,7 @@ from consumer.core.lease import Lease
 from consumer.core.ledger import Ledger
 from consumer.core.pipeline import Pipeline
 from consumer.engine.ports import Options, Ports
-from consumer.kafka.member import RETURN_SECONDS, CommitAnswer, Offsets, Partition
+from consumer.kafka.member import CommitAnswer, Offsets, Partition
 
 RENEW_SECONDS = 1.0
 LATE_SECONDS = 0.3
@@ -39,13 +39,8 @@ class Commits:
             options.session_timeout_seconds
             - options.request_timeout_seconds
             - options.heartbeat_interval_seconds,
-            # A static member gets its partitions back at once, whatever a predecessor that was
-            # killed had on its way to the API. By then that is over.
-            ports.clock() + options.request_timeout_seconds if options.is_static else -math.inf,
             is_agreed=not options.asks_session,
         )
-        self._is_static = options.is_static
-        self._request_timeout_seconds = options.request_timeout_seconds
         self._interval_seconds = options.commit_interval_seconds
         self._pipeline = pipeline
         self._ports = ports
@@ -59,17 +54,6 @@ class Commits:
     def commit_soon(self) -> None:
         """Commit at the next occasion: the assignment changed."""
         self._next_commit = self._next_proof = -math.inf
-
-    def lose(self, now: float) -> None:
-        """Take in that this is no member any more.
-
-        A static member can be one again at once: joining takes its name, and the partitions with
-        it, from whoever else joined under it. That one hears of it with its next commit.
-        """
-        self.lease.void(now)
-        if self._is_static:
-            late = RETURN_SECONDS + RENEW_SECONDS + self._request_timeout_seconds
-            self.lease.start = max(self.lease.start, now + late)
 
     def begin_drain(self, now: float) -> None:
         """Commit soon, but nothing before a commit that may be lost must have been repeated.

@@ -137,7 +137,7 @@ class Loop:
         """Drop everything at once: somebody else has these partitions."""
         self.tally.add("rebalances_total", "lost")
         self._say("lost", partitions, level="warning")
-        self.commits.lose(self.ports.clock())
+        self.commits.lease.void(self.ports.clock())
         self.outlook.joined = False
         self._part_with(partitions, self._release)
         self._moved_at = self.ports.clock()
@@ -312,7 +312,7 @@ class Loop:
             self.mailbox.turn(now)
             started = self._dispatch(now, latest_start)
             self._speak(now)
-            last = latest_start if lease.begins_by(latest_start) else -math.inf
+            last = latest_start if lease.is_agreed else -math.inf
             progresses = started or self.pipeline.can_progress(ledgers, now, last)
             if not progresses and not is_echoing:
                 return True

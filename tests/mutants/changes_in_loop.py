@@ -13,14 +13,6 @@ LOOP: tuple[Mutant, ...] = (
         tests=("tests/test_loop.py",),
     ),
     Mutant(
-        name="a-static-member-that-is-one-again-does-not-wait",
-        breaks="I2",
-        file="consumer/engine/commits.py",
-        old="self.lease.start = max(self.lease.start, now + late)",
-        new="_ = late",
-        tests=("tests/test_loop.py",),
-    ),
-    Mutant(
         name="static-member-leaves-a-rebalance-in-the-middle",
         breaks="I7",
         file="consumer/engine/loop.py",
@@ -189,16 +181,6 @@ LOOP: tuple[Mutant, ...] = (
         tests=("tests/test_loop.py::test_i5_what_the_group_says_is_no_member_starts_nothing_more",),
     ),
     Mutant(
-        name="a-static-member-does-not-wait",
-        breaks="I2",
-        file="consumer/engine/commits.py",
-        old="ports.clock() + options.request_timeout_seconds if options.is_static else -math.inf,",
-        new="-math.inf,",
-        tests=(
-            "tests/test_loop.py::test_i2_a_static_member_waits_until_what_its_predecessor_sent_is_over",
-        ),
-    ),
-    Mutant(
         name="a-static-member-that-stops-at-once-drains-nothing",
         breaks="I9",
         file="consumer/engine/loop.py",
@@ -212,7 +194,7 @@ LOOP: tuple[Mutant, ...] = (
         name="a-static-member-waits-for-what-can-not-start",
         breaks="I9",
         file="consumer/engine/loop.py",
-        old="last = latest_start if lease.begins_by(latest_start) else -math.inf",
+        old="last = latest_start if lease.is_agreed else -math.inf",
         new="last = latest_start",
         tests=(
             "tests/test_loop_membership.py::test_a_static_member_without_the_time_for_that_stops_at_once_and_commits",
