@@ -1,7 +1,5 @@
 """Until when a request may start after a proof of membership."""
 
-import math
-
 from consumer.core.lease import Lease
 
 
@@ -23,15 +21,6 @@ def test_an_older_proof_does_not_shorten_a_newer_one() -> None:
     lease.proven(110.0)
     lease.proven(100.0)
     assert lease.end == 140.0
-
-
-def test_it_begins_at_its_start_however_early_it_was_proven() -> None:
-    lease = Lease(30.0, start=100.0)
-    lease.proven(90.0)
-    assert not lease.holds(99.9)
-    assert lease.holds(100.0)
-    assert not lease.begins_by(99.9)
-    assert lease.begins_by(100.0)
 
 
 def test_the_membership_is_proven_until_the_lease_ends() -> None:
@@ -80,8 +69,6 @@ def test_i5_no_request_starts_before_the_session_is_known() -> None:
     lease = Lease(30.0, is_agreed=False)
     lease.proven(100.0)
     assert not lease.holds(101.0)
-    assert not lease.begins_by(math.inf)
     lease.agree(10.0)
-    assert lease.begins_by(101.0)
     assert lease.holds(101.0)
     assert not lease.holds(110.0)

@@ -61,6 +61,16 @@ def test_i5_with_a_session_of_the_brokers_nothing_is_sent_before_it_is_known() -
     assert world.loop.commits.lease.seconds == 15.0
 
 
+def test_i9_a_stop_before_the_session_is_known_waits_for_nothing() -> None:
+    world = World(one_each, records=10, asks_session=True)
+    world.observer.view = View()
+    world.run_until(5)
+    asked_at = world.now
+    world.loop.stop(asked_at + 20.0)
+    assert world.now < asked_at + 1
+    assert world.loop.released == 10
+
+
 def test_a_broker_that_does_not_tell_its_session_is_taken_to_have_the_settings() -> None:
     world = World(one_each, asks_session=True)
     world.run_until(10)

@@ -14,13 +14,11 @@ import math
 class Lease:
     """Owned by the loop. Times are on a clock that goes on while the machine sleeps.
 
-    It doesn't begin before ``start``, nor before it ``is_agreed`` how long it is, however well
-    proven.
+    It doesn't hold before it ``is_agreed`` how long it is, however well proven.
     """
 
-    def __init__(self, seconds: float, start: float = -math.inf, *, is_agreed: bool = True) -> None:
+    def __init__(self, seconds: float, *, is_agreed: bool = True) -> None:
         self.seconds = seconds
-        self.start = start
         self.is_agreed = is_agreed
         self.end = -math.inf
         self._void_until = -math.inf
@@ -45,10 +43,6 @@ class Lease:
         """Whether the membership was proven lately."""
         return now < self.end
 
-    def begins_by(self, time: float) -> bool:
-        """Whether it may hold at that time."""
-        return self.is_agreed and self.start <= time
-
     def holds(self, now: float) -> bool:
         """Whether a request may start."""
-        return self.is_agreed and self.start <= now < self.end
+        return self.is_agreed and now < self.end

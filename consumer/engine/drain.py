@@ -91,7 +91,7 @@ class Drain:
             self._mailbox.turn(now)
             started = requests.dispatch(now, latest_start)
             self._publisher.turn(now)
-            last = latest_start if lease.begins_by(latest_start) else -math.inf
+            last = latest_start if lease.is_agreed else -math.inf
             progresses = started or self._pipeline.can_progress(ledgers, now, last)
             if not progresses and not is_echoing:
                 return True

@@ -415,8 +415,8 @@ CORE: tuple[Mutant, ...] = (
         name="requests-start-before-the-session-is-known",
         breaks="I5",
         file="consumer/core/lease.py",
-        old="return self.is_agreed and self.start <= now < self.end",
-        new="return self.start <= now < self.end",
+        old="return self.is_agreed and now < self.end",
+        new="return now < self.end",
         tests=("tests/test_lease.py",),
     ),
     Mutant(

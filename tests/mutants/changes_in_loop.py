@@ -163,6 +163,16 @@ LOOP: tuple[Mutant, ...] = (
         tests=("tests/test_loop.py::test_i5_what_the_group_says_is_no_member_starts_nothing_more",),
     ),
     Mutant(
+        name="a-drain-waits-for-what-can-not-start-before-the-session-is-known",
+        breaks="I9",
+        file="consumer/engine/drain.py",
+        old="last = latest_start if lease.is_agreed else -math.inf",
+        new="last = latest_start",
+        tests=(
+            "tests/test_loop_membership.py::test_i9_a_stop_before_the_session_is_known_waits_for_nothing",
+        ),
+    ),
+    Mutant(
         name="a-commit-inside-a-callback-made-by-another-thread",
         breaks="I5",
         file="consumer/engine/drain.py",
