@@ -1,6 +1,7 @@
 """What may import what: the pure rooms stay pure, and each library has its one place."""
 
 import ast
+import graphlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,6 +78,70 @@ def mentions(tree: ast.Module, *names: str) -> bool:
     found |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     found |= {name for _, name in imports(tree)}
     return not found.isdisjoint(names)
+
+
+def imports_of_ours(tree: ast.Module) -> set[str]:
+    """Return the modules of the package that are imported, those for type checkers included."""
+    found = set()
+    for module, name in imports(tree):
+        parts = module.split(".")
+        if parts[0] == "consumer":
+            inner = ".".join([*parts[1:], name])
+            found.add(inner if inner in MODULES else ".".join(parts[1:]) or "__init__")
+    return found
+
+
+ARROWS = {name: imports_of_ours(tree) for name, tree in MODULES.items()}
+
+
+def floor_of(module: str) -> str:
+    """Return the folder of a module, or the module where it stands beside the folders."""
+    return module.partition(".")[0]
+
+
+MAY_IMPORT = {
+    "__init__": set(),
+    "clock": set(),
+    "core": set(),
+    "engine": {"core"},
+    "kafka": {"core", "engine.ports", "clock"},
+    "customerio": {"core", "engine.ports", "clock"},
+    "observability": {"core", "engine.ports", "clock", "__init__"},
+    "settings": set[str](),
+    "stopper": {"clock", "observability"},
+    "daemon": {
+        *("__init__", "clock", "core", "customerio", "engine", "kafka", "observability"),
+        *("settings", "stopper"),
+    },
+    "commands": {
+        *("__init__", "clock", "core", "customerio", "daemon", "engine.ports", "kafka"),
+        *("observability", "settings", "stopper"),
+    },
+    "__main__": {"__init__", "commands", "core", "daemon", "settings"},
+}
+"""What the modules of a folder may import of the others: a folder, or one module of it."""
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_arrows_go_one_way(module: str) -> None:
+    floor = floor_of(module)
+    for other in ARROWS[module]:
+        allowed = {floor, *MAY_IMPORT[floor]}
+        assert other in allowed or floor_of(other) in allowed, f"{module} imports {other}"
+
+
+def test_beside_the_folders_stands_nothing_else() -> None:
+    assert {floor_of(module) for module in MODULES} == MAY_IMPORT.keys()
+
+
+def test_no_import_runs_in_a_circle() -> None:
+    order = graphlib.TopologicalSorter(ARROWS)
+    order.prepare()  # raises CycleError with the modules of the circle
+
+
+def test_the_engine_knows_neither_kafka_nor_http() -> None:
+    below = users_of("confluent_kafka", "httpx", "httpcore", "threading", "time", "logging")
+    assert not {name for name in below if floor_of(name) == "engine"}
 
 
 @pytest.mark.parametrize("room", PURE_ROOMS)

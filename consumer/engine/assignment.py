@@ -8,29 +8,19 @@ ledger.
 
 Pausing never stops polling. Every new partition is paused or resumed explicitly, by the present
 state: librdkafka keeps a pause across a revoke.
-
-With the classic protocol it is the client that finds topics and partitions that are new. When
-librdkafka (2.16) gets a listing of all topics with something new in it, it joins the group anew,
-there and then, without waiting for the end of a `revoked` that drains: the next owner would begin
-beside it, and the client is never right again. So it is kept from looking by itself. What the
-cluster's thread sees of the topics that are read goes to the client in a way that waits for
-rebalances (`Member.look_again`). The listing of all topics follows when nothing of that is new in
-it: for topics that an expression means since, for topics that are gone, and because a client that
-waits for metadata to join with is waked by nothing else.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from consumer.core.ledger import Ledger
 from consumer.core.pipeline import Pipeline
 from consumer.core.positions import Start, census_of, census_text, start_of
-from consumer.engine.ports import GiveUp, MemberPort, ObserverPort, Partition, Say
+from consumer.engine.ports import GiveUp, MemberPort, Partition, Say
 
 RESUME_BELOW = 0.8
 RETRY_SECONDS = 1.0
 COUNTS_SECONDS = 2.0
-LISTING_SECONDS = 30.0
 WATERMARKS_SECONDS = 2.0  # of one leader that does not answer, in one turn of the loop
 
 
@@ -42,26 +32,19 @@ class Assignment:
         pipeline: Pipeline,
         *,
         member: MemberPort,
-        observer: ObserverPort,
         say: Say,
         offset_reset: str,
-        lists_topics: bool,
     ) -> None:
         self.paused = False
         self.pausing = False
         self._reset = offset_reset
         self._pipeline = pipeline
         self._member = member
-        self._observer = observer
         self._say = say
         self._starting: dict[Partition, None] = {}
         self._gone: dict[Partition, None] = {}
         self._is_paused: set[Partition] = set()
         self._next_try = -math.inf
-        self._lists_topics = lists_topics
-        self._view = observer.view
-        self._seen_counts: dict[str, int] | None = None  # of the topics that are read
-        self._next_listing: float | None = None  # before the first turn
 
     def is_paused(self, ledger: Ledger) -> bool:
         """Whether nothing is fetched for this partition now."""
@@ -93,19 +76,6 @@ class Assignment:
             self._start(now)
         if self._gone:
             self._go_on(now)
-
-    def look_for_new(self, now: float) -> None:
-        """Let the client see what is new; see the module's docstring."""
-        if not self._lists_topics:
-            return
-        if self._observer.view is not self._view:
-            self._view = self._observer.view
-            self._compare(self._view.partition_counts)
-        if self._next_listing is None:  # what the client joined with is as good as a listing
-            self._next_listing = now + LISTING_SECONDS
-        if now >= self._next_listing:
-            self._next_listing = now + LISTING_SECONDS
-            self._member.partition_counts(COUNTS_SECONDS)
 
     def lose_position(self, name: Partition, now: float) -> None:
         """Take in that the broker has a partition's position no more.
@@ -168,18 +138,6 @@ class Assignment:
         if to_resume := (self._is_paused - wanted) & reading:
             self._member.resume(to_resume)
         self._is_paused = wanted
-
-    def _compare(self, counts: Mapping[str, int]) -> None:
-        """Tell the client of the topics that have other partitions than it was told of last."""
-        seen = self._seen_counts
-        if seen is None:
-            self._seen_counts = dict(counts)
-            return
-        self._seen_counts = {name: n for name, n in seen.items() if name in counts}
-        changed = [name for name, n in counts.items() if n != seen.get(name)]
-        # Brokers learn of changes one after the other; if this one doesn't know, once more.
-        if changed and (found := self._member.look_again(changed, COUNTS_SECONDS)):
-            self._seen_counts.update(found)
 
     def _start(self, now: float, *, in_callback: bool = False) -> None:
         """Begin the partitions whose start the broker tells."""

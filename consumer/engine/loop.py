@@ -23,6 +23,7 @@ from consumer.core.ledger import Ledger
 from consumer.core.pipeline import Pipeline
 from consumer.engine.assignment import Assignment
 from consumer.engine.commits import Commits
+from consumer.engine.discovery import Discovery
 from consumer.engine.drain import Drain
 from consumer.engine.mailbox import Mailbox
 from consumer.engine.outlook import Outlook
@@ -76,11 +77,11 @@ class Loop:
         self.assignment = Assignment(
             pipeline,
             member=ports.member,
-            observer=ports.observer,
             say=ports.say,
             offset_reset=options.offset_reset,
-            lists_topics=not options.asks_session,
         )
+        is_kip_848 = options.asks_session  # there the broker finds what is new
+        self._discovery = None if is_kip_848 else Discovery(ports.member, ports.observer)
         self.outlook = Outlook(
             pipeline,
             self.commits,
@@ -135,7 +136,8 @@ class Loop:
         if not self._stop.requested:  # what starts now must be over by the stop's deadline
             self.requests.dispatch(now, math.inf, is_full=self.assignment.paused)
         self.mailbox.turn(now)
-        self.assignment.look_for_new(now)
+        if self._discovery is not None:
+            self._discovery.look(now)
         self.assignment.retry(now)
         self.commits.send(now)
         self.assignment.pause_or_resume(now, has_backlog=bool(self._backlog), is_full=self._is_full)
