@@ -2,9 +2,9 @@
 
 import threading
 
+from consumer.core.attempts import Attempt
 from consumer.core.lanes import Batch, Lane
 from consumer.core.outcomes import Answer, Answered, Broken, TimedOut
-from consumer.core.pipeline import Attempt
 from consumer.customerio.api import Request
 from consumer.customerio.carriers import Carriers
 from consumer.engine.ports import Result

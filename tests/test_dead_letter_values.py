@@ -76,23 +76,23 @@ def test_the_reasons_are_those_of_the_contract() -> None:
 def test_a_dead_letter_holds_its_ids_for_the_ledgers_that_they_came_from() -> None:
     dead_letter = refused()
     assert dead_letter.held_ids == 3
-    assert dead_letter.sources == {OLD.base, NEW.base}
+    assert dead_letter.bases == {OLD.base, NEW.base}
 
 
 def test_a_forgotten_ledger_takes_its_ids_out_of_the_account() -> None:
     dead_letter = refused()
-    assert dead_letter.forget({OLD.serial}) == 2
-    assert (dead_letter.held_ids, dead_letter.sources) == (1, {NEW.base})
-    assert dead_letter.forget({OLD.serial}) == 0
-    assert dead_letter.forget({NEW.serial, 77}) == 1
-    assert (dead_letter.held_ids, dead_letter.sources) == (0, set())
+    assert dead_letter.forget({OLD.base}) == 2
+    assert (dead_letter.held_ids, dead_letter.bases) == (1, {NEW.base})
+    assert dead_letter.forget({OLD.base}) == 0
+    assert dead_letter.forget({NEW.base, 77}) == 1
+    assert (dead_letter.held_ids, dead_letter.bases) == (0, set())
 
 
 def test_an_unreadable_record_holds_no_ids_but_its_ledger() -> None:
-    dead_letter = unreadable(sources={OLD.base})
+    dead_letter = unreadable(bases={OLD.base})
     assert dead_letter.held_ids == 0
-    assert dead_letter.forget({OLD.serial}) == 0
-    assert dead_letter.sources == set()
+    assert dead_letter.forget({OLD.base}) == 0
+    assert dead_letter.bases == set()
 
 
 def test_the_size_of_a_dead_letter_is_that_of_its_content() -> None:

@@ -14,7 +14,7 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from msgspec import UNSET, Raw
+from msgspec import UNSET
 
 from consumer.core.events import Event, EventDecoder, IdType, Malformed, Mixed
 from consumer.core.refusals import MAX_PENDING_DEAD_LETTER_BYTES
@@ -260,7 +260,7 @@ def read_by_decoder(value: bytes, default: IdType) -> Reading | None:
         return Reading(int(found.segment_id), found.action, id_type, tuple(good), ())
     assert found.invalid
     assert found.detail
-    invalid = [json.loads(bytes(name)) if isinstance(name, Raw) else name for name in found.invalid]
+    invalid = [json.loads(bytes(name), parse_int=_integer) for name in found.invalid]
     return Reading(found.segment_id, found.action, found.id_type, tuple(good), texts(invalid))
 
 

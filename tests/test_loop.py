@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
+from consumer.core.attempts import Attempt
 from consumer.core.outcomes import Answer, Answered, Broken
-from consumer.core.pipeline import Attempt
 from consumer.engine.ports import OffsetGone
 from tests.support.loop_world import ACCEPTED, START, TOPIC, World
 from tests.support.records import FakeMessage, event

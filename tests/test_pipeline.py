@@ -351,7 +351,7 @@ def test_what_settles_after_a_revoke_commits_nothing_for_the_next_assignment() -
     driver.answer(attempt, DELIVERED)
     assert old.committable() == 2
     assert new.committable() == 0
-    assert new.serial != old.serial
+    assert new.base != old.base
 
 
 def test_forgetting_nothing_and_forgetting_twice_release_nothing() -> None:

@@ -1,7 +1,7 @@
 """All lanes, and how many ids are held: buffered, waiting, in flight or waiting for a dead letter.
 
-The life of a batch: `open` - ids arrive - `seal` when it is full or leaves - tries - `finish` when
-nothing of it is left. `release` takes out the ids of a partition that went away.
+The life of a batch: `open` - ids arrive - `seal` when it is full or leaves - attempts - `finish`
+when nothing of it is left. `release` takes out the ids of a partition that went away.
 """
 
 import heapq
@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from consumer.core.events import ID_TYPES, IdType
 from consumer.core.lanes import Batch, Lane
-from consumer.core.ledger import serial_of
+from consumer.core.ledger import base_of
 from consumer.core.metrics import Tally
 from consumer.core.turns import Turns
 
@@ -94,7 +94,7 @@ class Buffer:
         """Make the batches that hold changes of these ledgers due, and their lanes first."""
         touched: list[Lane] = []
         for lane in self.lanes():
-            batches = [batch for batch in lane.batches() if not bases.isdisjoint(batch.sources)]
+            batches = [batch for batch in lane.batches() if not bases.isdisjoint(batch.bases)]
             if batches:
                 touched.append(lane)
             for batch in batches:
@@ -105,29 +105,29 @@ class Buffer:
         """End what `flush` began: no lane goes first any more."""
         self.turns.end_flush(self.lanes())
 
-    def release(self, serials: set[int]) -> int:
-        """Take out the ids of these ledgers; return how many."""
-        released = 0
+    def release(self, bases: set[int]) -> None:
+        """Take out the ids of these ledgers."""
         for lane in list(self.lanes()):
             for batch in lane.batches():
-                released += self._release(batch, serials)
+                if not bases.isdisjoint(batch.bases):
+                    self._release(batch, bases)
             self.turns.enqueue(lane)  # what they stood in the way of may leave now
-        return released
 
-    def _release(self, batch: Batch, serials: set[int]) -> int:
-        bases = {base for base in batch.sources if serial_of(base) in serials}
-        if not bases:
-            return 0
-        batch.sources -= bases
-        gone = [name for name, origin in batch.ids.items() if serial_of(origin) in serials]
+    def settle_ids(self, action: str, outcome: str, count: int) -> None:
+        """Count held ids as ended."""
+        self._tally.add("ids_total", action, outcome, n=count)
+        self.held_ids -= count
+
+    def _release(self, batch: Batch, bases: set[int]) -> None:
+        batch.bases -= bases
+        gone = [name for name, origin in batch.ids.items() if base_of(origin) in bases]
         if batch.in_flight and gone:
-            batch.lane.echo(batch, gone, batch.deadline)  # the running try stays in the way
+            batch.lane.echo(batch, gone, batch.deadline)  # the running attempt stays in the way
         for name in gone:
             del batch.ids[name]
-        self._tally.add("ids_total", batch.action, "released", n=len(gone))
+        self.settle_ids(batch.action, "released", len(gone))
         if batch.seal is not None:
             self.finish(batch)
-        return len(gone)
 
 
 def make_due(batch: Batch, now: float, reason: str) -> bool:

@@ -1,6 +1,6 @@
 """What goes to the dead-letter topic, before anybody sends it.
 
-A *letter* keeps offsets from being committed like a batch does, until the broker acknowledged it
+A dead letter keeps offsets from being committed like a batch does, until the broker acknowledged it
 (invariant I11). A record that can't be read keeps its key, value and headers byte for byte; ids
 that the API or the rules refused become an event again, keyed by the segment, for a later replay.
 """
@@ -8,11 +8,12 @@ that the API or the rules refused become an event again, keyed by the segment, f
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
-from consumer.core.ledger import base_of, serial_of
+from consumer.core.lanes import Batch
+from consumer.core.ledger import base_of
 
 HEADER_PREFIX = "dead-letter-"
 MAX_IDS_PER_DEAD_LETTER = 1000
@@ -48,11 +49,12 @@ def headers_of(message: HasHeaders) -> Headers | None:
 
 @dataclass(slots=True, eq=False)
 class DeadLetter:
-    """One dead letter.
+    """One record for the dead-letter topic.
 
-    ``origins`` counts its held ids by origin; a malformed record has none. ``sources`` has the base
-    of each ledger that it holds. ``source`` is ``topic:partition:offset`` of the first record
-    concerned. ``posted``: nothing but the broker keeps it from the topic.
+    ``origins`` counts its held ids by origin; a malformed record has none. ``bases`` names each
+    ledger that it holds. ``source`` is ``topic:partition:offset`` of the first record concerned.
+    ``batch`` is what its ids were refused with, if they got that far. ``posted``: nothing but the
+    broker keeps it from the topic.
     """
 
     reason: DeadLetterReason
@@ -63,30 +65,30 @@ class DeadLetter:
     headers: Headers = ()
     action: str = "add"
     origins: dict[int, int] = field(default_factory=dict)
-    sources: set[int] = field(default_factory=set)
-    batch: Any = None
+    bases: set[int] = field(default_factory=set)
+    batch: Batch | None = None
     posted: bool = False
     settled: bool = False
 
     @property
     def held_ids(self) -> int:
-        """Return how many held ids wait for this letter's acknowledgement."""
+        """Return how many held ids wait for its acknowledgement."""
         return sum(self.origins.values())
 
     @property
     def size_bytes(self) -> int:
-        """Return about how much memory the letter's content takes."""
+        """Return about how much memory its content takes."""
         headers = sum(len(name) + len(value or b"") for name, value in self.headers)
         return len(self.key or b"") + len(self.value or b"") + headers
 
-    def forget(self, serials: set[int]) -> int:
+    def forget(self, bases: set[int]) -> int:
         """Drop what came from those ledgers; return how many ids it were."""
-        self.sources = {base for base in self.sources if serial_of(base) not in serials}
-        gone = [origin for origin in self.origins if serial_of(origin) in serials]
+        self.bases -= bases
+        gone = [origin for origin in self.origins if base_of(origin) in bases]
         return sum(self.origins.pop(origin) for origin in gone)
 
     def own_headers(self, time_rfc3339: str) -> list[tuple[str, bytes]]:
-        """Return the headers that say why the letter is here."""
+        """Return the headers that say why it is here."""
         texts = {
             "reason": self.reason.value,
             "detail": self.detail,
@@ -113,11 +115,11 @@ def refusal(
     segment_id: int,
     action: str,
     id_type: str,
-    ids: Iterable[Any],
+    ids: Iterable[str | msgspec.Raw],
     origins: dict[int, int],
-    batch: object = None,
+    batch: Batch | None = None,
 ) -> DeadLetter:
-    """Return the letter for refused ids (at most 1000) of one segment, action and id type."""
+    """Return the dead letter of refused ids (at most 1000) of one segment, action and id type."""
     event = {"segment_id": segment_id, "action": action, "ids": list(ids), "id_type": id_type}
     return DeadLetter(
         reason=reason,
@@ -127,6 +129,6 @@ def refusal(
         value=msgspec.json.encode(event),
         action=action,
         origins=origins,
-        sources={base_of(origin) for origin in origins},
+        bases={base_of(origin) for origin in origins},
         batch=batch,
     )

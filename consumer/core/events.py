@@ -1,30 +1,32 @@
 """Decodes the value of a Kafka record into the changes that it asks for.
 
-The common record (a known action, an integer segment, one short id) costs one call of msgspec and a
-few comparisons; everything else takes a slower path that finds out what exactly is wrong.
-
     bytes -> Event       all ids are good
            | Mixed       a readable record with invalid ids, and perhaps good ones
            | Malformed   not an event
+
+Two decoders. The fast one knows what an event looks like and takes nothing else: the common record
+(a known action, an integer segment, one short id) costs one call of msgspec and a few comparisons.
+What it doesn't take goes to the lenient one, which takes any JSON object and leaves each member as
+it was written, so that a dead letter has numbers and nested values byte for byte.
 """
 
-import json
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn
+from typing import Literal
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Raw, UnsetType
 
 MAX_SEGMENT_ID = 2**31 - 1
 MAX_ID_BYTES = 150
 MAX_EMAIL_BYTES = 254
-_SHOWN_BITS = 100  # of a wrong number: enough to recognise it
-
-ACTIONS = ("add", "remove")
-ID_TYPES = ("id", "email", "cio_id")
+_MAX_SEGMENT_DIGITS = 20  # leading zeros are no mistake
+_SHOWN_DIGITS = 30  # of a wrong number: enough to recognise it
 
 Action = Literal["add", "remove"]
 IdType = Literal["id", "email", "cio_id"]
+
+ACTIONS: tuple[Action, ...] = ("add", "remove")
+ID_TYPES: tuple[IdType, ...] = ("id", "email", "cio_id")
 
 
 class Event(msgspec.Struct, gc=False):
@@ -36,23 +38,32 @@ class Event(msgspec.Struct, gc=False):
     segment_id: int | str
     action: Action
     id: str | int | UnsetType = UNSET
-    ids: list[Any] | UnsetType = UNSET
+    ids: list[str | int] | UnsetType = UNSET
     id_type: IdType | UnsetType = UNSET
+
+
+class _Written(msgspec.Struct, gc=False):
+    """The members of any JSON object that an event has, each as it was written."""
+
+    segment_id: Raw | UnsetType = UNSET
+    action: Raw | UnsetType = UNSET
+    id: Raw | UnsetType = UNSET
+    ids: Raw | UnsetType = UNSET
+    id_type: Raw | UnsetType = UNSET
 
 
 @dataclass(frozen=True, slots=True)
 class Mixed:
-    """A readable record with invalid ids: ``event`` carries the good ones, if there are any.
+    """A readable record with invalid ids, as they were written.
 
-    ``invalid`` has lists and objects as the JSON that they are: whoever writes them again is deeper
-    in the stack than the decoder was, and nesting as deep as that allows would be too deep there.
+    ``event`` carries the good ones, if there are any.
     """
 
     event: Event | None
     segment_id: int
     action: Action
     id_type: IdType
-    invalid: tuple[Any, ...]
+    invalid: tuple[Raw, ...]
     detail: str
 
 
@@ -70,6 +81,7 @@ class EventDecoder:
         self._default_id_type: IdType = default_id_type
         self._plain_default = default_id_type != "email"
         self._decode = msgspec.json.Decoder(Event).decode
+        self._decode_leniently = msgspec.json.Decoder(_Written).decode
 
     def decode(self, value: bytes) -> Event | Mixed | Malformed:
         """Return what ``value`` says. Never raises, whatever the bytes are."""
@@ -78,7 +90,7 @@ class EventDecoder:
             if not value.isascii():
                 value.decode()  # msgspec doesn't look at members that it ignores
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return self._explain(value)
+            return self._look_closely(value)
         name = event.id
         if (
             type(name) is str
@@ -90,96 +102,96 @@ class EventDecoder:
             and (self._plain_default if event.id_type is UNSET else event.id_type != "email")
         ):
             return event
-        members: dict[str, Any] = {"segment_id": event.segment_id, "action": event.action}
-        for member in ("id", "ids", "id_type"):
-            if (given := getattr(event, member)) is not UNSET:
-                members[member] = given
-        return self._classify(members)
+        return self._with_valid_ids(event) or self._look_closely(value)
 
-    def _explain(self, value: bytes) -> Event | Mixed | Malformed:
+    def _with_valid_ids(self, event: Event) -> Event | None:
+        """Return the event with its ids as they are sent; None if something about it is wrong."""
+        segment_id = _segment_id(event.segment_id)
+        if segment_id is None or (event.id is UNSET) is (event.ids is UNSET):
+            return None
+        id_type = self._default_id_type if event.id_type is UNSET else event.id_type
+        given = event.ids if event.id is UNSET else [event.id]
+        ids: list[str | int] = []
+        for each in given or ():
+            name = _valid_id(str(each), id_type)
+            if not isinstance(name, str):
+                return None
+            ids.append(name)
+        return Event(segment_id, event.action, ids=ids, id_type=id_type) if ids else None
+
+    def _look_closely(self, value: bytes) -> Event | Mixed | Malformed:
         """Find out what the fast decoder did not like."""
         try:
-            members = _lenient(value)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            written = self._decode_leniently(value)
+            value.decode()
+            return self._classify(written)
+        except msgspec.ValidationError:
+            return Malformed(f"a JSON {_kind(value.lstrip())}, not an object")
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             return Malformed(_what_is_wrong(value, error))
-        if not isinstance(members, dict):
-            return Malformed(f"a JSON {_kind(members)}, not an object")
-        return self._classify(members)
 
-    def _classify(self, members: dict[str, Any]) -> Event | Mixed | Malformed:
-        segment_id = _segment_id(members.get("segment_id", UNSET))
-        if isinstance(segment_id, Malformed):
-            return segment_id
-        action = members.get("action", UNSET)
+    def _classify(self, written: _Written) -> Event | Mixed | Malformed:
+        segment_id = _segment_id(_text(written.segment_id))
+        if segment_id is None:
+            shown = _shown(written.segment_id)
+            return Malformed(f'"segment_id" is {shown}: an integer, 1 to {MAX_SEGMENT_ID}')
+        action = _text(written.action)
         if action not in ACTIONS:
-            return Malformed(f'"action" is {_shown(action)}: "add" or "remove"')
-        id_type = members.get("id_type", self._default_id_type)
+            return Malformed(f'"action" is {_shown(written.action)}: "add" or "remove"')
+        id_type = self._default_id_type if written.id_type is UNSET else _text(written.id_type)
         if id_type not in ID_TYPES:
-            return Malformed(f'"id_type" is {_shown(id_type)}: "id", "email" or "cio_id"')
-        given = _given_ids(members)
+            shown = _shown(written.id_type)
+            return Malformed(f'"id_type" is {shown}: "id", "email" or "cio_id"')
+        given = _given_ids(written)
         if isinstance(given, Malformed):
             return given
-        try:
-            return self._sorted_ids(segment_id, action, id_type, given)
-        except RecursionError:  # pragma: no cover - with CPython 3.11 the decoder gives up first
-            return Malformed("nested too deeply")
-
-    def _sorted_ids(
-        self, segment_id: int, action: Action, id_type: IdType, given: list[Any]
-    ) -> Event | Mixed:
-        good: list[str] = []
-        invalid: list[Any] = []
-        problems: dict[str, None] = {}
-        for candidate in given:
-            name = _valid_id(candidate, id_type)
-            if isinstance(name, str):
-                good.append(name)
-            else:
-                is_nested = isinstance(candidate, list | dict)
-                invalid.append(
-                    msgspec.Raw(msgspec.json.encode(candidate)) if is_nested else candidate
-                )
-                problems[name.detail] = None
-        event = Event(segment_id, action, ids=good, id_type=id_type) if good else None
-        if invalid or event is None:
-            detail = "; ".join(problems)
-            return Mixed(event, segment_id, action, id_type, tuple(invalid), detail)
-        return event
+        return _sorted_ids(segment_id, action, id_type, given)
 
 
-def _segment_id(given: object) -> int | Malformed:
-    number = given
-    if isinstance(given, str) and given.isascii() and given.isdigit() and len(given) <= 20:  # noqa: PLR2004 - far more digits than the largest segment has
-        number = int(given)
-    if type(number) is not int or not 0 < number <= MAX_SEGMENT_ID:
-        return Malformed(f'"segment_id" is {_shown(given)}: an integer, 1 to {MAX_SEGMENT_ID}')
-    return number
+def _sorted_ids(
+    segment_id: int, action: Action, id_type: IdType, given: list[Raw]
+) -> Event | Mixed:
+    good: list[str | int] = []
+    invalid: list[Raw] = []
+    problems: dict[str, None] = {}
+    for each in given:
+        text = _text(each)
+        name = _no_id(each) if text is None else _valid_id(text, id_type)
+        if isinstance(name, str):
+            good.append(name)
+        else:
+            invalid.append(each)
+            problems[name.detail] = None
+    event = Event(segment_id, action, ids=good, id_type=id_type) if good else None
+    if invalid or event is None:
+        return Mixed(event, segment_id, action, id_type, tuple(invalid), "; ".join(problems))
+    return event
 
 
-def _given_ids(members: dict[str, Any]) -> list[Any] | Malformed:
-    if "id" in members and "ids" in members:
+def _given_ids(written: _Written) -> list[Raw] | Malformed:
+    if written.id is not UNSET and written.ids is not UNSET:
         return Malformed('both "id" and "ids"')
-    if "ids" in members:
-        ids = members["ids"]
-        if not isinstance(ids, list):
-            return Malformed(f'"ids" is {_a_kind(ids)}, not a list')
-        return ids or Malformed('"ids" is empty')
-    if "id" not in members:
+    if written.ids is not UNSET:
+        if _kind(written.ids) != "array":
+            return Malformed(f'"ids" is {_a_kind(written.ids)}, not a list')
+        return msgspec.json.decode(written.ids, type=list[Raw]) or Malformed('"ids" is empty')
+    if written.id is UNSET:
         return Malformed('neither "id" nor "ids"')
-    if isinstance(members["id"], dict | list):
-        return Malformed(f'"id" is {_a_kind(members["id"])}: a string or an integer')
-    return [members["id"]]
+    if _kind(written.id) in {"array", "object"}:
+        return Malformed(f'"id" is {_a_kind(written.id)}: a string or an integer')
+    return [written.id]
 
 
-def _valid_id(candidate: object, id_type: str) -> str | Malformed:
+def _segment_id(given: int | str | None) -> int | None:
+    """Return the segment that ``given`` names; None if it names none."""
+    if isinstance(given, str):
+        is_short = given.isascii() and given.isdigit() and len(given) <= _MAX_SEGMENT_DIGITS
+        given = int(given) if is_short else None
+    return given if given is not None and 0 < given <= MAX_SEGMENT_ID else None
+
+
+def _valid_id(name: str, id_type: IdType) -> str | Malformed:
     """Return the id as it is sent, or why it can't be one."""
-    if type(candidate) is int:
-        # The largest integer that can be a valid id has fewer digits than Python refuses to print.
-        name = str(candidate) if candidate.bit_length() <= 8 * MAX_EMAIL_BYTES else "9" * 1000
-    elif isinstance(candidate, str):
-        name = candidate
-    else:
-        return Malformed(f"an id is {_a_kind(candidate)}: a string or an integer")
     if not name:
         return Malformed("an id is empty")
     if id_type == "email":
@@ -193,28 +205,20 @@ def _valid_id(candidate: object, id_type: str) -> str | Malformed:
     return name
 
 
-def _lenient(value: bytes) -> object:
-    """Decode JSON of any shape; an integer too long for msgspec doesn't spoil its neighbours."""
-    try:
-        return msgspec.json.decode(value)
-    except msgspec.ValidationError:
-        text = value.decode()
-    members = json.loads(text, parse_int=_integer, parse_float=_float, parse_constant=_no_constant)
-    msgspec.json.encode(members)  # raises for half a surrogate pair, which is no text
-    return members
+def _no_id(written: Raw) -> Malformed:
+    return Malformed(f"an id is {_a_kind(written)}: a string or an integer")
 
 
-def _integer(digits: str) -> int | str:
-    return int(digits) if len(digits) <= MAX_EMAIL_BYTES else digits
-
-
-def _float(digits: str) -> msgspec.Raw:
-    """Return a number as it is spelt, for its dead letter: a double may not reach so far."""
-    return msgspec.Raw(digits.encode())
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+def _text(written: Raw | UnsetType) -> str | None:
+    """Return a string, or an integer's digits; None for anything else."""
+    if written is UNSET:
+        return None
+    if _kind(written) == "string":
+        return msgspec.json.decode(written, type=str)
+    digits = bytes(written).decode()
+    if digits.removeprefix("-").isdigit():
+        return "0" if digits == "-0" else digits
+    return None
 
 
 def _what_is_wrong(value: bytes, error: Exception) -> str:
@@ -229,39 +233,40 @@ def _what_is_wrong(value: bytes, error: Exception) -> str:
         case RecursionError():
             return "nested too deeply"
         case UnicodeDecodeError():
-            return f"not UTF-8: {error.reason} at byte {error.start} of a string"
+            return f"not UTF-8: {error.reason} at byte {error.start}"
         case _:
             return f"not JSON: {error}"
 
 
-def _kind(value: object) -> str:
-    match value:
-        case bool():
-            return "boolean"
-        case int() | float() | msgspec.Raw():
-            return "number"
-        case str():
+def _kind(written: Raw | bytes) -> str:
+    """Name the kind of a JSON value, which its first character tells."""
+    match bytes(written)[:1]:
+        case b'"':
             return "string"
-        case list():
+        case b"[":
             return "array"
-        case None:
+        case b"{":
+            return "object"
+        case b"t" | b"f":
+            return "boolean"
+        case b"n":
             return "null"
         case _:
-            return "object"
+            return "number"
 
 
-def _shown(value: object) -> str:
-    """Show a number, and of anything else the kind: a text may be a person's id."""
-    if value is UNSET:
-        return "missing"
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        is_huge = isinstance(value, int) and value.bit_length() > _SHOWN_BITS
-        return "a huge number" if is_huge else str(value)
-    return _a_kind(value)
-
-
-def _a_kind(value: object) -> str:
-    kind = _kind(value)
+def _a_kind(written: Raw) -> str:
+    kind = _kind(written)
     if kind == "null":
         return kind
     return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
+def _shown(written: Raw | UnsetType) -> str:
+    """Show a number, and of anything else the kind: a text may be a person's id."""
+    if written is UNSET:
+        return "missing"
+    if _kind(written) != "number":
+        return _a_kind(written)
+    digits = bytes(written).decode()
+    return digits if len(digits) <= _SHOWN_DIGITS else "a huge number"

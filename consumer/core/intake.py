@@ -118,8 +118,8 @@ class Intake:
             for name in names:
                 if batch is None:
                     batch = buffer.open(lane, event.action, now)
-                if ledger.base not in batch.sources:
-                    batch.sources.add(ledger.base)
+                if ledger.base not in batch.bases:
+                    batch.bases.add(ledger.base)
                     ledger.hold(offset, batch, now)
                     _note_timestamp(batch, message)
                 ids = batch.ids
@@ -185,11 +185,11 @@ class Intake:
             message.key(),
             message.value(),
             headers or (),
-            sources={ledger.base},
+            bases={ledger.base},
         )
         if refusals.refuse(dead_letter, now, detail):
             ledger.hold(offset, dead_letter, now)
-        refusals.limit(refusals.unreadable_in_a_row, detail, now)
+        refusals.hold_at_limit(refusals.unreadable_in_a_row, detail, now)
 
     def _take_invalid(self, mixed: Mixed, ledger: Ledger, offset: int, now: float) -> None:
         refusals = self._refusals

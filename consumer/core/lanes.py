@@ -7,9 +7,9 @@ in either order, and the API keeps whatever it processes last. So:
   open batches of a lane therefore never share an id.
 - A batch may leave only when no batch of the opposite action that was *sealed earlier* and is not
   settled shares an id with it. An open batch is never earlier than a sealed one.
-- A try whose fate is unknown (timeout, reset, answer cut short) may be applied until its start plus
-  the request timeout. Until then its ids go on standing in the way as an *echo*, even when the
-  batch was delivered by a later try, or was released because its partition went away.
+- An attempt whose fate is unknown (timeout, reset, answer cut short) may be applied until its start
+  plus the request timeout. Until then its ids go on standing in the way as an *echo*, even when the
+  batch was delivered by a later attempt, or was released because its partition went away.
 - Batches of the same action fly side by side: a repetition does no harm.
 
 A batch is *open* while it takes ids, then *sealed*, *in flight*, *settled*.
@@ -27,24 +27,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from consumer.core.splitting import Split
 
-FAILING_AFTER = 3  # failed tries in a row, of whichever batches of a lane
+FAILING_AFTER = 3  # failed attempts in a row, of whichever batches of a lane
 
 
 class Batch:
     """The ids of one request, from the first id until all of them are settled.
 
     ``ids`` maps each id that is not settled yet to its origin (see `ledger`); while the batch is
-    in flight, those of the running try are among them. ``sources`` has the base of each ledger that
-    it holds. ``due_at`` is when the linger of its first id is over.
+    in flight, those of the running attempt are among them. ``bases`` names each ledger that it
+    holds. ``due_at`` is when the linger of its first id is over.
     """
 
     __slots__ = (
         "action",
-        "attempts",
+        "bases",
         "blocker",
         "dead_letters",
         "deadline",
         "due_at",
+        "failures",
         "ids",
         "in_flight",
         "lane",
@@ -53,7 +54,6 @@ class Batch:
         "reason",
         "seal",
         "settled",
-        "sources",
         "split",
         "timestamp_ms",
     )
@@ -64,13 +64,13 @@ class Batch:
         self.opened_at = opened_at
         self.due_at = due_at
         self.ids: dict[str, int] = {}
-        self.sources: set[int] = set()
+        self.bases: set[int] = set()
         self.timestamp_ms: int | None = None  # Kafka's, of the oldest record; None: unknown
         self.reason = "linger"
         self.seal: int | None = None  # the order of sealing; None while open
         self.in_flight = False
-        self.deadline = math.inf  # of the running try
-        self.attempts = 0  # failed tries in a row
+        self.deadline = math.inf  # of the running attempt
+        self.failures = 0  # attempts in a row that failed
         self.not_before = -math.inf
         self.split: Split | None = None
         self.dead_letters = 0  # dead letters on their way
@@ -78,7 +78,7 @@ class Batch:
         self.blocker: tuple[Batch | Echo, str] | None = None
 
     def next_ids(self) -> tuple[str, ...]:
-        """Return the ids of the next try."""
+        """Return the ids of the next attempt."""
         if self.split is None:
             return tuple(self.ids)
         return self.split.next_part(self.ids)
@@ -90,16 +90,16 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """Ids that a try of unknown fate may still be applied to until ``until``.
+    """Ids that an attempt of unknown fate may still be applied to until ``until``.
 
-    ``sources`` has the base of each ledger that its batch held.
+    ``bases`` names each ledger that its batch held.
     """
 
     action: str
     seal: int
     ids: Collection[str]
     until: float
-    sources: frozenset[int]
+    bases: frozenset[int]
 
 
 class Lane:
@@ -129,13 +129,13 @@ class Lane:
         self.queued = False
         self.goes_first = False  # a partition that it holds is going away
         self.wake_at = math.inf  # the earliest entry that the timer has for it
-        self.failures = 0  # tries in a row that failed, whichever batch's
+        self.failures = 0  # attempts in a row that failed, whichever batch's
         self.not_before = -math.inf  # counts while the lane is failing
         self.last_error = ""
         self._echoes: list[Echo] = []
 
     def is_failing(self) -> bool:
-        """Whether so many tries failed in a row that one at a time has to do, under backoff."""
+        """Whether so many attempts failed in a row that one at a time has to do, under backoff."""
         return self.failures >= FAILING_AFTER
 
     def backoff_until(self, batch: Batch) -> float:
@@ -168,14 +168,12 @@ class Lane:
 
     def echo(self, batch: Batch, ids: Collection[str], until: float) -> None:
         """Remember that ``ids`` may yet be applied until ``until``."""
-        sources = frozenset(batch.sources)
-        self._echoes.append(Echo(batch.action, batch.seal or 0, frozenset(ids), until, sources))
+        bases = frozenset(batch.bases)
+        self._echoes.append(Echo(batch.action, batch.seal or 0, frozenset(ids), until, bases))
 
-    def is_echoing(self, sources: Collection[int], now: float) -> bool:
-        """Whether there is an echo of one of these ledgers, named by their bases."""
-        return any(
-            echo.until > now and not echo.sources.isdisjoint(sources) for echo in self._echoes
-        )
+    def is_echoing(self, bases: set[int], now: float) -> bool:
+        """Whether there is an echo of one of these ledgers."""
+        return any(echo.until > now and not echo.bases.isdisjoint(bases) for echo in self._echoes)
 
     def forget_echoes(self, now: float) -> None:
         """Drop the echoes that are over."""

@@ -30,12 +30,12 @@ class Holder(Protocol):
 
 
 class Ledger:
-    """The account of one assignment of one partition. ``serial`` is never used twice.
+    """The account of one assignment of one partition; the ``number`` is never used twice.
 
     ``position`` is the next offset to read. ``committed`` is what the broker said is committed;
     None while it has nothing; ``beginning`` is where reading began, so it may always be committed,
-    as a proof of membership. ``base`` makes an *origin* of an offset: one integer that remembers
-    this ledger and the offset (``base + offset``), as small as what each held id can carry.
+    as a proof of membership. ``base`` names this ledger, and makes an *origin* of an offset: one
+    integer that remembers both (``base + offset``), as small as what each held id can carry.
     """
 
     __slots__ = (
@@ -47,21 +47,19 @@ class Ledger:
         "metadata",
         "partition",
         "position",
-        "serial",
         "topic",
     )
 
     def __init__(
         self,
-        serial: int,
+        number: int,
         topic: str,
         partition: int,
         position: int,
         committed: int | None = None,
         metadata: str = "",
     ) -> None:
-        self.serial = serial
-        self.base = serial << _OFFSET_BITS
+        self.base = number << _OFFSET_BITS
         self.topic = topic
         self.partition = partition
         self.position = position
@@ -110,11 +108,6 @@ class Ledger:
         self._holds.clear()
         self.position = self.beginning = position
         self.committed = None
-
-
-def serial_of(origin: int) -> int:
-    """Return the serial of the ledger that an origin remembers."""
-    return origin >> _OFFSET_BITS
 
 
 def base_of(origin: int) -> int:

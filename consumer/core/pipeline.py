@@ -1,10 +1,10 @@
-"""From records to requests and back: composes intake, buffer, throttle and refusals.
+"""From records to requests and back: composes intake, buffer, attempts, refusals and throttle.
 
 The owner thread calls, in each turn of its loop:
 
-    receive(messages)  ->  wake  ->  dispatch  =>  tries for the carriers
-    settle(try, outcome)          =>  letters for the dead-letter topic
-    acknowledged(letter)
+    receive(messages)  ->  wake  ->  dispatch  =>  attempts for the carriers
+    settle(attempt, outcome)      =>  dead letters for their topic
+    acknowledged(dead letter)
     the ledgers' committable()    =>  offsets
 
 and at a rebalance `flush` (everything of these partitions becomes due), then `forget`.
@@ -13,51 +13,31 @@ Nothing here reads a clock, logs, or draws a random number: ``now`` and ``jitter
 to be said goes out through ``notes``.
 
 Invariants (tests name them):
-- I1, I2, I3: see `ledger`, `lanes`, `intake`.
+- I1, I2, I3, I12: see `ledger`, `lanes`, `intake`, `attempts`.
 - I4: a batch is due when the linger of its first id is over or when it is full; due lanes take
   turns, each sending its oldest batch; until it leaves, an open batch goes on filling.
-- I5: after `forget`, no try carries a change of that ledger.
+- I5: after `forget`, no attempt carries a change of that ledger.
 - I6: received = delivered + superseded + duplicate + rejected + skipped + released + held.
 - I11: a refused change is settled by `acknowledged` only.
-- I12: of a refused batch the good ids are delivered.
 """
 
 import math
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import assert_never
 
+from consumer.core.attempts import Attempt, Attempts
 from consumer.core.buffer import Buffer, make_due
-from consumer.core.dead_letters import DeadLetter, DeadLetterReason, refusal
+from consumer.core.dead_letters import DeadLetter
 from consumer.core.events import IdType
 from consumer.core.intake import Intake, Message
-from consumer.core.lanes import Batch, Lane
-from consumer.core.ledger import Ledger, offset_of, serial_of
+from consumer.core.lanes import Lane
+from consumer.core.ledger import Ledger
 from consumer.core.metrics import Tally
 from consumer.core.notes import Notes
-from consumer.core.outcomes import (
-    Delivered,
-    Hold,
-    Outcome,
-    Refused,
-    Retry,
-    RetryReason,
-    Unsent,
-)
+from consumer.core.outcomes import Outcome
 from consumer.core.refusals import Refusals
-from consumer.core.splitting import Split
-from consumer.core.throttle import Throttle, backoff_seconds
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Attempt:
-    """One request for one batch. ``ids`` is what the API gets; times are the loop's seconds."""
-
-    batch: Batch
-    ids: tuple[str, ...]
-    started_at: float
-    deadline: float
+from consumer.core.throttle import Throttle
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +66,17 @@ class Pipeline:
         self.notes = Notes()
         self._buffer = Buffer(default_id_type, rules.linger_seconds, tally)
         self._turns = self._buffer.turns
+        self._ledgers_by_base: dict[int, Ledger] = {}
+        self._assignments = 0
         self._refusals = Refusals(
             policy=rules.reject_policy,
             max_consecutive=rules.dead_letter_max_consecutive,
+            buffer=self._buffer,
             throttle=throttle,
             tally=tally,
             notes=self.notes,
-            settle_ids=self._settle_ids,
         )
-        intake = Intake(
+        self._intake = Intake(
             buffer=self._buffer,
             refusals=self._refusals,
             ledgers=self.ledgers,
@@ -103,9 +85,16 @@ class Pipeline:
             max_ids=rules.batch_max_ids,
             limit_ids=rules.buffer_max_ids,
         )
-        self._receive = intake.receive
-        self._serials = 0
-        self._sources: dict[int, Ledger] = {}  # every live ledger, by serial
+        self._attempts = Attempts(
+            buffer=self._buffer,
+            refusals=self._refusals,
+            ledgers=self._ledgers_by_base,
+            throttle=throttle,
+            tally=tally,
+            notes=self.notes,
+            request_timeout_seconds=rules.request_timeout_seconds,
+            max_backoff_seconds=rules.max_backoff_seconds,
+        )
 
     # -- partitions -----------------------------------------------------------------------------
 
@@ -113,10 +102,10 @@ class Pipeline:
         self, topic: str, partition: int, position: int, committed: int | None, metadata: str = ""
     ) -> Ledger:
         """Begin a fresh ledger at ``position``."""
-        self._serials += 1
-        ledger = Ledger(self._serials, topic, partition, position, committed, metadata)
+        self._assignments += 1
+        ledger = Ledger(self._assignments, topic, partition, position, committed, metadata)
         self.ledgers[topic, partition] = ledger
-        self._sources[ledger.serial] = ledger
+        self._ledgers_by_base[ledger.base] = ledger
         return ledger
 
     def flush(self, ledgers: Iterable[Ledger], now: float, reason: str) -> None:
@@ -129,18 +118,16 @@ class Pipeline:
 
     def forget(self, ledgers: Iterable[Ledger]) -> int:
         """Drop all unsettled changes of ``ledgers``; return how many ids were released."""
-        serials = set()
+        bases = set()
         for ledger in ledgers:
-            serials.add(ledger.serial)
-            self._sources.pop(ledger.serial, None)
+            bases.add(ledger.base)
+            self._ledgers_by_base.pop(ledger.base, None)
             if self.ledgers.get((ledger.topic, ledger.partition)) is ledger:
                 del self.ledgers[ledger.topic, ledger.partition]
-        if not serials:
-            return 0
         held = self.held_ids
-        for dead_letter in self._refusals.release(serials):
-            self._dead_letter_is_gone(dead_letter)
-        self._buffer.held_ids -= self._buffer.release(serials)
+        if bases:
+            self._refusals.release(bases)
+            self._buffer.release(bases)
         return held - self.held_ids
 
     def can_progress(self, ledgers: Iterable[Ledger], now: float, latest_start: float) -> bool:
@@ -154,19 +141,19 @@ class Pipeline:
             batch.in_flight or (may_start and lane.backoff_until(batch) <= latest_start)
             for lane in self.lanes()
             for batch in lane.batches()
-            if not bases.isdisjoint(batch.sources)
+            if not bases.isdisjoint(batch.bases)
         )
 
     def is_echoing(self, ledgers: Iterable[Ledger], now: float) -> bool:
-        """Whether a try of ``ledgers`` whose answer was lost may yet be applied."""
+        """Whether an attempt of ``ledgers`` whose answer was lost may yet be applied."""
         bases = {ledger.base for ledger in ledgers}
         return any(lane.is_echoing(bases, now) for lane in self.lanes())
 
-    # -- records in, tries out --------------------------------------------------------------------
+    # -- records in, attempts out -----------------------------------------------------------------
 
     def receive(self, messages: Sequence[Message], now: float) -> tuple[int, list[Message]]:
         """Take in ``messages`` in order; see `intake.Intake.receive`."""
-        return self._receive(messages, now)
+        return self._intake.receive(messages, now)
 
     def is_backed_up(self) -> bool:
         """Whether reading on would only pile up dead letters."""
@@ -185,7 +172,7 @@ class Pipeline:
         return bool(self._turns)
 
     def dispatch(self, now: float, latest_start: float = math.inf) -> list[Attempt]:
-        """Return the tries that start now, as many as the throttle allows."""
+        """Return the attempts that start now, as many as the throttle allows."""
         attempts: list[Attempt] = []
         while now <= latest_start and self.throttle.may_start(now):
             lane = self._turns.next_lane()
@@ -193,7 +180,7 @@ class Pipeline:
                 break
             batch = self._buffer.next_batch(lane, now)
             if batch is not None:
-                attempts.append(self._start(batch, now))
+                attempts.append(self._attempts.start(batch, now))
                 self._turns.enqueue(lane)
         return attempts
 
@@ -204,37 +191,14 @@ class Pipeline:
             lanes -= any(were_early)
 
     def settle(self, attempt: Attempt, outcome: Outcome, now: float, jitter: float) -> None:
-        """Take in what became of a try."""
-        batch = attempt.batch
-        batch.in_flight = False
-        match outcome:
-            case Delivered():
-                self.throttle.accepted(attempt.started_at, now)
-                self._delivered(attempt, now)
-            case Retry():
-                self._retry(attempt, outcome, now, jitter)
-            case Refused():
-                self.throttle.accepted(attempt.started_at, now)
-                batch.lane.last_error = outcome.summary
-                batch.attempts = batch.lane.failures = 0
-                if not batch.settled:
-                    self._refused(attempt, outcome, now)
-            case Hold(reason, detail):
-                batch.lane.last_error = detail
-                if self.throttle.held(reason, detail, attempt.started_at, now, jitter):
-                    self.notes.add("hold", reason.value, detail, reason=reason.value)
-            case Unsent():
-                self.throttle.unsent()
-            case _:
-                assert_never(outcome)
-        self._buffer.finish(batch)
-        self._turns.enqueue(batch.lane)
+        """Take in what became of an attempt; see `attempts`."""
+        self._attempts.settle(attempt, outcome, now, jitter)
 
     # -- dead letters -----------------------------------------------------------------------------
 
     @property
     def dead_letters(self) -> deque[DeadLetter]:
-        """The letters to send; one that could not be sent is put back."""
+        """The dead letters to send; one that could not be sent is put back."""
         return self._refusals.outbox
 
     @property
@@ -244,10 +208,7 @@ class Pipeline:
 
     def acknowledged(self, dead_letter: DeadLetter) -> None:
         """Settle what ``dead_letter`` stands for: the broker has it."""
-        was_settled = dead_letter.settled
         self._refusals.acknowledged(dead_letter)
-        if not was_settled:
-            self._dead_letter_is_gone(dead_letter)
 
     # -- what the loop publishes ------------------------------------------------------------------
 
@@ -268,106 +229,3 @@ class Pipeline:
         """Return when the oldest unsettled record was read; None when there is none."""
         times = [ledger.oldest_read_at() for ledger in self.ledgers.values()]
         return min((at for at in times if at is not None), default=None)
-
-    # -- tries and their outcomes -----------------------------------------------------------------
-
-    def _start(self, batch: Batch, now: float) -> Attempt:
-        ids = batch.next_ids()
-        batch.in_flight = True
-        batch.deadline = now + self.rules.request_timeout_seconds
-        self.throttle.started(now)
-        if batch.split is not None and not batch.attempts:
-            self.tally.add("batches_total", batch.action, "split")
-        self.tally.observe(len(ids), "batch_ids", batch.action)
-        return Attempt(batch, ids, now, batch.deadline)
-
-    def _delivered(self, attempt: Attempt, now: float) -> None:
-        batch = attempt.batch
-        batch.lane.last_error = ""
-        batch.attempts = batch.lane.failures = 0
-        self._refusals.requests_in_a_row = 0
-        if batch.settled:
-            return
-        if batch.split is None:
-            delivered = len(batch.ids)
-            batch.ids = {}
-        else:
-            delivered = sum(batch.ids.pop(name, None) is not None for name in attempt.ids)
-            alone = [name for name in batch.split.accepted() if name in batch.ids]
-            self._reject(batch, alone, DeadLetterReason.REJECTED, batch.split.detail, now)
-        self._settle_ids(batch.action, "delivered", delivered)
-
-    def _retry(self, attempt: Attempt, retry: Retry, now: float, jitter: float) -> None:
-        batch, lane = attempt.batch, attempt.batch.lane
-        cap = self.rules.max_backoff_seconds
-        self.tally.add("retries_total", retry.reason.value)
-        self.throttle.failed(
-            retry.reason, id(lane), attempt.started_at, now, jitter, retry.retry_after_seconds
-        )
-        if retry.ambiguous:
-            lane.echo(batch, attempt.ids, attempt.started_at + self.rules.request_timeout_seconds)
-        batch.attempts += 1
-        batch.not_before = now + backoff_seconds(batch.attempts, cap, jitter)
-        if retry.reason is not RetryReason.THROTTLED:
-            lane.failures += 1
-            lane.not_before = now + backoff_seconds(lane.failures, cap, jitter)
-        lane.last_error = retry.detail
-        self.notes.add(
-            "request_failed",
-            retry.reason.value,
-            f"{retry.detail}; it is tried again",
-            segment_id=lane.segment_id,
-            action=batch.action,
-            ids=len(attempt.ids),
-            attempts=batch.attempts,
-        )
-
-    def _refused(self, attempt: Attempt, refused: Refused, now: float) -> None:
-        """Find out what of the batch is bad, or give it up."""
-        batch = attempt.batch
-        if batch.split is None and not refused.whole and len(attempt.ids) > 1:
-            batch.split = Split(attempt.ids, refused.detail)
-            return
-        if refused.whole or batch.split is None:
-            names, whole = tuple(batch.ids), refused.whole
-        else:
-            names, whole = batch.split.refused(batch.ids, refused.detail)
-        names = tuple(name for name in names if name in batch.ids)
-        if not names:
-            return
-        reason = DeadLetterReason.SEGMENT_REJECTED if whole else DeadLetterReason.REJECTED
-        self._reject(batch, names, reason, refused.detail, now)
-        self._refusals.requests_in_a_row += 1
-        self._refusals.limit(self._refusals.requests_in_a_row, refused.summary, now)
-
-    def _reject(
-        self, batch: Batch, names: Sequence[str], reason: DeadLetterReason, detail: str, now: float
-    ) -> None:
-        """Move ids from the batch into a dead letter."""
-        if not names:
-            return
-        first = batch.ids[names[0]]
-        dead_letter = refusal(
-            reason=reason,
-            detail=detail,
-            source=self._sources[serial_of(first)].source(offset_of(first)),
-            segment_id=batch.lane.segment_id,
-            action=batch.action,
-            id_type=batch.lane.id_type,
-            ids=names,
-            origins=Counter(batch.ids.pop(name) for name in names),
-            batch=batch,
-        )
-        text = f"{reason.value}: segment {batch.lane.segment_id}, {len(names)} ids, {batch.action}"
-        if self._refusals.refuse(dead_letter, now, text):
-            batch.dead_letters += 1
-
-    def _dead_letter_is_gone(self, dead_letter: DeadLetter) -> None:
-        if dead_letter.batch is not None:
-            dead_letter.batch.dead_letters -= 1
-            self._buffer.finish(dead_letter.batch)
-            self._turns.enqueue(dead_letter.batch.lane)  # it may have nothing left to remember
-
-    def _settle_ids(self, action: str, outcome: str, count: int) -> None:
-        self.tally.add("ids_total", action, outcome, n=count)
-        self._buffer.held_ids -= count

@@ -10,8 +10,8 @@ refuses keep coming: just the case of a wrong workspace.
 """
 
 from collections import deque
-from collections.abc import Callable
 
+from consumer.core.buffer import Buffer
 from consumer.core.dead_letters import DeadLetter
 from consumer.core.metrics import Tally
 from consumer.core.notes import Notes
@@ -26,33 +26,33 @@ READING_STOPS = frozenset(
 
 
 class Refusals:
-    """``outbox`` has the letters to send; ``settle_ids`` counts held ids as ended."""
+    """``outbox`` has the dead letters to send; one that could not be sent is put back."""
 
     def __init__(
         self,
         *,
         policy: str,
         max_consecutive: int,
+        buffer: Buffer,
         throttle: Throttle,
         tally: Tally,
         notes: Notes,
-        settle_ids: Callable[[str, str, int], None],
     ) -> None:
         self.outbox: deque[DeadLetter] = deque()
         self.unreadable_in_a_row = 0
         self.requests_in_a_row = 0
         self._policy = policy
         self._max_consecutive = max_consecutive
+        self._buffer = buffer
         self._throttle = throttle
         self._tally = tally
         self._notes = notes
-        self._settle_ids = settle_ids
         self._pending: dict[DeadLetter, None] = {}
         self._pending_bytes = 0
 
     @property
     def pending(self) -> int:
-        """Return how many letters are not acknowledged yet."""
+        """Return how many dead letters are not acknowledged yet."""
         return len(self._pending)
 
     def is_backed_up(self) -> bool:
@@ -64,23 +64,25 @@ class Refusals:
         )
 
     def is_on_its_way(self, bases: set[int]) -> bool:
-        """Whether a letter of these ledgers can be expected to be acknowledged."""
+        """Whether a dead letter of these ledgers can be expected to be acknowledged."""
         return HoldReason.DEAD_LETTER_UNAVAILABLE not in self._throttle.holds and any(
-            dead_letter.posted and not bases.isdisjoint(dead_letter.sources)
+            dead_letter.posted and not bases.isdisjoint(dead_letter.bases)
             for dead_letter in self._pending
         )
 
     def refuse(self, dead_letter: DeadLetter, now: float, log_detail: str) -> bool:
-        """Do as the policy says; return whether the letter keeps its offset from being committed.
+        """Do as the policy says; return whether the dead letter is waited for.
 
         ``log_detail`` is what may stand in the log: no id of a person.
         """
         self._notes.add("refused", dead_letter.reason.value, log_detail, source=dead_letter.source)
         if self._policy == "skip":
-            self._settle_ids(dead_letter.action, "skipped", dead_letter.held_ids)
+            self._buffer.settle_ids(dead_letter.action, "skipped", dead_letter.held_ids)
             return False
         self._pending[dead_letter] = None
         self._pending_bytes += dead_letter.size_bytes
+        if dead_letter.batch is not None:
+            dead_letter.batch.dead_letters += 1
         if self._policy == "stall":
             self._hold(
                 HoldReason.STALLED,
@@ -94,7 +96,7 @@ class Refusals:
             self.outbox.append(dead_letter)
         return True
 
-    def limit(self, in_a_row: int, log_detail: str, now: float) -> None:
+    def hold_at_limit(self, in_a_row: int, log_detail: str, now: float) -> None:
         """Hold where going on would empty the topic into the dead letters."""
         limit = self._max_consecutive
         if self._policy == "dead-letter" and limit and in_a_row >= limit:
@@ -107,27 +109,30 @@ class Refusals:
             )
 
     def acknowledged(self, dead_letter: DeadLetter) -> None:
-        """Settle what the letter stands for: the broker has it."""
+        """Settle what the dead letter stands for: the broker has it."""
         self._tally.add("dead_letters_total", dead_letter.reason.value)
         if not dead_letter.settled:
-            self._drop(dead_letter)
-            self._settle_ids(dead_letter.action, "rejected", dead_letter.held_ids)
+            self._buffer.settle_ids(dead_letter.action, "rejected", dead_letter.held_ids)
+            self._settle(dead_letter)
 
-    def release(self, serials: set[int]) -> list[DeadLetter]:
-        """Drop what came from these ledgers; return the letters of which nothing is left."""
-        emptied = []
+    def release(self, bases: set[int]) -> None:
+        """Drop what came from these ledgers."""
         for dead_letter in list(self._pending):
-            self._settle_ids(dead_letter.action, "released", dead_letter.forget(serials))
-            if not dead_letter.sources:
-                self._drop(dead_letter)
-                emptied.append(dead_letter)
+            released = dead_letter.forget(bases)
+            self._buffer.settle_ids(dead_letter.action, "released", released)
+            if not dead_letter.bases:
+                self._settle(dead_letter)
         self.outbox = deque(dead_letter for dead_letter in self.outbox if not dead_letter.settled)
-        return emptied
 
-    def _drop(self, dead_letter: DeadLetter) -> None:
+    def _settle(self, dead_letter: DeadLetter) -> None:
         dead_letter.settled = True
         del self._pending[dead_letter]
         self._pending_bytes -= dead_letter.size_bytes
+        batch = dead_letter.batch
+        if batch is not None:
+            batch.dead_letters -= 1
+            self._buffer.finish(batch)
+            self._buffer.turns.enqueue(batch.lane)  # it may have nothing left to remember
 
     def _hold(self, reason: HoldReason, detail: str, now: float) -> None:
         if self._throttle.hold(reason, detail, now):

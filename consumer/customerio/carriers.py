@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
+from consumer.core.attempts import Attempt
 from consumer.core.outcomes import Answer, Broken, TimedOut
-from consumer.core.pipeline import Attempt
 from consumer.customerio.api import GRACE_SECONDS, Request
 from consumer.engine.ports import Result
 

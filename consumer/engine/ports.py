@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from consumer.core.attempts import Attempt
 from consumer.core.dead_letters import DeadLetter
 from consumer.core.intake import Message
 from consumer.core.metrics import Counts
 from consumer.core.outcomes import Answer
-from consumer.core.pipeline import Attempt
 from consumer.core.throttle import HoldState
 
 Partition = tuple[str, int]

@@ -41,13 +41,13 @@ CORE: tuple[Mutant, ...] = (
         breaks="I1",
         file="consumer/core/intake.py",
         old="""
-                if ledger.base not in batch.sources:
-                    batch.sources.add(ledger.base)
+                if ledger.base not in batch.bases:
+                    batch.bases.add(ledger.base)
                     ledger.hold(offset, batch, now)
         """,
         new="""
-                if ledger.base not in batch.sources and name not in batch.ids:
-                    batch.sources.add(ledger.base)
+                if ledger.base not in batch.bases and name not in batch.ids:
+                    batch.bases.add(ledger.base)
                     ledger.hold(offset, batch, now)
         """,
         tests=("tests/test_pipeline.py",),
@@ -57,15 +57,15 @@ CORE: tuple[Mutant, ...] = (
         breaks="I1",
         file="consumer/core/intake.py",
         old="""
-                if ledger.base not in batch.sources:
-                    batch.sources.add(ledger.base)
+                if ledger.base not in batch.bases:
+                    batch.bases.add(ledger.base)
                     ledger.hold(offset, batch, now)
         """,
         new="""
-                if ledger.base not in batch.sources:
-                    if not batch.sources:
+                if ledger.base not in batch.bases:
+                    if not batch.bases:
                         ledger.hold(offset, batch, now)
-                    batch.sources.add(ledger.base)
+                    batch.bases.add(ledger.base)
         """,
         tests=("tests/test_pipeline.py",),
     ),
@@ -74,12 +74,12 @@ CORE: tuple[Mutant, ...] = (
         breaks="I1",
         file="consumer/core/intake.py",
         old="""
-                if ledger.base not in batch.sources:
-                    batch.sources.add(ledger.base)
+                if ledger.base not in batch.bases:
+                    batch.bases.add(ledger.base)
                     ledger.hold(offset, batch, now)
         """,
         new="""
-                batch.sources.add(ledger.base)
+                batch.bases.add(ledger.base)
                 holders = self.__dict__.setdefault("holders", {})
                 if (topic, partition) not in holders.setdefault(batch, set()):
                     holders[batch].add((topic, partition))
@@ -99,16 +99,16 @@ CORE: tuple[Mutant, ...] = (
         name="a-revoked-partitions-ids-are-kept",
         breaks="I5",
         file="consumer/core/pipeline.py",
-        old="self._buffer.held_ids -= self._buffer.release(serials)",
-        new="",
+        old="self._buffer.release(bases)",
+        new="pass",
         tests=("tests/test_pipeline.py",),
     ),
     Mutant(
         name="what-is-released-is-not-counted",
         breaks="I6",
         file="consumer/core/buffer.py",
-        old='self._tally.add("ids_total", batch.action, "released", n=len(gone))',
-        new="",
+        old='self.settle_ids(batch.action, "released", len(gone))',
+        new="self.held_ids -= len(gone)",
         tests=("tests/test_pipeline.py",),
     ),
     Mutant(
@@ -142,7 +142,7 @@ CORE: tuple[Mutant, ...] = (
         file="consumer/core/lanes.py",
         old="others: list[Batch | Echo] = [*self.sealed, *self._echoes]",
         new="""
-        sealed = [each for each in self.sealed if each.in_flight or not each.attempts]
+        sealed = [each for each in self.sealed if each.in_flight or not each.failures]
         others: list[Batch | Echo] = [*sealed, *self._echoes]
         """,
         tests=("tests/test_lanes.py",),
@@ -177,7 +177,7 @@ CORE: tuple[Mutant, ...] = (
     Mutant(
         name="ambiguous-attempts-are-forgotten",
         breaks="I2",
-        file="consumer/core/pipeline.py",
+        file="consumer/core/attempts.py",
         old="if retry.ambiguous:",
         new="if retry is None:",
         tests=("tests/test_lanes.py",),
@@ -185,16 +185,16 @@ CORE: tuple[Mutant, ...] = (
     Mutant(
         name="an-echo-is-over-with-the-answer",
         breaks="I2",
-        file="consumer/core/pipeline.py",
-        old="attempt.ids, attempt.started_at + self.rules.request_timeout_seconds)",
-        new="attempt.ids, now)",
+        file="consumer/core/attempts.py",
+        old="lane.echo(batch, attempt.ids, attempt.deadline)",
+        new="lane.echo(batch, attempt.ids, now)",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
         name="a-released-try-leaves-no-echo",
         breaks="I2",
         file="consumer/core/buffer.py",
-        old="batch.lane.echo(batch, gone, batch.deadline)  # the running try stays in the way",
+        old="batch.lane.echo(batch, gone, batch.deadline)  # the running attempt stays in the way",
         new="pass",
         tests=("tests/test_lanes.py",),
     ),
@@ -212,7 +212,7 @@ CORE: tuple[Mutant, ...] = (
     Mutant(
         name="split-halves-out-of-order",
         breaks="I2",
-        file="consumer/core/pipeline.py",
+        file="consumer/core/attempts.py",
         old="batch.split = Split(attempt.ids, refused.detail)",
         new="""
             batch.split = Split(attempt.ids, refused.detail)
@@ -303,8 +303,8 @@ CORE: tuple[Mutant, ...] = (
     Mutant(
         name="an-unsent-request-keeps-its-slot",
         breaks="I8",
-        file="consumer/core/pipeline.py",
-        old="self.throttle.unsent()",
+        file="consumer/core/attempts.py",
+        old="self._throttle.unsent()",
         new="pass",
         tests=("tests/test_pipeline.py",),
     ),
@@ -320,7 +320,7 @@ CORE: tuple[Mutant, ...] = (
     Mutant(
         name="fail-counts-as-done",
         breaks="I1",
-        file="consumer/core/pipeline.py",
+        file="consumer/core/attempts.py",
         old="case Delivered():",
         new="case Delivered() | Retry():",
         tests=("tests/test_pipeline.py",),
@@ -344,7 +344,7 @@ CORE: tuple[Mutant, ...] = (
     Mutant(
         name="a-refused-batch-is-not-split",
         breaks="I12",
-        file="consumer/core/pipeline.py",
+        file="consumer/core/attempts.py",
         old="if batch.split is None and not refused.whole and len(attempt.ids) > 1:",
         new="if batch.split is None and not refused.whole and not attempt.ids:",
         tests=("tests/test_pipeline.py",),
@@ -360,15 +360,9 @@ CORE: tuple[Mutant, ...] = (
     Mutant(
         name="a-refused-id-does-not-wait-for-its-dead-letter",
         breaks="I11",
-        file="consumer/core/pipeline.py",
-        old="""
-        if self._refusals.refuse(dead_letter, now, text):
-            batch.dead_letters += 1
-        """,
-        new="""
-        if self._refusals.refuse(dead_letter, now, text):
-            dead_letter.batch = None
-        """,
+        file="consumer/core/refusals.py",
+        old="dead_letter.batch.dead_letters += 1",
+        new="dead_letter.batch = None",
         tests=("tests/test_pipeline.py",),
     ),
     Mutant(
@@ -378,11 +372,11 @@ CORE: tuple[Mutant, ...] = (
         old="""
         if refusals.refuse(dead_letter, now, detail):
             ledger.hold(offset, dead_letter, now)
-        refusals.limit(
+        refusals.hold_at_limit(
         """,
         new="""
         refusals.refuse(dead_letter, now, detail)
-        refusals.limit(
+        refusals.hold_at_limit(
         """,
         tests=("tests/test_pipeline.py",),
     ),

@@ -229,8 +229,7 @@ LOOP: tuple[Mutant, ...] = (
         file="consumer/engine/drain.py",
         old="self._commits.commit_until(deadline, ledgers)",
         new="""
-            buffer = self._pipeline._buffer
-            buffer.held_ids -= buffer.release({ledger.serial for ledger in ledgers})
+            self._pipeline._buffer.release({ledger.base for ledger in ledgers})
             self._commits.commit_until(deadline, ledgers)
         """,
     ),

@@ -14,7 +14,7 @@ from tests.simulation.log import Lane
 from tests.simulation.scheduler import Scheduler
 
 if TYPE_CHECKING:
-    from consumer.core.pipeline import Attempt
+    from consumer.core.attempts import Attempt
     from tests.simulation.process import Process
 
 REFUSING_SEGMENT = 7

@@ -8,8 +8,8 @@ import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from consumer.core.attempts import Attempt
 from consumer.core.outcomes import Answer, TimedOut, Unsent
-from consumer.core.pipeline import Attempt
 from consumer.engine.ports import Result
 from tests.simulation.api import Api, Request
 from tests.simulation.scheduler import Scheduler

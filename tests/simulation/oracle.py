@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from consumer.core.dead_letters import DeadLetter, DeadLetterReason
-from consumer.core.ledger import offset_of, serial_of
+from consumer.core.ledger import base_of, offset_of
 from consumer.core.outcomes import Answer, Answered, Delivered, outcome_of
 from tests.simulation.account import Account, Taken, is_shared
 from tests.simulation.api import Request, is_bad
@@ -17,7 +17,7 @@ from tests.simulation.group import Commit, Watch
 from tests.simulation.log import Lane, PartitionLog, Record
 
 if TYPE_CHECKING:
-    from consumer.core.pipeline import Attempt
+    from consumer.core.attempts import Attempt
     from tests.simulation.process import Process
 
 MANY_BAD = 8  # refused singles are a verdict on all of a batch
@@ -50,7 +50,7 @@ class Oracle(Watch):
     applications: dict[tuple[int, int, str], int] = field(default_factory=dict)
     requests: int = 0  # that were applied
     reset: set[int] = field(default_factory=set)  # logs that were truncated since a commit
-    serials: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+    ledgers: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
 
     # -- the broker -------------------------------------------------------------------------------
 
@@ -122,15 +122,15 @@ class Oracle(Watch):
         """Return partition, assignment and offset of each id of a try."""
         account = self.accounts[process.number]
         for ledger in process.pipeline.ledgers.values():
-            if (process.number, ledger.serial) not in self.serials:
+            if (process.number, ledger.base) not in self.ledgers:
                 number = account.taken[ledger.partition].number
-                self.serials[process.number, ledger.serial] = (ledger.partition, number)
+                self.ledgers[process.number, ledger.base] = (ledger.partition, number)
         origins = {}
         for name in attempt.ids:
             origin = attempt.batch.ids.get(name)
             if origin is None:
                 raise Violation(f"I3: {name} is sent and is not in its batch")
-            partition, number = self.serials[process.number, serial_of(origin)]
+            partition, number = self.ledgers[process.number, base_of(origin)]
             origins[name] = (partition, number, offset_of(origin))
         return origins
 

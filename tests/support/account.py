@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from consumer.core.attempts import Attempt
 from consumer.core.lanes import FAILING_AFTER, Batch
-from consumer.core.pipeline import Attempt
 
 LaneName = tuple[int, str]
 
@@ -37,7 +37,7 @@ class Truth:
 class Change:
     """One id of one record, or a record that can't be read (then it has no action)."""
 
-    serial: int  # of the ledger
+    base: int  # of the ledger
     partition: int
     offset: int
     lane: LaneName
@@ -65,7 +65,7 @@ class Parcel:
     earliest: float
     latest: float
     changes: dict[str, Change] = field(default_factory=dict)
-    serials: set[int] = field(default_factory=set)
+    bases: set[int] = field(default_factory=set)
     seal: int | None = None
     batch: Batch | None = None
     in_flight: bool = False
@@ -110,20 +110,20 @@ class Account:
 
     # -- what was read --------------------------------------------------------------------------
 
-    def read(self, truth: Truth, serial: int, now: float) -> None:
+    def read(self, truth: Truth, base: int, now: float) -> None:
         """Take down a record."""
         lane, action = truth.lane, truth.action
         if truth.is_malformed:
-            self.refused.append(self._change(truth, serial, ""))
+            self.refused.append(self._change(truth, base, ""))
         for _ in range(truth.invalid):
-            self.refused.append(self._change(truth, serial, ""))
+            self.refused.append(self._change(truth, base, ""))
         for name in truth.names:
-            change = self._change(truth, serial, name)
+            change = self._change(truth, base, name)
             parcel = self._open.get((lane, action))
             if parcel is None:
                 due_at = now + self._linger_seconds
                 parcel = self._open[lane, action] = Parcel(lane, action, due_at, due_at)
-            parcel.serials.add(serial)
+            parcel.bases.add(base)
             if name in parcel.changes:
                 change.rides_on = parcel.changes[name]
                 self.end(change, "duplicate")
@@ -137,8 +137,8 @@ class Account:
             if len(parcel.changes) >= self._max_ids:
                 self._seal(parcel)
 
-    def _change(self, truth: Truth, serial: int, name: str) -> Change:
-        change = Change(serial, truth.partition, truth.offset, truth.lane, truth.action, name)
+    def _change(self, truth: Truth, base: int, name: str) -> Change:
+        change = Change(base, truth.partition, truth.offset, truth.lane, truth.action, name)
         self.changes.append(change)
         if truth.action:
             self.received[truth.action] += 1
@@ -153,11 +153,11 @@ class Account:
         if change.action:
             self.fates[change.action, fate] += 1
 
-    def release(self, serials: set[int]) -> int:
+    def release(self, bases: set[int]) -> int:
         """Release all that came from these ledgers; return how many ids it were."""
         released = 0
         for change in self.changes:
-            if change.serial in serials and not change.fate:
+            if change.base in bases and not change.fate:
                 self.end(change, "released")
                 released += bool(change.action)
         for parcel in [*self._sealed, *self._open.values()]:
@@ -166,7 +166,7 @@ class Account:
                 self._echoes.append(Echo(parcel.lane, parcel.action, frozenset(gone), parcel.until))
             for name in gone:
                 del parcel.changes[name]
-            parcel.serials -= serials
+            parcel.bases -= bases
             self._close(parcel)
         self.refused = [change for change in self.refused if not change.fate]
         return released
@@ -282,10 +282,10 @@ class Account:
         for parcel in self._open.values():
             parcel.earliest = min(parcel.earliest, now)
 
-    def flush(self, serials: set[int], now: float) -> None:
+    def flush(self, bases: set[int], now: float) -> None:
         """Take down that what holds changes of these ledgers is due."""
         for parcel in self._open.values():
-            if not parcel.serials.isdisjoint(serials):
+            if not parcel.bases.isdisjoint(bases):
                 parcel.earliest = min(parcel.earliest, now)
                 parcel.latest = min(parcel.latest, now)
 
@@ -305,5 +305,5 @@ class Account:
         self.changes = [change for change in self.changes if not change.is_settled()]
         lowest: dict[int, int] = {}
         for change in self.changes:
-            lowest[change.serial] = min(change.offset, lowest.get(change.serial, change.offset))
+            lowest[change.base] = min(change.offset, lowest.get(change.base, change.offset))
         return lowest

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from consumer.core.attempts import Attempt
 from consumer.core.dead_letters import DeadLetter, DeadLetterReason
 from consumer.core.events import IdType
 from consumer.core.ledger import Ledger
@@ -30,7 +31,7 @@ from consumer.core.outcomes import (
     RetryReason,
     Unsent,
 )
-from consumer.core.pipeline import Attempt, Pipeline, Rules
+from consumer.core.pipeline import Pipeline, Rules
 from consumer.core.throttle import API_HOLDS, Throttle, backoff_seconds
 from tests.support.account import Account, Change, Health, LaneName, Parcel, Truth
 from tests.support.records import FakeMessage
@@ -205,7 +206,7 @@ class World:
             assert self.account.held() < self.setup.buffer_max_ids, "read on with a full buffer"
             ledger = self.pipeline.ledgers.get((TOPIC, message.partition()))
             if truth is not None and ledger is not None:
-                self.account.read(truth, ledger.serial, self.now)
+                self.account.read(truth, ledger.base, self.now)
                 self._skip_refused()
         self._take_dead_letters()
 
@@ -271,7 +272,7 @@ class World:
             urged = dice.some(ledgers, len(ledgers))
             self.urged += [ledger for ledger in urged if ledger not in self.urged]
             self.pipeline.flush(urged, self.now, "revoke")
-            self.account.flush({ledger.serial for ledger in urged}, self.now)
+            self.account.flush({ledger.base for ledger in urged}, self.now)
 
     def let_go(self, _: Dice) -> None:
         """End the drain: commit, release, forget."""
@@ -448,7 +449,7 @@ class World:
 
     def _forget(self, ledgers: Sequence[Ledger]) -> None:
         released = self.pipeline.forget(ledgers)
-        assert released == self.account.release({ledger.serial for ledger in ledgers})
+        assert released == self.account.release({ledger.base for ledger in ledgers})
         self.urged = [ledger for ledger in self.urged if ledger not in ledgers]
         if not self.urged:
             self.pipeline.end_flush()
@@ -477,15 +478,15 @@ class World:
 
     def _check(self) -> None:
         pipeline = self.pipeline
-        by_serial = self.account.lowest_unsettled()
+        by_base = self.account.lowest_unsettled()
         for ledger in pipeline.ledgers.values():
             committable = ledger.committable()
             assert committable is not None
-            lowest = by_serial.get(ledger.serial)
+            lowest = by_base.get(ledger.base)
             assert lowest is None or committable <= lowest, "an unsettled record's offset (I1)"
             assert committable <= ledger.position
-            assert committable >= self.committables.get(ledger.serial, 0), "went back (I1)"
-            self.committables[ledger.serial] = committable
+            assert committable >= self.committables.get(ledger.base, 0), "went back (I1)"
+            self.committables[ledger.base] = committable
             if ledger.is_settled():
                 assert lowest is None
                 assert ledger.oldest_read_at() is None

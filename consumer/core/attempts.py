@@ -1,0 +1,177 @@
+"""Attempts: one request each for one batch, and what its outcome does to that batch.
+
+Delivered: its ids are settled. Failed: the batch waits under backoff for its next attempt. Refused:
+its bad ids are looked for (`splitting`), or all of it becomes dead letters. On hold or unsent: it
+waits for its turn.
+
+Invariant I12 (tests name it): of a refused batch the good ids are delivered.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from consumer.core.buffer import Buffer
+from consumer.core.dead_letters import DeadLetterReason, refusal
+from consumer.core.lanes import Batch
+from consumer.core.ledger import Ledger, base_of, offset_of
+from consumer.core.metrics import Tally
+from consumer.core.notes import Notes
+from consumer.core.outcomes import Delivered, Hold, Outcome, Refused, Retry, RetryReason, Unsent
+from consumer.core.refusals import Refusals
+from consumer.core.splitting import Split
+from consumer.core.throttle import Throttle, backoff_seconds
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attempt:
+    """One request for one batch. ``ids`` is what the API gets; times are the loop's seconds."""
+
+    batch: Batch
+    ids: tuple[str, ...]
+    started_at: float
+    deadline: float
+
+
+class Attempts:
+    """Starts and settles attempts. ``ledgers`` are those of the assignment, by their base."""
+
+    def __init__(
+        self,
+        *,
+        buffer: Buffer,
+        refusals: Refusals,
+        ledgers: Mapping[int, Ledger],
+        throttle: Throttle,
+        tally: Tally,
+        notes: Notes,
+        request_timeout_seconds: float,
+        max_backoff_seconds: float,
+    ) -> None:
+        self._buffer = buffer
+        self._refusals = refusals
+        self._ledgers = ledgers
+        self._throttle = throttle
+        self._tally = tally
+        self._notes = notes
+        self._request_timeout_seconds = request_timeout_seconds
+        self._max_backoff_seconds = max_backoff_seconds
+
+    def start(self, batch: Batch, now: float) -> Attempt:
+        """Begin the next request of ``batch``."""
+        ids = batch.next_ids()
+        batch.in_flight = True
+        batch.deadline = now + self._request_timeout_seconds
+        self._throttle.started(now)
+        if batch.split is not None and not batch.failures:
+            self._tally.add("batches_total", batch.action, "split")
+        self._tally.observe(len(ids), "batch_ids", batch.action)
+        return Attempt(batch, ids, now, batch.deadline)
+
+    def settle(self, attempt: Attempt, outcome: Outcome, now: float, jitter: float) -> None:
+        """Take in what became of an attempt."""
+        batch = attempt.batch
+        batch.in_flight = False
+        match outcome:
+            case Delivered():
+                self._throttle.accepted(attempt.started_at, now)
+                self._delivered(attempt, now)
+            case Retry():
+                self._retry(attempt, outcome, now, jitter)
+            case Refused():
+                self._throttle.accepted(attempt.started_at, now)
+                batch.lane.last_error = outcome.summary
+                batch.failures = batch.lane.failures = 0
+                if not batch.settled:
+                    self._refused(attempt, outcome, now)
+            case Hold(reason, detail):
+                batch.lane.last_error = detail
+                if self._throttle.held(reason, detail, attempt.started_at, now, jitter):
+                    self._notes.add("hold", reason.value, detail, reason=reason.value)
+            case Unsent():
+                self._throttle.unsent()
+            case _:
+                assert_never(outcome)
+        self._buffer.finish(batch)
+        self._buffer.turns.enqueue(batch.lane)
+
+    def _delivered(self, attempt: Attempt, now: float) -> None:
+        batch = attempt.batch
+        batch.lane.last_error = ""
+        batch.failures = batch.lane.failures = 0
+        self._refusals.requests_in_a_row = 0
+        if batch.settled:
+            return
+        if batch.split is None:
+            delivered = len(batch.ids)
+            batch.ids = {}
+        else:
+            delivered = sum(batch.ids.pop(name, None) is not None for name in attempt.ids)
+            alone = [name for name in batch.split.accepted() if name in batch.ids]
+            self._reject(batch, alone, DeadLetterReason.REJECTED, batch.split.detail, now)
+        self._buffer.settle_ids(batch.action, "delivered", delivered)
+
+    def _retry(self, attempt: Attempt, retry: Retry, now: float, jitter: float) -> None:
+        batch, lane = attempt.batch, attempt.batch.lane
+        cap = self._max_backoff_seconds
+        self._tally.add("retries_total", retry.reason.value)
+        self._throttle.failed(
+            retry.reason, id(lane), attempt.started_at, now, jitter, retry.retry_after_seconds
+        )
+        if retry.ambiguous:
+            lane.echo(batch, attempt.ids, attempt.deadline)
+        batch.failures += 1
+        batch.not_before = now + backoff_seconds(batch.failures, cap, jitter)
+        if retry.reason is not RetryReason.THROTTLED:
+            lane.failures += 1
+            lane.not_before = now + backoff_seconds(lane.failures, cap, jitter)
+        lane.last_error = retry.detail
+        self._notes.add(
+            "request_failed",
+            retry.reason.value,
+            f"{retry.detail}; it is tried again",
+            segment_id=lane.segment_id,
+            action=batch.action,
+            ids=len(attempt.ids),
+            attempts=batch.failures,
+        )
+
+    def _refused(self, attempt: Attempt, refused: Refused, now: float) -> None:
+        """Find out what of the batch is bad, or give it up."""
+        batch = attempt.batch
+        if batch.split is None and not refused.whole and len(attempt.ids) > 1:
+            batch.split = Split(attempt.ids, refused.detail)
+            return
+        if refused.whole or batch.split is None:
+            names, whole = tuple(batch.ids), refused.whole
+        else:
+            names, whole = batch.split.refused(batch.ids, refused.detail)
+        names = tuple(name for name in names if name in batch.ids)
+        if not names:
+            return
+        reason = DeadLetterReason.SEGMENT_REJECTED if whole else DeadLetterReason.REJECTED
+        self._reject(batch, names, reason, refused.detail, now)
+        self._refusals.requests_in_a_row += 1
+        self._refusals.hold_at_limit(self._refusals.requests_in_a_row, refused.summary, now)
+
+    def _reject(
+        self, batch: Batch, names: Sequence[str], reason: DeadLetterReason, detail: str, now: float
+    ) -> None:
+        """Move ids from the batch into a dead letter."""
+        if not names:
+            return
+        first = batch.ids[names[0]]
+        dead_letter = refusal(
+            reason=reason,
+            detail=detail,
+            source=self._ledgers[base_of(first)].source(offset_of(first)),
+            segment_id=batch.lane.segment_id,
+            action=batch.action,
+            id_type=batch.lane.id_type,
+            ids=names,
+            origins=Counter(batch.ids.pop(name) for name in names),
+            batch=batch,
+        )
+        text = f"{reason.value}: segment {batch.lane.segment_id}, {len(names)} ids, {batch.action}"
+        self._refusals.refuse(dead_letter, now, text)
