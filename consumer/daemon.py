@@ -9,6 +9,7 @@ import random
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from confluent_kafka import KafkaException
@@ -21,6 +22,7 @@ from consumer.customerio.api import Api
 from consumer.customerio.carriers import Carriers
 from consumer.engine.loop import Loop
 from consumer.engine.ports import DeadLettersPort, GiveUp, MemberPort, Options, Ports, Published
+from consumer.kafka import dead_letter_topic
 from consumer.kafka.dead_letters import DeadLetters
 from consumer.kafka.member import Member
 from consumer.kafka.observer import Observer, Questions
@@ -190,8 +192,10 @@ def observer_of(settings: "Settings") -> Observer:
     questions = Questions(
         group_id=settings.kafka_group_id,
         topics=settings.kafka_topics,
-        dead_letter_topic=(
-            settings.dead_letter_topic if settings.reject_policy == "dead-letter" else None
+        dead_letter_trouble=(
+            partial(dead_letter_topic.ensure, settings.dead_letter_topic)
+            if settings.reject_policy == "dead-letter"
+            else None
         ),
         asks_session=settings.kafka_group_protocol == "consumer",
     )

@@ -15,9 +15,9 @@ from consumer.commands.check.finding import Finding, State, count
 from consumer.commands.check.session import session_finding
 from consumer.commands.check.topics import topic_findings
 from consumer.engine.ports import Partition
+from consumer.kafka import dead_letter_topic
 from consumer.kafka.group import Group
 from consumer.kafka.member import Member
-from consumer.kafka.observer import create_dead_letter_topic
 from consumer.settings import Settings
 
 _ANSWER_SECONDS = 4.0
@@ -137,7 +137,7 @@ def _dead_letter_finding(settings: Settings, admin: AdminClient) -> Finding:
 
 
 def _creation_finding(name: str, tried: str, admin: AdminClient) -> Finding:
-    error = create_dead_letter_topic(admin, name, only_try=True)
+    error = dead_letter_topic.create(name, admin, only_try=True)
     if error is None:
         return Finding(State.GOOD, tried, "is missing; the daemon may create it and will")
     return Finding(

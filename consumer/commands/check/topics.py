@@ -13,7 +13,8 @@ from confluent_kafka import OFFSET_END
 from consumer.commands.check.connection import Connection
 from consumer.commands.check.finding import Finding, State, count
 from consumer.engine.ports import Partition
-from consumer.kafka.member import Member, is_end_of_partition
+from consumer.kafka.errors import is_end_of_partition
+from consumer.kafka.member import Member
 from consumer.settings import Settings
 from consumer.settings.subscription import covers
 
