@@ -27,7 +27,7 @@ P = ParamSpec("P")
 
 
 class Client:
-    """``consumer`` is the one of now; its callbacks fire inside its ``consume`` and ``close``.
+    """``consumer`` is the one of now; inside its ``consume`` and ``close`` ``listener`` is told.
 
     Nothing is heard of the ones before, which don't say that they lost their partitions: the
     listener is told so as soon as one has ended. Owned by one thread.
@@ -37,7 +37,7 @@ class Client:
         self._properties = dict(properties)
         self._comes_back = properties.get("group.protocol") == "consumer"
         self._rejoin_at = math.inf
-        self._listener: Listener | None = None
+        self.listener: Listener | None = None
         self._topics: list[str] = []
         self._owned: set[Partition] = set()
         self._consumers = 0
@@ -45,13 +45,13 @@ class Client:
 
     def join(self, topics: Sequence[str], listener: Listener) -> None:
         """Join the group."""
-        self._topics, self._listener = list(topics), listener
+        self._topics, self.listener = list(topics), listener
         self.subscribe()
 
     @property
     def is_subscribed(self) -> bool:
         """Whether the consumer of now is to be in the group, and is not at its end."""
-        return self._listener is not None and self._rejoin_at == math.inf
+        return self.listener is not None and self._rejoin_at == math.inf
 
     def subscribe(self) -> None:
         """Have the consumer look what there is of its topics; see `Member.look_again`."""
@@ -94,25 +94,25 @@ class Client:
     def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         names = _names(partitions)
         self._owned.update(names)
-        if self._listener is not None:
-            self._listener.assigned(names)
+        if self.listener is not None:
+            self.listener.assigned(names)
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        if self._listener is not None and (names := self._disown(_names(partitions))):
-            self._listener.revoked(names)
+        if self.listener is not None and (names := self._disown(_names(partitions))):
+            self.listener.revoked(names)
 
     def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._lose(_names(partitions))
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
-        if self._listener is not None:
-            self._listener.commit_answered(commit_answer(error, partitions))
+        if self.listener is not None:
+            self.listener.commit_answered(commit_answer(error, partitions))
 
     def _on_error(self, error: KafkaError) -> None:
         seen = trouble(error)
         self._heed(seen.code)
-        if self._listener is not None:
-            self._listener.kafka_error(seen)
+        if self.listener is not None:
+            self.listener.kafka_error(seen)
 
     def _heed(self, code: str) -> None:
         if code in NEEDS_NEW_CLIENT:
@@ -120,8 +120,8 @@ class Client:
             self._rejoin_at = min(self._rejoin_at, time.monotonic() + REJOIN_SECONDS)
 
     def _lose(self, names: Iterable[Partition]) -> None:
-        if self._listener is not None and (lost := self._disown(names)):
-            self._listener.lost(lost)
+        if self.listener is not None and (lost := self._disown(names)):
+            self.listener.lost(lost)
 
     def _disown(self, names: Iterable[Partition]) -> list[Partition]:
         """Return those that the listener has still; it hears of each end once."""
@@ -136,8 +136,8 @@ class Client:
         self._rejoin_at = math.inf
         # Not here: a commit on its way is waited for, longer than the loop may stand still.
         threading.Thread(target=ended.close, name="closing", daemon=True).start()
-        if self._listener is not None:  # who may wait for the answer to that commit
-            self._listener.commit_answered(CommitAnswer({}, "its client is gone", is_member=False))
+        if self.listener is not None:  # who may wait for the answer to that commit
+            self.listener.commit_answered(CommitAnswer({}, "its client is gone", is_member=False))
             self.subscribe()
 
 

@@ -44,16 +44,16 @@ def kafka_findings(settings: Settings) -> Iterator[Finding]:
     if topics is None:
         yield Finding(State.SKIPPED, "topics, group, dead letters", "no broker to ask")
         return
-    source = connection.source()
+    member = connection.member()
     try:
-        partitions, findings = topic_findings(settings, topics, connection, source)
+        partitions, findings = topic_findings(settings, topics, connection, member)
         yield from findings
         group = _group_finding(settings, connection.group())
         yield group
         if group.state is not State.FAILED and partitions:
-            yield _committed_finding(settings, source, partitions)
+            yield _committed_finding(settings, member, partitions)
     finally:
-        source.close()
+        member.close()
     yield _dead_letter_finding(settings, connection.admin)
     yield session_finding(settings, connection.admin)
 
@@ -88,10 +88,10 @@ def _described(group: Group) -> ConsumerGroupDescription:
 
 
 def _committed_finding(
-    settings: Settings, source: Member, partitions: Sequence[Partition]
+    settings: Settings, member: Member, partitions: Sequence[Partition]
 ) -> Finding:
     tried = "committed offsets"
-    answers = source.committed(partitions, _ANSWER_SECONDS)
+    answers = member.committed(partitions, _ANSWER_SECONDS)
     if len(answers) < len(partitions):
         return Finding(
             State.FAILED,
