@@ -73,11 +73,8 @@ BELOW: tuple[Mutant, ...] = (
         name="being-fenced-is-the-end",
         breaks="I8",
         file="consumer/kafka/errors.py",
-        old="""
-            KafkaError.UNRELEASED_INSTANCE_ID,
-            KafkaError.FENCED_INSTANCE_ID,
-        """,
-        new="            KafkaError.UNRELEASED_INSTANCE_ID,",
+        old="KafkaError.FENCED_INSTANCE_ID,\n        KafkaError.GROUP_ID_NOT_FOUND,",
+        new="KafkaError.GROUP_ID_NOT_FOUND,",
         tests=(
             "tests/test_stop_and_restart.py::test_a_static_member_whose_name_was_taken_waits_for_it_and_says_so",
         ),
@@ -86,15 +83,8 @@ BELOW: tuple[Mutant, ...] = (
         name="a-group-that-is-gone-is-the-end",
         breaks="I8",
         file="consumer/kafka/errors.py",
-        old="""
-            KafkaError.FENCED_INSTANCE_ID,
-            KafkaError.GROUP_ID_NOT_FOUND,
-        )
-        """,
-        new="""
-            KafkaError.FENCED_INSTANCE_ID,
-        )
-        """,
+        old="KafkaError.FENCED_INSTANCE_ID,\n        KafkaError.GROUP_ID_NOT_FOUND,",
+        new="KafkaError.FENCED_INSTANCE_ID,",
         tests=(
             "tests/test_stop_and_restart.py::test_a_group_that_its_coordinator_forgot_is_joined_anew",
         ),
