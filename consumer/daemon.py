@@ -9,6 +9,7 @@ import random
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from confluent_kafka import KafkaException
@@ -21,6 +22,7 @@ from consumer.customerio.api import Api
 from consumer.customerio.carriers import Carriers
 from consumer.engine.loop import Loop
 from consumer.engine.ports import DeadLettersPort, GiveUp, MemberPort, Options, Ports, Published
+from consumer.kafka import dead_letter_topic
 from consumer.kafka.dead_letters import DeadLetters
 from consumer.kafka.member import Member
 from consumer.kafka.observer import Observer, Questions
@@ -94,28 +96,28 @@ def run_until(
     board: Board,
     stopper: Stopper,
     *,
-    source: "JoiningMember | None" = None,
+    member: "JoiningMember | None" = None,
     dead_letters: "ClosingDeadLetters | None" = None,
     pipeline: Pipeline | None = None,
     is_done: Callable[[], bool] = _never,
 ) -> int:
     """Wire the daemon up and turn the loop until ``stopper`` says stop; return the exit code.
 
-    ``source``, ``dead_letters`` and ``pipeline`` are the daemon's own unless given; ``is_done``
+    ``member``, ``dead_letters`` and ``pipeline`` are the daemon's own unless given; ``is_done``
     may end it too.
     """
-    source = source or Member({**consumer_properties(settings), "logger": logs.librdkafka_logger()})
+    member = member or Member({**consumer_properties(settings), "logger": logs.librdkafka_logger()})
     dead_letters = dead_letters or DeadLetters(
         {**producer_properties(settings), "logger": logs.librdkafka_logger()},
         settings.dead_letter_topic,
     )
-    cluster = observer_of(settings)
+    observer = observer_of(settings)
     api = api_of(settings)
     ports = Ports(
-        member=source,
+        member=member,
         carriers=Carriers(api.post, clock.now),
         dead_letters=dead_letters,
-        observer=cluster,
+        observer=observer,
         clock=clock.now,
         wall=time.time,
         jitter=random.random,
@@ -127,8 +129,8 @@ def run_until(
     pipeline = pipeline or pipeline_of(settings)
     loop = Loop(options_of(settings), pipeline, ports)
     stopper.on_stop = loop.request_stop
-    cluster.start()
-    source.subscribe(settings.kafka_topics, loop)
+    observer.start()
+    member.subscribe(settings.kafka_topics, loop)
     while not stopper.asked:
         if is_done():
             stopper.finish()
@@ -137,7 +139,7 @@ def run_until(
     held, released_before = pipeline.held_ids, loop.released
     logs.log("stopping", f"{held} ids are held", held_ids=held)
     loop.stop(stopper.deadline)
-    source.close()
+    member.close()
     dead_letters.close(max(0.0, min(1.0, stopper.deadline - clock.now())))
     api.close()
     seconds = round(clock.now() - stopper.asked_at, 3)
@@ -190,8 +192,10 @@ def observer_of(settings: "Settings") -> Observer:
     questions = Questions(
         group_id=settings.kafka_group_id,
         topics=settings.kafka_topics,
-        dead_letter_topic=(
-            settings.dead_letter_topic if settings.reject_policy == "dead-letter" else None
+        dead_letter_trouble=(
+            partial(dead_letter_topic.ensure, settings.dead_letter_topic)
+            if settings.reject_policy == "dead-letter"
+            else None
         ),
         asks_session=settings.kafka_group_protocol == "consumer",
     )

@@ -166,13 +166,13 @@ def test_there_are_pure_rooms() -> None:
     assert {"core.lanes", "core.ledger", "core.outcomes", "core.pipeline"} <= set(PURE_ROOMS)
 
 
-def test_only_member_has_a_kafka_consumer() -> None:
+def test_only_the_member_and_its_client_have_a_kafka_consumer() -> None:
     users = {
         name
         for name, tree in MODULES.items()
         if name in users_of("confluent_kafka") and mentions(tree, "Consumer", "AIOConsumer")
     }
-    assert users == {"kafka.member"}
+    assert users == {"kafka.client", "kafka.member"}
 
 
 def test_confluent_kafka_is_imported_by_names() -> None:

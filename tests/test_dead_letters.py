@@ -8,7 +8,6 @@ PATIENCE_SECONDS = 10.0
 NOBODY = {
     "bootstrap.servers": "127.0.0.1:1",
     "message.timeout.ms": 200,
-    "enable.idempotence": True,
     "acks": "all",
     "log_level": 0,
 }

@@ -139,9 +139,9 @@ def test_what_a_drain_lost_sight_of_is_over_when_others_take_over(
     assert_right(flipping.finish(*members, request_seconds=REQUEST_SECONDS))
 
 
-@pytest.mark.parametrize("is_static", [False, True], ids=["dynamic", "static"])
+@pytest.mark.parametrize(("protocol", "name"), [("classic", None), ("consumer", "killed")])
 def test_what_a_killed_member_had_on_its_way_overwrites_nothing(
-    scenario: Scenario, flipping: Flipping, is_static: bool
+    scenario: Scenario, flipping: Flipping, name: str | None
 ) -> None:
     moody_api(
         scenario,
@@ -149,13 +149,12 @@ def test_what_a_killed_member_had_on_its_way_overwrites_nothing(
         Fault(delay_seconds=SLOW, apply_after_seconds=SLOW),
         Fault(delay_seconds=SLOW),
     )
-    name = {"KAFKA_GROUP_INSTANCE_ID": "killed"} if is_static else {}
-    killed, other = join(scenario, **name), join(scenario)
+    killed, other = join(scenario, KAFKA_GROUP_INSTANCE_ID=name), join(scenario)
     flipping.await_members(2)
     flipping.await_caught_up()
     await_requests_in_flight(killed)
     killed.kill()
-    successor = join(scenario, **name)
+    successor = join(scenario, KAFKA_GROUP_INSTANCE_ID=name)
     flipping.await_caught_up()
     flipping.await_members(2)
     assert_right(flipping.finish(other, successor, request_seconds=REQUEST_SECONDS))

@@ -24,31 +24,30 @@ class Watcher:
         self.partitions: set[Partition] = set()
         self.lost_ones: list[Partition] = []
         self.read: list[Partition] = []
-        self.source = Member(
+        self.member = Member(
             {
                 "bootstrap.servers": bootstrap,
                 "group.id": group,
-                "partition.assignment.strategy": "cooperative-sticky",
                 "enable.auto.commit": False,
                 "log_level": 0,
-                **properties,
+                **(properties or {"partition.assignment.strategy": "cooperative-sticky"}),
             }
         )
-        self.source.subscribe([TOPIC], self)
+        self.member.subscribe([TOPIC], self)
 
     def assigned(self, partitions: Sequence[Partition]) -> None:
         """Begin nothing yet."""
         self.partitions |= set(partitions)
-        self.source.start({}, paused=False)
+        self.member.start({}, paused=False)
 
     def revoked(self, partitions: Sequence[Partition]) -> None:
         """Let go."""
-        self.source.stop(partitions)
+        self.member.stop(partitions)
 
     def lost(self, partitions: Sequence[Partition]) -> None:
         """Let go."""
         self.lost_ones += partitions
-        self.source.stop(partitions)
+        self.member.stop(partitions)
 
     def commit_answered(self, answer: CommitAnswer) -> None:
         """Take no notice."""
@@ -58,7 +57,7 @@ class Watcher:
 
     def poll(self) -> None:
         """Read what there is."""
-        messages = self.source.consume(100, 0.05)
+        messages = self.member.consume(100, 0.05)
         self.read += [(each.topic(), each.partition()) for each in messages if not each.error()]
 
     def read_all_of(self, partition: Partition) -> None:
@@ -71,11 +70,21 @@ class Watcher:
         what = f"{RECORDS} records of {partition}"
         eventually(count, PATIENCE_SECONDS, what, until=RECORDS.__eq__)
 
+    def await_partitions(self) -> None:
+        """Read until both partitions are assigned."""
+
+        def partitions() -> set[Partition]:
+            self.poll()
+            return self.partitions
+
+        both = {(TOPIC, 0), (TOPIC, 1)}
+        eventually(partitions, PATIENCE_SECONDS, "partitions", until=both.issubset)
+
 
 @pytest.fixture(scope="module")
 def bootstrap() -> Iterator[str]:
     """Have a broker with a few records in each of two partitions."""
-    silent = logging.getLogger("tests.source.broker")
+    silent = logging.getLogger("tests.member.broker")
     silent.addHandler(logging.NullHandler())
     silent.propagate = False
     host = Producer({"test.mock.num.brokers": 1}, logger=silent)
@@ -90,35 +99,31 @@ def bootstrap() -> Iterator[str]:
 
 
 @pytest.fixture
-def member(bootstrap: str, request: pytest.FixtureRequest) -> Iterator[Watcher]:
+def watcher(bootstrap: str, request: pytest.FixtureRequest) -> Iterator[Watcher]:
     """Have a member that got its partitions and began none of them."""
-    member = Watcher(bootstrap, request.node.name)
-    both = {(TOPIC, 0), (TOPIC, 1)}
-
-    def partitions() -> set[Partition]:
-        member.poll()
-        return member.partitions
-
-    with closing(member.source):
-        eventually(partitions, PATIENCE_SECONDS, "partitions", until=both.issubset)
-        yield member
+    watcher = Watcher(bootstrap, request.node.name)
+    with closing(watcher.member):
+        watcher.await_partitions()
+        yield watcher
 
 
-def test_i7_a_partition_that_begins_paused_is_not_read_until_it_is_resumed(member: Watcher) -> None:
-    member.source.start({(TOPIC, 0): 0}, paused=True)
-    member.source.start({(TOPIC, 1): 0}, paused=False)
-    member.read_all_of((TOPIC, 1))
-    assert (TOPIC, 0) not in member.read
-    member.source.resume([(TOPIC, 0)])
-    member.read_all_of((TOPIC, 0))
+def test_i7_a_partition_that_begins_paused_is_not_read_until_it_is_resumed(
+    watcher: Watcher,
+) -> None:
+    watcher.member.start({(TOPIC, 0): 0}, paused=True)
+    watcher.member.start({(TOPIC, 1): 0}, paused=False)
+    watcher.read_all_of((TOPIC, 1))
+    assert (TOPIC, 0) not in watcher.read
+    watcher.member.resume([(TOPIC, 0)])
+    watcher.read_all_of((TOPIC, 0))
 
 
-def test_i7_a_partition_that_comes_back_is_read_though_it_went_paused(member: Watcher) -> None:
+def test_i7_a_partition_that_comes_back_is_read_though_it_went_paused(watcher: Watcher) -> None:
     """For librdkafka a pause outlives the assignment."""
-    member.source.start({(TOPIC, 0): 0}, paused=True)
-    member.source.stop([(TOPIC, 0)])
-    member.source.start({(TOPIC, 0): 0}, paused=False)
-    member.read_all_of((TOPIC, 0))
+    watcher.member.start({(TOPIC, 0): 0}, paused=True)
+    watcher.member.stop([(TOPIC, 0)])
+    watcher.member.start({(TOPIC, 0): 0}, paused=False)
+    watcher.read_all_of((TOPIC, 0))
 
 
 class Fenced:
@@ -138,43 +143,42 @@ class Fenced:
 
 
 def test_i5_a_fence_that_comes_among_records_is_heard(bootstrap: str) -> None:
-    member = Watcher(bootstrap, "fenced", **{"group.instance.id": "first"})
-
-    def partitions() -> set[Partition]:
-        member.poll()
-        return member.partitions
-
-    with closing(member.source) as source:
-        eventually(partitions, PATIENCE_SECONDS, "partitions")
-        source._consumer = Fenced(source._consumer)  # type: ignore[assignment]  # noqa: SLF001 - librdkafka seldom says it so
-        source.consume(100, 0.1)
-        assert member.lost_ones == sorted(member.partitions)
+    static = {"group.protocol": "consumer", "group.instance.id": "first"}
+    watcher = Watcher(bootstrap, "fenced", **static)
+    with closing(watcher.member) as member:
+        watcher.await_partitions()
+        client = member._client  # noqa: SLF001 - librdkafka seldom says it so
+        client.consumer = Fenced(client.consumer)  # type: ignore[assignment]  # stands in for it
+        member.consume(100, 0.1)
+        assert watcher.lost_ones == sorted(watcher.partitions)
 
 
 class Ending:
     """A client of librdkafka whose ``close`` met the middle of a rebalance: it says no more."""
 
     def __init__(self, code: int) -> None:
-        self._code = code
+        self.code = code
 
     def __getattr__(self, _: str) -> object:
         def refuse(*_: object, **__: object) -> None:
-            raise KafkaException(KafkaError(self._code))
+            raise KafkaException(KafkaError(self.code))
 
         return refuse
 
 
-def test_i9_a_close_in_the_middle_of_a_rebalance_is_no_crash(member: Watcher) -> None:
+def test_i9_a_close_in_the_middle_of_a_rebalance_is_no_crash(watcher: Watcher) -> None:
     """The callbacks that fire in it can't assign or ask any more, and the process went with 1."""
-    source = member.source
-    source._consumer, kept = Ending(KafkaError._DESTROY), source._consumer  # type: ignore[assignment]  # noqa: SLF001 - a race that no test can win
+    member = watcher.member
+    client = member._client  # noqa: SLF001 - a race that no test can win
+    ending = Ending(KafkaError._DESTROY)  # noqa: SLF001 - librdkafka's local error codes are spelt so
+    client.consumer, kept = ending, client.consumer  # type: ignore[assignment]  # stands in for it
     try:
-        member.assigned([(TOPIC, 0)])
-        member.revoked([(TOPIC, 0)])
-        assert source.is_reachable(0.1)
-        assert source.commit_now({(TOPIC, 0): Offsets(1)}).error is not None
-        source._consumer = Ending(KafkaError._STATE)  # type: ignore[assignment]  # noqa: SLF001 - any other
+        watcher.assigned([(TOPIC, 0)])
+        watcher.revoked([(TOPIC, 0)])
+        assert member.is_reachable(0.1)
+        assert member.commit_now({(TOPIC, 0): Offsets(1)}).error is not None
+        ending.code = KafkaError._STATE  # noqa: SLF001 - any other
         with pytest.raises(KafkaException):
-            member.revoked([(TOPIC, 0)])
+            watcher.revoked([(TOPIC, 0)])
     finally:
-        source._consumer = kept  # noqa: SLF001 - the fixture closes it
+        client.consumer = kept

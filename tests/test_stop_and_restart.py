@@ -4,11 +4,11 @@ import signal
 import threading
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from consumer.kafka.member import Member, join_and_leave
+from consumer.kafka.member import Member
 from tests.support.kafka import Broker
 from tests.support.scenario import (
     PATIENCE_SECONDS,
@@ -232,7 +232,7 @@ def test_partitions_that_were_never_begun_can_be_given_back(
 ) -> None:
     """As while the broker doesn't say what is committed."""
     assignor = {"partition.assignment.strategy": "cooperative-sticky"}
-    source = Member(
+    member = Member(
         {
             "bootstrap.servers": broker.bootstrap,
             "group.id": group,
@@ -241,29 +241,29 @@ def test_partitions_that_were_never_begun_can_be_given_back(
             **(assignor if protocol == "classic" else {}),
         }
     )
-    listener = Idler(source)
-    source.subscribe([topic], listener)
-    eventually(lambda: [source.consume(1, 0.1), listener.told][1], PATIENCE_SECONDS, "partitions")
-    source.close()
+    listener = Idler(member)
+    member.subscribe([topic], listener)
+    eventually(lambda: [member.consume(1, 0.1), listener.told][1], PATIENCE_SECONDS, "partitions")
+    member.close()
     assert listener.told == ["assigned", "revoked"]
 
 
 class Idler:
     """A listener that begins nothing."""
 
-    def __init__(self, source: Member) -> None:
-        self._source = source
+    def __init__(self, member: Member) -> None:
+        self._member = member
         self.told: list[str] = []
 
     def assigned(self, _: object) -> None:
         """Begin nothing."""
         self.told.append("assigned")
-        self._source.start({}, paused=False)
+        self._member.start({}, paused=False)
 
     def revoked(self, partitions: object) -> None:
         """Give back what was never begun."""
         self.told.append("revoked")
-        self._source.stop(partitions)  # type: ignore[arg-type] # partitions, as it tells them
+        self._member.stop(partitions)  # type: ignore[arg-type] # partitions, as it tells them
 
     lost = revoked
 
@@ -376,11 +376,13 @@ def test_a_rolling_replacement_repeats_nothing(scenario: "Scenario") -> None:
         assert_accounted(daemon.metrics())
 
 
-@both_protocols
+# Static members
+
+
+@pytest.mark.parametrize("protocol", ["consumer"])
 def test_a_static_member_that_restarts_disturbs_nobody(scenario: "Scenario") -> None:
-    long: dict[str, Any] = {"KAFKA_SESSION_TIMEOUT_SECONDS": 30}
-    first = scenario.start_ready(KAFKA_GROUP_INSTANCE_ID="first", **long)
-    second = scenario.start_ready(KAFKA_GROUP_INSTANCE_ID="second", **long)
+    first = scenario.start_ready(KAFKA_GROUP_INSTANCE_ID="first")
+    second = scenario.start_ready(KAFKA_GROUP_INSTANCE_ID="second")
     both = (first, second)
     await_shares(*both)
     scenario.produce(additions(1, 200))
@@ -396,13 +398,11 @@ def test_a_static_member_that_restarts_disturbs_nobody(scenario: "Scenario") -> 
         member.instance_id: member.partitions
         for member in scenario.broker.group_members(scenario.group)
     }
-    again = None
-    if scenario.protocol == "consumer":  # the session is the broker's, and short: it waits there
-        again = scenario.start(KAFKA_GROUP_INSTANCE_ID="second", **long)
+    # The tests' session is shorter than a start, so it is there already, and waits for its name.
+    again = scenario.start(KAFKA_GROUP_INSTANCE_ID="second")
+    again.wait_log("kafka_error", PATIENCE_SECONDS)
     assert gone_after(second)[0] == 0
     scenario.produce(additions(2, 200))  # half of it waits for its owner to come back
-    if again is None:
-        again = scenario.start(KAFKA_GROUP_INSTANCE_ID="second", **long)
     again.wait_ready(PATIENCE_SECONDS)
     scenario.await_all_committed()
     assert rebalances(first) == before
@@ -414,106 +414,40 @@ def test_a_static_member_that_restarts_disturbs_nobody(scenario: "Scenario") -> 
     assert again.metric("assigned_partitions") == 2
 
 
-def test_a_static_member_that_fenced_itself_goes_on(scenario: "Scenario") -> None:
-    """To librdkafka its own new membership looks like somebody else's."""
-    daemon = scenario.start_ready(KAFKA_GROUP_INSTANCE_ID="first")
-    with Load(scenario, newcomers(1, 50)) as load:  # it is told once, among records
-        scenario.await_accepted(500)
-        join_and_leave(
-            {
-                "bootstrap.servers": scenario.broker.bootstrap,
-                "group.id": scenario.group,
-                "group.instance.id": "first",
-                "partition.assignment.strategy": "cooperative-sticky",
-                "session.timeout.ms": 6000,
-            },
-            [scenario.topic],
-            PATIENCE_SECONDS,
-        )
-        eventually(
-            lambda: daemon.logs("assigned"),
-            PATIENCE_SECONDS,
-            "partitions once more",
-            until=lambda logged: len(logged) == 2,
-        )
+@pytest.mark.parametrize("protocol", ["consumer"])
+def test_a_static_member_whose_name_was_taken_waits_for_it_and_says_so(
+    scenario: "Scenario",
+) -> None:
+    """For librdkafka's client both are the end: that the name is in use, and to be fenced."""
+    first = scenario.start_ready(KAFKA_GROUP_INSTANCE_ID="name")
+    second = scenario.start(KAFKA_GROUP_INSTANCE_ID="name")
+    assert "UNRELEASED_INSTANCE_ID" in await_reason(second)
+    with Load(scenario, newcomers(1, 50)) as load:  # the fence is told once, among records
+        scenario.await_accepted(200)
+        first.freeze()
+        second.wait_ready(PATIENCE_SECONDS)
+        first.thaw()
+        first.wait_log("lost", PATIENCE_SECONDS)  # which a client that is fenced doesn't say
+        assert "UNRELEASED_INSTANCE_ID" in await_reason(first)
+        scenario.await_accepted(scenario.api.counters().ids + 200)
+        assert not second.logs("lost"), "whoever has the name keeps it"
+        assert gone_after(second)[0] == 0
+        first.wait_ready(PATIENCE_SECONDS)
         load.stop()
     scenario.await_all_committed()
     assert len(scenario.api.members(1)) == load.produced
-    daemon.wait_ready(PATIENCE_SECONDS)
-    assert len(daemon.logs("lost")) == 1  # what a client that is fenced does not say itself
-    assert gone_after(daemon)[0] == 0
+    assert gone_after(first)[0] == 0
 
 
-def test_two_static_members_of_one_name_come_to_an_end(
-    scenario: "Scenario",
-) -> None:
-    both = [scenario.start_ready(KAFKA_GROUP_INSTANCE_ID="first") for _ in range(2)]
-    codes = eventually(
-        lambda: [each.exit_code for each in both],
+def await_reason(daemon: "Daemon") -> str:
+    """Wait until the daemon says why it isn't ready, with what Kafka's client said of it."""
+    return eventually(
+        daemon.reasons,
         PATIENCE_SECONDS,
-        "one of them to end",
-        until=lambda codes: codes != [None, None],
+        "what Kafka's client said",
+        until=lambda said: "INSTANCE_ID" in said,
+        ignoring=(OSError,),
     )
-    ended = both[codes.index(1)]
-    assert "KAFKA_GROUP_INSTANCE_ID, 'first'" in ended.wait_log("gave_up", 1)["message"]
-    scenario.produce(additions(1, 100))
-    scenario.await_all_committed()
-    assert len(scenario.api.members(1)) == 100
-
-
-def test_a_static_member_that_stops_in_a_rebalance_leaves_no_partition_without_an_owner(
-    scenario: "Scenario",
-) -> None:
-    """It comes back under its name without a rebalance, so the one that goes on must be over."""
-    request_seconds, drain_seconds = 3, 8
-    patient: dict[str, Any] = {
-        "CUSTOMERIO_TIMEOUT_SECONDS": request_seconds + 1,
-        "DRAIN_TIMEOUT_SECONDS": drain_seconds,
-        "KAFKA_SESSION_TIMEOUT_SECONDS": 12,
-    }
-    first = scenario.start_ready(KAFKA_GROUP_INSTANCE_ID="first", **patient)
-    scenario.api.delay(request_seconds)
-    scenario.produce(additions(1, 100))
-    second = scenario.start(KAFKA_GROUP_INSTANCE_ID="second", **patient)
-    eventually(
-        lambda: scenario.broker.group_members(scenario.group),
-        PATIENCE_SECONDS,
-        "a second member",
-        until=lambda members: len(members) == 2,
-    )
-    first.terminate()  # it drains, and doesn't hear that it is to give up half of its partitions
-    assert first.wait(drain_seconds + 5) == 0
-    third = scenario.start_ready(KAFKA_GROUP_INSTANCE_ID="first", **patient)
-    await_shares(second, third)
-    scenario.produce(additions(2, 100))
-    scenario.await_all_committed()
-    assert len(scenario.api.members(1)) == len(scenario.api.members(2)) == 100
-
-
-def test_what_a_static_member_left_without_an_owner_gets_one(scenario: "Scenario") -> None:
-    """It is killed in the middle of a rebalance and comes back before anybody misses it."""
-    request_seconds = 3
-    patient: dict[str, Any] = {
-        "CUSTOMERIO_TIMEOUT_SECONDS": request_seconds + 1,
-        "DRAIN_TIMEOUT_SECONDS": request_seconds + 2,
-        "KAFKA_SESSION_TIMEOUT_SECONDS": 12,
-    }
-    scenario.api.delay(request_seconds)
-    with Load(scenario, newcomers(1, 50)) as load:
-        first = scenario.start_ready(KAFKA_GROUP_INSTANCE_ID="first", **patient)
-        eventually(lambda: first.metric("requests_in_flight"), PATIENCE_SECONDS, "a request")
-        second = scenario.start(KAFKA_GROUP_INSTANCE_ID="second", **patient)
-        first.wait_log("revoked", PATIENCE_SECONDS)
-        first.kill()
-        third = scenario.start_ready(KAFKA_GROUP_INSTANCE_ID="first", **patient)
-        assert third.metric("assigned_partitions") == 2
-        assert second.metric("assigned_partitions") == 0
-        third.wait_log("without_owner", 2 * PATIENCE_SECONDS)
-        await_shares(second, third)
-        load.stop()
-        scenario.await_all_committed()
-    assert len(scenario.api.members(1)) == load.produced
-    assert not third.logs("lost")
 
 
 # A broker that goes and returns

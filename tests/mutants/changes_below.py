@@ -54,45 +54,39 @@ BELOW: tuple[Mutant, ...] = (
     Mutant(
         name="a-member-that-was-fenced-keeps-its-partitions",
         breaks="I5",
-        file="consumer/kafka/member.py",
-        old="self._listener.lost(lost)",
+        file="consumer/kafka/client.py",
+        old="self.listener.lost(lost)",
         new="_ = lost",
-        tests=("tests/test_stop_and_restart.py::test_a_static_member_that_fenced_itself_goes_on",),
+        tests=(
+            "tests/test_stop_and_restart.py::test_a_static_member_whose_name_was_taken_waits_for_it_and_says_so",
+        ),
     ),
     Mutant(
         name="being-fenced-is-heard-only-alone",
         breaks="I8",
-        file="consumer/kafka/member.py",
-        old="if self._may_survive:  # said once",
-        new="if len(messages) == 1:  # said once",
+        file="consumer/kafka/client.py",
+        old="if self._comes_back:  # the end is said once",
+        new="if len(messages) == 1:  # the end is said once",
         tests=("tests/test_member.py::test_i5_a_fence_that_comes_among_records_is_heard",),
     ),
     Mutant(
         name="being-fenced-is-the-end",
         breaks="I8",
-        file="consumer/kafka/member.py",
-        old="for each in (_NAME_IN_USE, _FENCED, _GROUP_GONE)}",
-        new="for each in (_NAME_IN_USE, _GROUP_GONE)}",
-        tests=("tests/test_stop_and_restart.py::test_a_static_member_that_fenced_itself_goes_on",),
+        file="consumer/kafka/errors.py",
+        old="KafkaError.FENCED_INSTANCE_ID,\n        KafkaError.GROUP_ID_NOT_FOUND,",
+        new="KafkaError.GROUP_ID_NOT_FOUND,",
+        tests=(
+            "tests/test_stop_and_restart.py::test_a_static_member_whose_name_was_taken_waits_for_it_and_says_so",
+        ),
     ),
     Mutant(
         name="a-group-that-is-gone-is-the-end",
         breaks="I8",
-        file="consumer/kafka/member.py",
-        old="for each in (_NAME_IN_USE, _FENCED, _GROUP_GONE)}",
-        new="for each in (_NAME_IN_USE, _FENCED)}",
+        file="consumer/kafka/errors.py",
+        old="KafkaError.FENCED_INSTANCE_ID,\n        KafkaError.GROUP_ID_NOT_FOUND,",
+        new="KafkaError.FENCED_INSTANCE_ID,",
         tests=(
             "tests/test_stop_and_restart.py::test_a_group_that_its_coordinator_forgot_is_joined_anew",
-        ),
-    ),
-    Mutant(
-        name="two-of-a-name-fence-each-other-for-ever",
-        breaks="a clear end",
-        file="consumer/kafka/member.py",
-        old="if now - self._fenced_at < _FENCED_AGAIN_SECONDS:",
-        new="if now - self._fenced_at < 0:",
-        tests=(
-            "tests/test_stop_and_restart.py::test_two_static_members_of_one_name_come_to_an_end",
         ),
     ),
     Mutant(
@@ -126,14 +120,8 @@ BELOW: tuple[Mutant, ...] = (
         name="a-dead-letter-that-could-not-be-written-counts",
         breaks="I11",
         file="consumer/kafka/dead_letters.py",
-        old="""
-            return
-        self._reports.append(Report(dead_letter, self._said(error)))
-        """,
-        new="""
-            return
-        self._reports.append(Report(dead_letter, None))
-        """,
+        old="self._reports.append(Report(dead_letter, text))",
+        new="self._reports.append(Report(dead_letter, None))",
         tests=("tests/test_dead_letters.py",),
     ),
 )

@@ -45,7 +45,7 @@ _HINTS = (
 
 
 class Connection:
-    """The admin client with what is heard about it and about the source."""
+    """The admin client with what is heard about it and about the member."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -56,8 +56,8 @@ class Connection:
         self._properties: dict[str, Any] = {**admin_properties(settings), "logger": self._logger}
         self.admin = AdminClient(self._properties)
 
-    def source(self) -> Member:
-        """Return a consumer of the group that has not joined it."""
+    def member(self) -> Member:
+        """Return a member of the group that has not joined it."""
         return Member({**consumer_properties(self._settings), "logger": self._logger})
 
     def group(self) -> Group:

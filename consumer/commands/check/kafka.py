@@ -15,9 +15,9 @@ from consumer.commands.check.finding import Finding, State, count
 from consumer.commands.check.session import session_finding
 from consumer.commands.check.topics import topic_findings
 from consumer.engine.ports import Partition
+from consumer.kafka import dead_letter_topic
 from consumer.kafka.group import Group
 from consumer.kafka.member import Member
-from consumer.kafka.observer import create_dead_letter_topic
 from consumer.settings import Settings
 
 _ANSWER_SECONDS = 4.0
@@ -44,16 +44,16 @@ def kafka_findings(settings: Settings) -> Iterator[Finding]:
     if topics is None:
         yield Finding(State.SKIPPED, "topics, group, dead letters", "no broker to ask")
         return
-    source = connection.source()
+    member = connection.member()
     try:
-        partitions, findings = topic_findings(settings, topics, connection, source)
+        partitions, findings = topic_findings(settings, topics, connection, member)
         yield from findings
         group = _group_finding(settings, connection.group())
         yield group
         if group.state is not State.FAILED and partitions:
-            yield _committed_finding(settings, source, partitions)
+            yield _committed_finding(settings, member, partitions)
     finally:
-        source.close()
+        member.close()
     yield _dead_letter_finding(settings, connection.admin)
     yield session_finding(settings, connection.admin)
 
@@ -88,10 +88,10 @@ def _described(group: Group) -> ConsumerGroupDescription:
 
 
 def _committed_finding(
-    settings: Settings, source: Member, partitions: Sequence[Partition]
+    settings: Settings, member: Member, partitions: Sequence[Partition]
 ) -> Finding:
     tried = "committed offsets"
-    answers = source.committed(partitions, _ANSWER_SECONDS)
+    answers = member.committed(partitions, _ANSWER_SECONDS)
     if len(answers) < len(partitions):
         return Finding(
             State.FAILED,
@@ -137,7 +137,7 @@ def _dead_letter_finding(settings: Settings, admin: AdminClient) -> Finding:
 
 
 def _creation_finding(name: str, tried: str, admin: AdminClient) -> Finding:
-    error = create_dead_letter_topic(admin, name, only_try=True)
+    error = dead_letter_topic.create(name, admin, only_try=True)
     if error is None:
         return Finding(State.GOOD, tried, "is missing; the daemon may create it and will")
     return Finding(

@@ -10,7 +10,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, s
 )
 
 from consumer.commands.check.finding import Finding, State
-from consumer.kafka.observer import broker_session
+from consumer.kafka.session import broker_session
 from consumer.settings import Settings
 from consumer.settings.agreement import LEASE_SECONDS
 

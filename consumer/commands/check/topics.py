@@ -13,7 +13,8 @@ from confluent_kafka import OFFSET_END
 from consumer.commands.check.connection import Connection
 from consumer.commands.check.finding import Finding, State, count
 from consumer.engine.ports import Partition
-from consumer.kafka.member import Member, is_end_of_partition
+from consumer.kafka.errors import is_end_of_partition
+from consumer.kafka.member import Member
 from consumer.settings import Settings
 from consumer.settings.subscription import covers
 
@@ -22,7 +23,7 @@ _SHOWN_TOPICS = 5
 
 
 def topic_findings(
-    settings: Settings, topics: Mapping[str, Any], connection: Connection, source: Member
+    settings: Settings, topics: Mapping[str, Any], connection: Connection, member: Member
 ) -> tuple[list[Partition], list[Finding]]:
     """Return the partitions that would be read, and a finding for each of ``KAFKA_TOPICS``."""
     named = [topic for topic in settings.kafka_topics if not topic.startswith("^")]
@@ -37,7 +38,7 @@ def topic_findings(
     }
     wanted = {*named, *(name for names in matched.values() for name in names)}
     partitions = [(name, number) for name in sorted(wanted) for number in _partitions(known[name])]
-    troubles = _read(source, partitions, connection)
+    troubles = _read(member, partitions, connection)
     findings = [_named_finding(name, known[name], troubles) for name in named]
     findings += [_matched_finding(topic, names, troubles) for topic, names in matched.items()]
     return partitions, findings
@@ -48,16 +49,16 @@ def _partitions(topic: Any) -> Sequence[int]:  # noqa: ANN401 - the library's me
 
 
 def _read(
-    source: Member, partitions: Sequence[Partition], connection: Connection
+    member: Member, partitions: Sequence[Partition], connection: Connection
 ) -> dict[str, str]:
     """Read at the end of each partition; return what was wrong, by topic."""
     waiting = set(partitions)
     troubles: dict[str, str] = {}
-    source.start(dict.fromkeys(partitions, OFFSET_END), paused=False)
+    member.start(dict.fromkeys(partitions, OFFSET_END), paused=False)
     connection.forget()
     deadline = time.monotonic() + _READ_SECONDS
     while waiting and time.monotonic() < deadline:
-        for message in source.consume(1000, 0.1):
+        for message in member.consume(1000, 0.1):
             name = (message.topic(), message.partition())
             error = message.error()
             if name[0] is None:  # the group's trouble, which has a check of its own
@@ -70,7 +71,7 @@ def _read(
         troubles.setdefault(
             topic, f"partition {number} did not answer in {_READ_SECONDS:g} s{why and f': {why}'}"
         )
-    source.stop(partitions)
+    member.stop(partitions)
     return troubles
 
 

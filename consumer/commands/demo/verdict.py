@@ -15,7 +15,8 @@ from consumer.commands.demo.standin import Memory
 from consumer.commands.demo.story import Lane, Story
 from consumer.core.dead_letters import HEADER_PREFIX
 from consumer.core.metrics import Snapshot
-from consumer.kafka.member import Member, is_end_of_partition
+from consumer.kafka.errors import is_end_of_partition
+from consumer.kafka.member import Member
 from consumer.settings import Settings
 from consumer.settings.properties import consumer_properties
 
@@ -46,15 +47,15 @@ class Evidence:
 
 def findings(evidence: Evidence) -> Iterator[Finding]:
     """Yield what was verified, one by one; reading the dead letters takes a moment."""
-    source = Member(consumer_properties(evidence.settings))
+    member = Member(consumer_properties(evidence.settings))
     try:
         yield _memberships(evidence.story, evidence.api)
         yield _accounts(evidence.story, evidence.snapshot)
         yield _requests(evidence.api)
-        yield _dead_letters(evidence, source)
-        yield _commits(evidence, source)
+        yield _dead_letters(evidence, member)
+        yield _commits(evidence, member)
     finally:
-        source.close()
+        member.close()
 
 
 def total(snapshot: Snapshot, *name: str) -> int:
@@ -136,9 +137,9 @@ def _requests(api: Memory) -> Finding:
     return Finding(is_right, "requests", text)
 
 
-def _dead_letters(evidence: Evidence, source: Member) -> Finding:
+def _dead_letters(evidence: Evidence, member: Member) -> Finding:
     story = evidence.story
-    dead_letters = _read(source, evidence.settings.dead_letter_topic)
+    dead_letters = _read(member, evidence.settings.dead_letter_topic)
     if dead_letters is None:
         return Finding(False, "dead letters", "the dead-letter topic could not be read")
     unreadable: Counter[bytes] = Counter()
@@ -170,9 +171,9 @@ def _dead_letters(evidence: Evidence, source: Member) -> Finding:
     )
 
 
-def _commits(evidence: Evidence, source: Member) -> Finding:
+def _commits(evidence: Evidence, member: Member) -> Finding:
     names = [(evidence.topic, partition) for partition in evidence.ends]
-    answers = source.committed(names, _PATIENCE_SECONDS)
+    answers = member.committed(names, _PATIENCE_SECONDS)
     committed = {name[1]: answer.offset for name, answer in answers.items()}
     wrong = [
         f"partition {partition}: {committed.get(partition)} instead of {end}"
@@ -185,15 +186,15 @@ def _commits(evidence: Evidence, source: Member) -> Finding:
     return Finding(True, "offsets", text)
 
 
-def _read(source: Member, topic: str) -> list[tuple[str, bytes]] | None:
+def _read(member: Member, topic: str) -> list[tuple[str, bytes]] | None:
     """Return reason and value of all records of a topic; None: it can't be read."""
-    partitions = (source.partition_counts(_PATIENCE_SECONDS) or {}).get(topic, 0)
+    partitions = (member.partition_counts(_PATIENCE_SECONDS) or {}).get(topic, 0)
     waiting = {(topic, partition) for partition in range(partitions)}
-    source.start(dict.fromkeys(waiting, 0), paused=False)
+    member.start(dict.fromkeys(waiting, 0), paused=False)
     deadline = clock.now() + _PATIENCE_SECONDS
     found: list[tuple[str, bytes]] = []
     while waiting and clock.now() < deadline:
-        for message in source.consume(1000, 0.1):
+        for message in member.consume(1000, 0.1):
             if is_end_of_partition(message):
                 waiting.discard((message.topic(), message.partition()))
             elif message.error() is None:

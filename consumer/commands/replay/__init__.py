@@ -6,7 +6,7 @@ is refused again goes to the end of the topic once more before its offset is com
 that ends in whatever way loses nothing, and the next one goes on where it ended.
 
 With a filter nothing is committed, for no offset could say which letters were replayed: a
-`LoneSource` reads, and what is refused again stays where it is instead of being copied.
+`LoneMember` reads, and what is refused again stays where it is instead of being copied.
 """
 
 import logging
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from consumer import __version__, clock, daemon
 from consumer.commands.replay.dead_letters import Selection, Sieve
 from consumer.commands.replay.listing import Listing
+from consumer.commands.replay.member import BoundedMember, KeptDeadLetters, LoneMember
 from consumer.commands.replay.progress import Progress, Score
-from consumer.commands.replay.source import BoundedSource, KeptDeadLetters, LoneSource
 from consumer.commands.replay.survey import InterruptedSurveyError, Spans, Survey
 from consumer.commands.replay.voice import Voice, counted
 from consumer.core.metrics import Board, initial_snapshot
@@ -90,8 +90,8 @@ class Replay:
 
     def run(self) -> int:
         """Return the exit code."""
-        source = Member(self._properties())
-        survey = Survey(self._settings, source, self._voice, lambda: self._stopper.asked)
+        member = Member(self._properties())
+        survey = Survey(self._settings, member, self._voice, lambda: self._stopper.asked)
         try:
             spans = survey.spans(from_start=self._choice.from_start)
             self._introduce(spans)
@@ -106,7 +106,7 @@ class Replay:
             self._voice.line("interrupted; nothing was replayed")
             return 1
         finally:
-            source.close()
+            member.close()
         return self._replay(spans)
 
     def _introduce(self, spans: Spans) -> None:
@@ -137,17 +137,17 @@ class Replay:
 
     def _replay(self, spans: Spans) -> int:
         board = Board(initial_snapshot(__version__), clock.now())
-        source, dead_letters = self._ends(spans)
+        member, dead_letters = self._ends(spans)
 
         def on_done() -> None:
             self._stopper.overdue_code = self._verdict(Score.of(board.snapshot))
 
-        progress = Progress(spans, source, board, self._voice, on_done)
+        progress = Progress(spans, member, board, self._voice, on_done)
         daemon.run_until(
             self._settings,
             board,
             self._stopper,
-            source=source,
+            member=member,
             dead_letters=dead_letters,
             is_done=progress.is_done,
         )
@@ -155,13 +155,13 @@ class Replay:
         self._conclude(progress, score)
         return self._verdict(score) if progress.done else 1
 
-    def _ends(self, spans: Spans) -> tuple[BoundedSource, "KeptDeadLetters | None"]:
+    def _ends(self, spans: Spans) -> tuple[BoundedMember, "KeptDeadLetters | None"]:
         """Return where letters are read, and where refused ones go: None, to the topic."""
         ends = {name: span.end for name, span in spans.items()}
         if not self._choice.selection:
-            return BoundedSource(self._properties(), ends, self._sieve.takes), None
+            return BoundedMember(self._properties(), ends, self._sieve.takes), None
         starts = {name: span.start for name, span in spans.items() if span.dead_letters}
-        lone = LoneSource(self._properties(), ends, self._sieve.takes, starts)
+        lone = LoneMember(self._properties(), ends, self._sieve.takes, starts)
         return lone, KeptDeadLetters()
 
     def _verdict(self, score: Score) -> int:
@@ -183,10 +183,10 @@ class Replay:
     def _list(self, spans: Spans) -> int:
         ends = {name: span.end for name, span in spans.items()}
         listing = Listing(self._choice.selection, self._settings.event_id_type, self._voice)
-        source = BoundedSource(self._properties(), ends, listing.takes)
-        source.start({name: span.start for name, span in spans.items()}, paused=False)
-        is_whole = listing.write(source, set(spans), lambda: self._stopper.asked)
-        source.close()
+        member = BoundedMember(self._properties(), ends, listing.takes)
+        member.start({name: span.start for name, span in spans.items()}, paused=False)
+        is_whole = listing.write(member, set(spans), lambda: self._stopper.asked)
+        member.close()
         return 0 if is_whole else 1
 
     def _properties(self) -> dict[str, Any]:

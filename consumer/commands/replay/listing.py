@@ -5,11 +5,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from consumer.commands.replay.dead_letters import UNKNOWN, Selection, change_of, labels_of, place_of
-from consumer.commands.replay.source import BoundedSource, EndOfSpan
+from consumer.commands.replay.member import BoundedMember, EndOfSpan
 from consumer.commands.replay.voice import Voice, counted
 from consumer.core.events import EventDecoder, IdType
-from consumer.engine.ports import Partition
-from consumer.kafka.member import is_end_of_partition, is_offset_gone
+from consumer.engine.ports import OffsetGone, Partition, Trouble
 from consumer.observability import logs
 
 if TYPE_CHECKING:
@@ -47,21 +46,24 @@ class Listing:
         return True
 
     def write(
-        self, source: BoundedSource, partitions: set[Partition], is_stopped: Callable[[], bool]
+        self, member: BoundedMember, partitions: set[Partition], is_stopped: Callable[[], bool]
     ) -> bool:
         """Read ``partitions``, begun already, to their ends; return whether it came so far."""
         self._write(_HEADINGS)
         left = set(partitions)
         while left and not is_stopped() and self._voice.is_heard:
-            for message in source.consume(_CHUNK_RECORDS, _WAIT_SECONDS):
+            for message in member.consume(_CHUNK_RECORDS, _WAIT_SECONDS):
                 name = (message.topic(), message.partition())
                 if isinstance(message, EndOfSpan):
                     left.discard(name)
-                elif is_offset_gone(message):
-                    left.discard(name)
-                    self._voice.line(f"{place_of(message)} was deleted meanwhile: list again")
-                elif message.error() is not None and not is_end_of_partition(message):
-                    logs.log("kafka_error", str(message.error()), level=logging.WARNING)
+                elif message.error() is not None:
+                    meaning = member.meaning_of(message)
+                    if isinstance(meaning, OffsetGone):
+                        left.discard(name)
+                        place = place_of(message)
+                        self._voice.line(f"{place} was deleted meanwhile: list again")
+                    elif isinstance(meaning, Trouble):
+                        logs.log("kafka_error", meaning.detail, level=logging.WARNING)
         self._voice.line(
             f"{counted(self._dead_letters, 'dead letter')}; nothing was replayed or committed"
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from consumer import clock
-from consumer.commands.replay.source import BoundedSource
+from consumer.commands.replay.member import BoundedMember
 from consumer.commands.replay.survey import Spans
 from consumer.commands.replay.voice import Voice, counted
 from consumer.core.metrics import Board, Snapshot
@@ -64,7 +64,7 @@ class Score:
 
 
 class Progress:
-    """Looks at the board before each turn of the loop, on the thread that owns ``source``.
+    """Looks at the board before each turn of the loop, on the thread that owns the member.
 
     Partitions that another member of the group has are looked up at the broker.
     """
@@ -72,13 +72,13 @@ class Progress:
     def __init__(
         self,
         spans: Spans,
-        source: BoundedSource,
+        member: BoundedMember,
         board: Board,
         voice: Voice,
         on_done: Callable[[], None],
     ) -> None:
         self._spans = {name: span for name, span in spans.items() if span.dead_letters}
-        self._source = source
+        self._member = member
         self._board = board
         self._voice = voice
         self._on_done = on_done
@@ -110,7 +110,7 @@ class Progress:
 
     def read(self) -> str:
         """Return how many letters were read, of how many."""
-        reached = self._source.reached
+        reached = self._member.reached
         count = sum(
             span.dead_letters
             if name in self._elsewhere
@@ -125,7 +125,7 @@ class Progress:
         if not left or clock.now() < self._next_elsewhere:
             return set()
         self._next_elsewhere = clock.now() + _ELSEWHERE_SECONDS
-        answers = self._source.committed(left, _TIMEOUT_SECONDS)
+        answers = self._member.committed(left, _TIMEOUT_SECONDS)
         done = {
             name for name, each in answers.items() if (each.offset or 0) >= self._spans[name].end
         }

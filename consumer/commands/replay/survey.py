@@ -73,15 +73,15 @@ class _NotYet:
 
 
 class Survey:
-    """Asks with ``source``, that has not joined yet; waits until ``is_stopped``."""
+    """Asks with a member that has not joined yet; waits until ``is_stopped``."""
 
     def __init__(
-        self, settings: "Settings", source: Member, voice: Voice, is_stopped: Callable[[], bool]
+        self, settings: "Settings", member: Member, voice: Voice, is_stopped: Callable[[], bool]
     ) -> None:
         self._settings = settings
         self._topic = settings.dead_letter_topic
         self._group = settings.kafka_group_id
-        self._source = source
+        self._member = member
         self._voice = voice
         self._is_stopped = is_stopped
         properties: dict[str, Any] = {
@@ -120,7 +120,7 @@ class Survey:
         return _NotYet(f"topic {self._topic}: {topic.error.str()}")
 
     def _spans_of(self, names: list[Partition], *, from_start: bool) -> Spans | _NotYet:
-        committed = self._source.committed(names, _TIMEOUT_SECONDS) if names else {}
+        committed = self._member.committed(names, _TIMEOUT_SECONDS) if names else {}
         if missing := set(names) - committed.keys():
             return _NotYet(
                 f"the broker doesn't tell what group {self._group} committed for"
@@ -128,14 +128,14 @@ class Survey:
             )
         spans: dict[Partition, Span] = {}
         for name in names:
-            marks = self._source.watermarks(name, _TIMEOUT_SECONDS)
+            marks = self._member.watermarks(name, _TIMEOUT_SECONDS)
             if marks is None:
                 return _NotYet(f"the broker doesn't tell where {name[0]}:{name[1]} ends")
             spans[name] = _span(*marks, committed[name], from_start=from_start)
         return spans
 
     def _moved(self, offsets: Mapping[Partition, int]) -> bool | _NotYet:
-        answer = self._source.commit_now({name: Offsets(each) for name, each in offsets.items()})
+        answer = self._member.commit_now({name: Offsets(each) for name, each in offsets.items()})
         if answer.error is None:
             return True
         if answer.is_member:

@@ -1,8 +1,8 @@
 """The dead-letter topic up to where it ended when the replay began, as the loop has it.
 
-What was appended later is dropped, above all the letters that this very replay appends: a change
-refused again goes to the topic once more before its offset is committed. In their place the loop
-gets the end of the partition, at the end as of the start, so no commit passes a letter unseen.
+What was appended later is dropped, above all the dead letters that this very replay appends: a
+change refused again goes to the topic once more before its offset is committed. In their place the
+loop gets the end of the partition, at the end as of the start, so no commit passes one unseen.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from confluent_kafka import KafkaError
 
 from consumer.engine.ports import CommitAnswer, Committed, Offsets, Partition, Report
-from consumer.kafka.member import Member, is_end_of_partition
+from consumer.kafka.errors import is_end_of_partition
+from consumer.kafka.member import Member
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     from consumer.engine.ports import Listener
 
 
-class BoundedSource(Member):
+class BoundedMember(Member):
     """A member of the group that reads up to ``ends`` and passes on what ``takes`` says.
 
-    ``reached`` is how far each partition was read, one past the last letter that was seen.
+    ``reached`` is how far each partition was read, one past the last dead letter that was seen.
     """
 
     def __init__(
@@ -69,12 +70,12 @@ class BoundedSource(Member):
             yield message
 
 
-class LoneSource(BoundedSource):
-    """Joins no group and commits nothing: for a replay of some of the letters.
+class LoneMember(BoundedMember):
+    """Joins no group and commits nothing: for a replay of some dead letters.
 
-    No offset could say which letters were replayed, so none is moved. Nobody can take its
+    No offset could say which ones were replayed, so none is moved. Nobody can take its
     partitions away either, so there is no membership to prove: it answers commits itself, and the
-    loop's lease always holds. Two such replays at once deliver the same letters twice.
+    loop's lease always holds. Two such replays at once deliver the same ones twice.
     """
 
     def __init__(
@@ -91,16 +92,17 @@ class LoneSource(BoundedSource):
 
     def subscribe(self, topics: "Sequence[str]", listener: "Listener") -> None:  # noqa: ARG002 - joins nothing
         """Have the listener; it is assigned everything at the first `consume`."""
-        self._listener = listener
+        self._client.listener = listener
 
     def consume(self, count: int, timeout_seconds: float) -> list[Any]:
         """Return messages; the callbacks fire here, as in a group."""
-        if self._listener is not None and not self._is_assigned:
+        listener = self._client.listener
+        if listener is not None and not self._is_assigned:
             self._is_assigned = True
-            self._listener.assigned(list(self._starts))
-        if self._listener is not None and self._unanswered:
+            listener.assigned(list(self._starts))
+        if listener is not None and self._unanswered:
             answer, self._unanswered = _taken(self._unanswered), {}
-            self._listener.commit_answered(answer)
+            listener.commit_answered(answer)
         return super().consume(count, timeout_seconds)
 
     def commit(self, offsets: Mapping[Partition, Offsets]) -> str | None:
@@ -161,7 +163,7 @@ class EndOfSpan:
 
 
 class KeptDeadLetters:
-    """Where refused letters go in a replay that commits nothing: nowhere.
+    """Where refused dead letters go in a replay that commits nothing: nowhere.
 
     They are on the topic, uncommitted, already, and a copy would be one more with each such replay.
     Implements `daemon.ClosingDeadLetters`.
@@ -171,7 +173,7 @@ class KeptDeadLetters:
         self._reports: list[Report] = []
 
     def send(self, dead_letter: "DeadLetter") -> bool:
-        """Take a letter."""
+        """Take a dead letter."""
         self._reports.append(Report(dead_letter, None))
         return True
 

@@ -1,0 +1,145 @@
+"""The consumer of librdkafka, and the new one that takes its place when it has ended itself.
+
+With KIP-848 some of what passes is fatal for librdkafka's consumer (2.16), so a new one joins:
+
+- A static member's name is in use: a member that was killed keeps it until its session is over, one
+  that stopped until then or until somebody takes it. It is asked for again until it is free.
+- A static member is fenced: it was frozen or cut off for longer than its session, and another
+  process has its name now. It waits for the name, and doesn't fence the other: Kafka gives nobody
+  a name that is in use.
+- The coordinator doesn't know the group any more, as after its broker was killed.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ParamSpec
+
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from consumer.engine.ports import CommitAnswer, Listener, Partition
+from consumer.kafka.errors import NEEDS_NEW_CLIENT, commit_answer, trouble
+
+REJOIN_SECONDS = 1.0
+
+P = ParamSpec("P")
+
+
+class Client:
+    """``consumer`` is the one of now; inside its ``consume`` and ``close`` ``listener`` is told.
+
+    Nothing is heard of the ones before, which don't say that they lost their partitions: the
+    listener is told so as soon as one has ended. Owned by one thread.
+    """
+
+    def __init__(self, properties: Mapping[str, Any]) -> None:
+        self._properties = dict(properties)
+        self._comes_back = properties.get("group.protocol") == "consumer"
+        self._rejoin_at = math.inf
+        self.listener: Listener | None = None
+        self._topics: list[str] = []
+        self._owned: set[Partition] = set()
+        self._consumers = 0
+        self.consumer = self._new()
+
+    def join(self, topics: Sequence[str], listener: Listener) -> None:
+        """Join the group."""
+        self._topics, self.listener = list(topics), listener
+        self.subscribe()
+
+    @property
+    def is_subscribed(self) -> bool:
+        """Whether the consumer of now is to be in the group, and is not at its end."""
+        return self.listener is not None and self._rejoin_at == math.inf
+
+    def subscribe(self) -> None:
+        """Have the consumer look what there is of its topics; see `Member.look_again`."""
+        self.consumer.subscribe(
+            self._topics,
+            on_assign=self._of_now(self._on_assign),
+            on_revoke=self._of_now(self._on_revoke),
+            on_lost=self._of_now(self._on_lost),
+        )
+
+    def consume(self, count: int, timeout_seconds: float) -> list[Any]:
+        """Return up to ``count`` messages; callbacks fire here."""
+        if time.monotonic() >= self._rejoin_at:
+            self._replace()
+        messages = self.consumer.consume(count, timeout_seconds)
+        if self._comes_back:  # the end is said once, anywhere among the records
+            for message in messages:
+                if (error := message.error()) is not None:
+                    self._heed(trouble(error).code)
+        return messages
+
+    def _new(self) -> Consumer:
+        self._consumers += 1
+        callbacks = {
+            "on_commit": self._of_now(self._on_commit),
+            "error_cb": self._of_now(self._on_error),
+        }
+        return Consumer({**self._properties, **callbacks})
+
+    def _of_now(self, callback: Callable[P, None]) -> Callable[P, None]:
+        """Return a callback that is silent once the consumer of now was replaced."""
+        number = self._consumers
+
+        def call(*args: P.args, **kwargs: P.kwargs) -> None:
+            if number == self._consumers:
+                callback(*args, **kwargs)
+
+        return call
+
+    def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        names = _names(partitions)
+        self._owned.update(names)
+        if self.listener is not None:
+            self.listener.assigned(names)
+
+    def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        if self.listener is not None and (names := self._disown(_names(partitions))):
+            self.listener.revoked(names)
+
+    def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._lose(_names(partitions))
+
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        if self.listener is not None:
+            self.listener.commit_answered(commit_answer(error, partitions))
+
+    def _on_error(self, error: KafkaError) -> None:
+        seen = trouble(error)
+        self._heed(seen.code)
+        if self.listener is not None:
+            self.listener.kafka_error(seen)
+
+    def _heed(self, code: str) -> None:
+        if code in NEEDS_NEW_CLIENT:
+            self._lose(sorted(self._owned))
+            self._rejoin_at = min(self._rejoin_at, time.monotonic() + REJOIN_SECONDS)
+
+    def _lose(self, names: Iterable[Partition]) -> None:
+        if self.listener is not None and (lost := self._disown(names)):
+            self.listener.lost(lost)
+
+    def _disown(self, names: Iterable[Partition]) -> list[Partition]:
+        """Return those that the listener has still; it hears of each end once."""
+        owned = [name for name in names if name in self._owned]
+        self._owned.difference_update(owned)
+        return owned
+
+    def _replace(self) -> None:
+        """Join with a new consumer; the old one has given up for good."""
+        self._lose(sorted(self._owned))
+        ended, self.consumer = self.consumer, self._new()
+        self._rejoin_at = math.inf
+        # Not here: a commit on its way is waited for, longer than the loop may stand still.
+        threading.Thread(target=ended.close, name="closing", daemon=True).start()
+        if self.listener is not None:  # who may wait for the answer to that commit
+            self.listener.commit_answered(CommitAnswer({}, "its client is gone", is_member=False))
+            self.subscribe()
+
+
+def _names(partitions: Iterable[TopicPartition]) -> list[Partition]:
+    return [(each.topic, each.partition) for each in partitions]
