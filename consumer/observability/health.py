@@ -1,4 +1,4 @@
-"""What each path says, to probes, scrapers and people: from what the owner thread published.
+"""What the daemon answers to probes, scrapers and people, from what the owner thread published.
 
 It reads the board and nothing else.
 """
@@ -23,11 +23,11 @@ class HealthServer(HttpServer):
     def __init__(
         self, host: str, port: int, board: "Board", liveness_timeout_seconds: float, version: str
     ) -> None:
-        super().__init__(host, port, _Answers(board, liveness_timeout_seconds, version).to)
+        super().__init__(host, port, Answers(board, liveness_timeout_seconds, version).to)
 
 
-class _Answers:
-    """From the board as it is at that moment."""
+class Answers:
+    """What each path says, from the board as it is at that moment."""
 
     def __init__(self, board: "Board", liveness_timeout_seconds: float, version: str) -> None:
         self._board = board
