@@ -33,8 +33,9 @@ from consumer.core.outcomes import (
     Unsent,
     outcome_of,
 )
-from consumer.customerio import api as api_module
-from consumer.customerio.api import Api, Request, retry_after_seconds
+from consumer.customerio import client as client_module
+from consumer.customerio.api import Api, Request
+from consumer.customerio.client import retry_after_seconds
 from tests.support.api import LOST_ANSWER, LOST_BEFORE, FaultyApi
 from tests.support.waiting import eventually
 
@@ -307,7 +308,7 @@ def test_a_connection_that_the_server_closed_is_not_used_again(api: FaultyApi) -
 def test_a_connection_is_not_used_after_a_few_idle_seconds(
     api: FaultyApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api_module, "_KEEPALIVE_SECONDS", 0.0)
+    monkeypatch.setattr(client_module, "_KEEPALIVE_SECONDS", 0.0)
     with client(api.url) as c:
         used = set()
         for _ in range(3):
@@ -341,7 +342,7 @@ def test_of_many_connections_none_is_used_that_the_server_closed(api: FaultyApi)
 def test_connections_that_are_not_needed_any_more_are_closed(
     api: FaultyApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api_module, "_KEEPALIVE_SECONDS", 0.5)
+    monkeypatch.setattr(client_module, "_KEEPALIVE_SECONDS", 0.5)
 
     def remaining() -> int:
         assert c.post(request()) == Answered(200, b"{}")

@@ -183,9 +183,9 @@ def test_confluent_kafka_is_imported_by_names() -> None:
                 assert imported not in {"", "*"}, name
 
 
-def test_only_api_has_an_http_client() -> None:
-    assert users_of("httpx") == {"customerio.api"}
-    below = {"customerio.api", "customerio.connections", "customerio.wire"}
+def test_there_is_one_http_client() -> None:
+    assert users_of("httpx") == {"customerio.client"}
+    below = {f"customerio.{name}" for name in ("client", "connections", "network", "wire")}
     assert users_of("aiohttp", "h11", "httpcore", "requests", "urllib3") == below
     for name, tree in MODULES.items():
         others = mentions(tree, "HTTPConnection", "HTTPSConnection", "urlopen")

@@ -15,8 +15,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # it exports t
     ResourceType,
 )
 
-from consumer.commands.check import run
 from consumer.commands.check.api import ApiCheck, _verdict
+from consumer.commands.check.check import run
 from consumer.commands.check.finding import State
 from consumer.core.outcomes import Answered
 from consumer.settings import Settings, load

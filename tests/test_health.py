@@ -12,7 +12,7 @@ import pytest
 
 from consumer import clock
 from consumer.core.metrics import Board, Snapshot, Tally, initial_snapshot, snapshot_of
-from consumer.observability import health
+from consumer.observability import http_server
 from consumer.observability.health import HealthServer
 from tests.support.waiting import eventually
 
@@ -37,7 +37,7 @@ def address(board: Board) -> Iterator[str]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> float:
     """Shorten the patience for tests of slow clients, in seconds."""
-    monkeypatch.setattr(health, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(http_server, "PATIENCE_SECONDS", 0.3)
     return 0.3
 
 
@@ -195,7 +195,7 @@ def test_a_malformed_request_is_refused_in_plain_text(
 
 def test_a_request_line_without_end_ends_the_connection(address: str) -> None:
     with dial(address) as connection:
-        connection.sendall(b"GET /" + b"x" * 2 * health.MAX_REQUEST_BYTES)
+        connection.sendall(b"GET /" + b"x" * 2 * http_server.MAX_REQUEST_BYTES)
         assert hear(connection) == b""
 
 
@@ -249,12 +249,12 @@ def test_a_client_that_takes_no_answer_holds_no_thread(
 
 def test_many_half_open_connections_exhaust_nothing_and_a_probe_gets_through(address: str) -> None:
     with ExitStack() as stack:
-        for _ in range(4 * health.MAX_CONNECTIONS):
+        for _ in range(4 * http_server.MAX_CONNECTIONS):
             stack.enter_context(dial(address)).sendall(b"GET /livez HT")
         before = time.monotonic()
         assert ask(address, "/livez")[0].status == 200
         assert time.monotonic() - before < 2
-        eventually(lambda: served() <= health.MAX_CONNECTIONS, 5, "the oldest to go")
+        eventually(lambda: served() <= http_server.MAX_CONNECTIONS, 5, "the oldest to go")
     eventually(lambda: served() == 0, 5, "all threads to end")
 
 

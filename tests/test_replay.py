@@ -58,7 +58,7 @@ class Replays:
         self.scenario.broker.create_topic(self.topic, 3)
 
     def put(self, *dead_letters: Record) -> None:
-        """Put letters on the topic."""
+        """Put dead letters on the topic."""
         self.scenario.produce(dead_letters, self.topic)
 
     def dead_letters(self) -> "list[Message]":
@@ -147,7 +147,9 @@ def test_what_was_refused_is_delivered_once_it_can_be(scenario: Scenario, replay
     assert scenario.api.members(56) == set(names(500))
     assert replays.committed() == replays.ends()
     assert len(replays.dead_letters()) == refused
-    assert f"done: {refused} of {refused} letter read, 500 ids delivered, 0 refused again" in said
+    assert (
+        f"done: {refused} of {refused} dead letter read, 500 ids delivered, 0 refused again" in said
+    )
     assert "overwrites the newer state" in " ".join(said.split())
     assert "customer-" not in said
 
@@ -173,7 +175,7 @@ def test_a_second_run_goes_on_where_the_first_ended(replays: Replays) -> None:
     assert "nothing new" in replays.run()
     assert replays.scenario.api.counters().requests == requests
     replays.put(dead_letter(99, "late"))
-    assert "done: 1 of 1 letter read, 1 id delivered" in replays.run()
+    assert "done: 1 of 1 dead letter read, 1 id delivered" in replays.run()
     assert replays.scenario.api.counters().requests == requests + 1
     assert replays.committed() == replays.ends()
 
@@ -220,7 +222,7 @@ def test_dead_letters_deleted_before_their_replay_are_told(replays: Replays) -> 
     replays.run()
     replays.put(*(dead_letter(1, name, partition=0) for name in names(10)))
     replays.scenario.broker.delete_records(replays.topic, {0: 4})
-    assert "3 letters already deleted" in replays.run()
+    assert "3 dead letters already deleted" in replays.run()
     assert replays.scenario.api.members(1) == {"first", *names(7, 3)}
 
 
@@ -237,7 +239,7 @@ def test_a_topic_made_anew_is_read_from_its_beginning(replays: Replays) -> None:
     assert replays.committed()[0] == 3
 
 
-# Which letters
+# Which dead letters
 
 
 def test_an_empty_topic_and_none_at_all_are_said(replays: Replays) -> None:
@@ -279,8 +281,8 @@ def test_a_filter_begins_where_the_last_whole_replay_ended(replays: Replays) -> 
     replays.run()
     replays.put(dead_letter(1, "b"))
     committed = replays.committed()
-    assert "1 of 1 letter read" in replays.run("--segment", "1")
-    assert "2 of 2 letters read" in replays.run("--segment", "1", "--from-start")
+    assert "1 of 1 dead letter read" in replays.run("--segment", "1")
+    assert "2 of 2 dead letters read" in replays.run("--segment", "1", "--from-start")
     assert replays.committed() == committed
     assert replays.scenario.api.counters().ids == 4
 
@@ -311,7 +313,7 @@ def test_what_from_start_did_not_reach_is_the_next_runs(replays: Replays) -> Non
     replay.kill()
     replays.scenario.api.heal()
     assert replays.committed()[0] == 0
-    assert "10 of 10 letters read" in replays.run()
+    assert "10 of 10 dead letters read" in replays.run()
     assert replays.scenario.api.counters().ids == 20
 
 
@@ -347,7 +349,7 @@ def test_a_dry_run_lists_and_changes_nothing(replays: Replays) -> None:
         ),
         ("-", "-", "9", "add", "1", "-", "-"),
     } <= lines
-    assert "6 letters; nothing was replayed or committed" in said
+    assert "6 dead letters; nothing was replayed or committed" in said
     assert "customer-" not in said
     assert "\x1b" not in said
     assert replays.committed() == {}
@@ -392,16 +394,18 @@ def test_what_is_refused_again_goes_to_the_topic_once_more(replays: Replays) -> 
         ("segment-rejected", tuple(names(20))),
     }
     assert all(header(each, "source").startswith(f"{replays.topic}:") for each in again)
-    assert "2 of 2 letters read, 0 ids delivered, 21 refused again" in replays.run(expect=NOT_ALL)
+    assert "2 of 2 dead letters read, 0 ids delivered, 21 refused again" in replays.run(
+        expect=NOT_ALL
+    )
     api.heal()
-    assert "2 of 2 letters read, 21 ids delivered, 0 refused again" in replays.run()
+    assert "2 of 2 dead letters read, 21 ids delivered, 0 refused again" in replays.run()
     assert api.members(1) == set(names(50))
     assert api.members(2) == set(names(20))
     assert replays.committed() == replays.ends()
 
 
 def ids_of(message: "Message") -> tuple[str, ...]:
-    """Return the ids in a letter."""
+    """Return the ids in a dead letter."""
     return tuple(json.loads(message.value() or b"")["ids"])
 
 
@@ -421,7 +425,7 @@ def test_what_still_cannot_be_read_is_kept_byte_for_byte(replays: Replays) -> No
     mended = event(5, "add", "customer-1")
     replays.put(labelled(junk, "malformed"), labelled(Record("k", mended), "malformed"))
     said = replays.run(expect=NOT_ALL)
-    assert "1 id delivered, 0 refused again, 1 letter unreadable as before" in said
+    assert "1 id delivered, 0 refused again, 1 dead letter unreadable as before" in said
     assert replays.scenario.api.members(5) == {"customer-1"}
     (again,) = [
         each for each in replays.dead_letters() if "audience:" not in header(each, "source")
@@ -491,7 +495,7 @@ def test_a_replay_that_was_killed_is_gone_on_with(replays: Replays) -> None:
     assert 0 < before < 300
     api.delay(0)
     said = replays.run(expect=NOT_ALL, KAFKA_SESSION_TIMEOUT_SECONDS=4)
-    assert f"of {300 - before} letters read" in said
+    assert f"of {300 - before} dead letters read" in said
     assert all(api.members(number) == set(names(10)) for number in range(1, 300))
     assert [ids_of(each) for each in replays.dead_letters()[-1:]]
     again = [each for each in replays.dead_letters() if "audience:" not in header(each, "source")]
@@ -577,11 +581,11 @@ def test_the_daemons_policy_and_identity_are_not_the_replays(replays: Replays) -
             KAFKA_AUTO_OFFSET_RESET="error",
             DEAD_LETTER_MAX_CONSECUTIVE=1,
         )
-        assert "20 refused again, 1 letter unreadable as before" in said
+        assert "20 refused again, 1 dead letter unreadable as before" in said
         assert len(replays.dead_letters()) == 2 * (number + 2)
 
 
-# How a letter is read
+# How a dead letter is read
 
 
 def message(value: bytes | None, **headers: str | bytes) -> FakeMessage:

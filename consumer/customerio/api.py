@@ -1,37 +1,19 @@
-"""One request to the Track API, and what came of it: the only place of httpx.
+"""The Track API: a batch posted to a segment, and what its answer vouches for."""
 
-httpx speaks HTTP; its connections are kept by `connections`, and the sockets are `wire`'s, where
-the deadline of the whole request and the lease are kept. Redirects are not followed, cookies not
-kept, bodies not unpacked, and of an answer no more is read than anybody needs.
-"""
-
-import re
-import ssl
-import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC
-from email.utils import parsedate_to_datetime
-from functools import partial
 from http import HTTPStatus
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from math import inf
-from typing import cast
 
-import certifi
-import httpcore
-import httpx
 import msgspec
 
 from consumer import clock
-from consumer.core.outcomes import Answer, Answered, Broken, Delivered, TimedOut, Unsent, outcome_of
-from consumer.customerio.connections import Connections
-from consumer.customerio.wire import Exchange, LeaseOverError, Network, Proxy, Wire, basic
+from consumer.core.outcomes import Answer, Answered, Delivered, outcome_of
+from consumer.customerio.client import Client
+from consumer.customerio.network import basic
+from consumer.customerio.wire import Exchange
 
-_MAX_BODY_BYTES = 64 * 1024
-_CUT_MARK = "…".encode()  # ends a body that was cut: no JSON ends so, it passes for no success
-GRACE_SECONDS = 0.8  # after a request's deadline, for what is to be asked about its answer
-_KEEPALIVE_SECONDS = 4.0  # connections that idle get reset
+GRACE_SECONDS = 0.8
+"""After a request's deadline, for what is to be asked about its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +35,7 @@ class Request:
 class Api:
     """The API at one URL, for all threads at once.
 
-    ``post`` and ``region`` raise nothing for what network and server do. A connection is opened
-    whenever none is idle, and ``max_connections`` stay open for the next request: the caller limits
-    how many requests there are, and one stuck in name resolution must not take another's place.
+    ``post`` and ``region`` raise nothing for what network and server do.
     """
 
     def __init__(
@@ -71,36 +51,20 @@ class Api:
     ) -> None:
         """Connect to nothing yet. ``credentials`` are site id and API key.
 
+        ``max_connections`` stay open for the next request, which is no limit of the requests.
         ``proxy_url`` is an ``http://`` one; it is asked for a tunnel if ``url`` is ``https://``.
         ``ssl_cert_file`` has the authorities to trust instead of the usual ones. Raises ValueError
         for an unusable URL, OSError for an unusable file.
         """
         self._timeout_seconds = timeout_seconds
-        base = _base(url)
-        self._base = str(base).rstrip("/")
-        proxy = None if proxy_url is None else Proxy.at(proxy_url)
-        is_secure = base.scheme == "https"
-        self._network = Network(proxy, tunnels=is_secure, timeout_seconds=timeout_seconds)
-        self._connections = Connections(
-            httpcore.URL(self._base).origin,
-            self._network,
-            most=max_connections,
-            idle_seconds=_KEEPALIVE_SECONDS,
-            ssl_context=_trust(ssl_cert_file) if is_secure else None,
+        self._client = Client(
+            url,
+            timeout_seconds=timeout_seconds,
+            max_connections=max_connections,
+            proxy_url=proxy_url,
+            ssl_cert_file=ssl_cert_file,
+            user_agent=user_agent,
         )
-        is_forwarded = proxy is not None and not is_secure
-        self._client = httpx.Client(
-            transport=_Transport(self._connections, is_forwarded=is_forwarded),
-            headers={
-                "User-Agent": user_agent,
-                "Accept": "application/json",
-                "Accept-Encoding": "identity",
-            },
-            timeout=None,  # noqa: S113 - the deadline is the wire's
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-            trust_env=False,
-        )
-        self._proxy_headers = proxy.headers if proxy is not None and is_forwarded else []
         self._login = _Login(basic(*credentials))
 
     def post(self, request: Request) -> Answer:
@@ -115,7 +79,7 @@ class Api:
         )
         body = msgspec.json.encode({"ids": request.ids})
         exchange = Exchange(request.deadline, request.lease_end)
-        answer = self._exchange("POST", path, body, login, exchange)
+        answer = self._client.request("POST", path, body, login.authorization, exchange)
         match answer:
             case Answered(HTTPStatus.FORBIDDEN):
                 return replace(answer, vouched=self._accepts(login, request.deadline))
@@ -143,11 +107,11 @@ class Api:
 
     def close(self) -> None:
         """Close the idle connections; one in use belongs to the thread that uses it."""
-        self._connections.close()
+        self._client.close()
 
     def _region(self, login: "_Login", deadline: float) -> Answer:
-        exchange = Exchange(deadline, inf)
-        return self._exchange("GET", "/api/v1/accounts/region", None, login, exchange)
+        exchange, path = Exchange(deadline, inf), "/api/v1/accounts/region"
+        return self._client.request("GET", path, None, login.authorization, exchange)
 
     def _accepts(self, login: "_Login", deadline: float) -> bool:
         match self._region(login, deadline + GRACE_SECONDS):
@@ -155,32 +119,6 @@ class Api:
                 login.vouched = True
                 return True
         return False
-
-    def _exchange(
-        self, method: str, path: str, body: bytes | None, login: "_Login", exchange: Exchange
-    ) -> Answer:
-        headers = [(b"Authorization", login.authorization), *self._proxy_headers]
-        if body is not None:
-            headers.append((b"Content-Type", b"application/json"))
-        request = self._client.build_request(
-            method, self._base + path, content=body, headers=headers
-        )
-        self._network.begin(exchange)
-        try:
-            exchange.time_left()
-            response = self._client.send(request, stream=True)
-            try:
-                answer = _read(response)
-            finally:
-                response.close()
-            exchange.time_left()
-        except LeaseOverError:
-            return Unsent("the lease was over before the request was sent completely")
-        except (OSError, httpcore.ProtocolError) as error:
-            if clock.now() >= exchange.deadline:
-                return TimedOut(f"the deadline passed while {exchange.doing}")
-            return Broken(f"{exchange.doing}: {_text(error)}", ambiguous=exchange.written)
-        return answer
 
 
 @dataclass(slots=True)
@@ -191,125 +129,8 @@ class _Login:
     vouched: bool = False
 
 
-class _Transport(httpx.BaseTransport):
-    """httpx's requests on connections of ours, which its own transport has no room for.
-
-    ``is_forwarded``: the other side is a proxy that wants the whole URL.
-    """
-
-    def __init__(self, connections: Connections, *, is_forwarded: bool) -> None:
-        self._connections = connections
-        self._is_forwarded = is_forwarded
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request; the answer's body is yet to be read."""
-        url = request.url
-        target = str(url).encode("ascii") if self._is_forwarded else url.raw_path
-        connection = self._connections.take()
-        try:
-            answer = connection.handle_request(
-                httpcore.Request(
-                    request.method,
-                    httpcore.URL(
-                        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=target
-                    ),
-                    headers=request.headers.raw,
-                    content=request.stream,
-                )
-            )
-        except BaseException:
-            self._connections.give_back(connection)
-            raise
-        # Kept from httpx, which reads it though it doesn't follow, and raises for what is no URL.
-        headers = [each for each in answer.headers if each[0].lower() != b"location"]
-        locations = [value for name, value in answer.headers if name.lower() == b"location"]
-        location = locations[0].decode("latin-1") if locations else None
-        return httpx.Response(
-            answer.status,
-            headers=headers,
-            stream=_Body(answer, partial(self._connections.give_back, connection)),
-            extensions={**answer.extensions, "location": location},
-        )
-
-
-class _Body(httpx.SyncByteStream):
-    """The body of an httpcore response as httpx reads it."""
-
-    def __init__(self, answer: httpcore.Response, at_end: Callable[[], None]) -> None:
-        self._answer = answer
-        self._at_end = at_end
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._answer.iter_stream()
-
-    def close(self) -> None:
-        self._answer.close()
-        self._at_end()
-
-
-def _read(response: httpx.Response) -> Answered:
-    """Read the answer, and of its body no more than anybody needs. Raises OSError."""
-    body = bytearray()
-    for part in response.iter_raw():
-        body += part
-        if len(body) > _MAX_BODY_BYTES:
-            body[_MAX_BODY_BYTES:] = _CUT_MARK
-            break
-    wire = cast("Wire", response.extensions["network_stream"])
-    wire.end_answer(len(body), is_chunked="transfer-encoding" in response.headers)
-    wait = next(iter(response.headers.get_list("retry-after")), None)
-    return Answered(
-        status=response.status_code,
-        body=bytes(body),
-        retry_after_seconds=None if wait is None else retry_after_seconds(wait, time.time()),
-        location=response.extensions["location"],
-    )
-
-
-def retry_after_seconds(value: str, wall_clock: float) -> float | None:
-    """Return the seconds that a ``Retry-After`` of seconds or a date means; None for neither.
-
-    What is over already is 0.
-    """
-    seconds = re.fullmatch(r"\s*([+-]?\d{1,10}(\.\d*)?)\s*", value, re.ASCII)
-    if seconds is not None:
-        return max(0.0, float(seconds[1]))
-    try:
-        date = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return max(0.0, date.timestamp() - wall_clock)
-
-
-def _base(url: str) -> httpx.URL:
-    """Return the base URL, without credentials: those have settings of their own."""
-    try:
-        base = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise ValueError(f"the API's URL is none: {error}") from None
-    if base.scheme not in {"http", "https"} or not base.host:
-        raise ValueError("the API is at an http:// or https:// URL")
-    return base.copy_with(username="", password="")
-
-
-def _trust(ssl_cert_file: str | None) -> ssl.SSLContext:
-    trusted = ssl.create_default_context(cafile=ssl_cert_file)
-    if ssl_cert_file is None:  # images without ca-certificates exist
-        trusted.load_verify_locations(certifi.where())
-    return trusted
-
-
 def _is_object(body: bytes) -> bool:
     try:
         return isinstance(msgspec.json.decode(body), dict)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
-
-
-def _text(error: Exception) -> str:
-    """Return what went wrong without what the server sent: h11 quotes that behind a colon."""
-    if isinstance(error, OSError):
-        return error.strerror or str(error) or type(error).__name__
-    return str(error).partition(":")[0]

@@ -1,10 +1,10 @@
 """The threads that carry requests to the API and bring the answers back.
 
-The owner thread gives a frozen request away and later gets (try, answer) from a queue; nothing
+The owner thread gives a frozen request away and later gets (attempt, answer) from a queue; nothing
 mutable is shared. Carriers are daemon threads: an executor would join its threads at exit, and a
 request that hangs in name resolution can't be interrupted. Such a carrier is given up: a second
-after its deadline the try counts as timed out, whatever it brings back later is thrown away, and
-another thread takes its place.
+after its deadline the attempt counts as timed out, whatever it brings back later is thrown away,
+and another thread takes its place.
 """
 
 import threading
@@ -32,7 +32,7 @@ class Carriers:
         self._threads = 0
 
     def send(self, attempt: Attempt, lease_end: float) -> None:
-        """Hand a try to a carrier; not a byte of it is written once the lease is over."""
+        """Hand an attempt to a carrier; not a byte of it is written once the lease is over."""
         lane = attempt.batch.lane
         request = Request(
             segment_id=lane.segment_id,
@@ -85,6 +85,6 @@ class Carriers:
             started = self._clock()
             try:
                 answer = self._post(request)
-            except Exception as error:  # noqa: BLE001 - a carrier that dies would take its try along
+            except Exception as error:  # noqa: BLE001 - a carrier that dies would take its attempt along
                 answer = Broken(f"{type(error).__name__} while sending")
             self._results.put(Result(attempt, answer, self._clock() - started))

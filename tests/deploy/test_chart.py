@@ -4,13 +4,14 @@ import json
 import math
 import re
 import shutil
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from consumer import settings, stopper
-from consumer.core.metrics import PREFIX, initial_snapshot
+from consumer.core.metrics import PREFIX, Board, initial_snapshot
 from consumer.observability import health
 from consumer.settings import agreement
 from tests.deploy.chart import (
@@ -206,13 +207,13 @@ def test_a_rollout_goes_on_only_after_a_new_member_had_the_time_to_be_held(
 
 
 def test_the_probes_ask_paths_that_the_daemon_has(release: Release) -> None:
-    server = health.HealthServer("127.0.0.1", 0, _board(), 30, "1")
-    routes = server._answers._routes  # noqa: SLF001 - the list of paths is nowhere else
+    answers = health.Answers(Board(initial_snapshot("1"), 0.0), 30, "1")
     paths = {
         kind: release.container[f"{kind}Probe"]["httpGet"]["path"]
         for kind in ("startup", "liveness", "readiness")
     }
-    assert set(paths.values()) <= set(routes)
+    for path in paths.values():
+        assert answers.to(path, "").status is not HTTPStatus.NOT_FOUND
     assert paths == {"startup": "/livez", "liveness": "/livez", "readiness": "/readyz"}
     for monitor in release.all("PodMonitor"):
         assert {each["path"] for each in monitor["spec"]["podMetricsEndpoints"]} == {"/metrics"}
@@ -576,9 +577,3 @@ def test_the_guide_and_the_runbook_name_only_values_and_metrics_that_exist() -> 
         metrics = {key[0] for key in initial_snapshot("1").samples}
         for name in re.findall(rf"`{PREFIX}(\w+)", text):
             assert name in metrics, name
-
-
-def _board() -> Any:  # noqa: ANN401 - the server only keeps it
-    from consumer.core.metrics import Board  # noqa: PLC0415 - beside its only use
-
-    return Board(initial_snapshot("1"), 0.0)

@@ -3,30 +3,3 @@
 One line for each check: what was tried, what came back, what to do. Nothing is changed: no group is
 joined, no topic created, no request for a segment sent. Every wait is bounded.
 """
-
-from collections.abc import Iterator
-from typing import TextIO
-
-from consumer.commands.check.api import ApiCheck
-from consumer.commands.check.finding import Finding, State
-from consumer.commands.check.kafka import kafka_findings
-from consumer.settings import Settings
-
-
-def run(settings: Settings, stream: TextIO) -> int:
-    """Write a line for each check; return 0 if nothing failed, 1 otherwise."""
-    is_good = True
-    for finding in _findings(settings):
-        stream.write(f"{finding.line()}\n")
-        stream.flush()
-        is_good = is_good and finding.state is not State.FAILED
-    return 0 if is_good else 1
-
-
-def _findings(settings: Settings) -> Iterator[Finding]:
-    api = ApiCheck(settings)
-    yield Finding(State.GOOD, "settings", "all are well formed and agree with each other")
-    for warning in settings.warnings:
-        yield Finding(State.WARNING, "settings", warning)
-    yield from kafka_findings(settings)
-    yield api.finding()

@@ -21,7 +21,7 @@ _STATUS = re.compile(r"\d{3}\b")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a letter asks for, as far as it can be read."""
+    """What a dead letter asks for, as far as it can be read."""
 
     segment_id: int
     action: str
@@ -41,7 +41,7 @@ class Labels:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which letters are wanted; an empty set: whatever it is."""
+    """Which dead letters are wanted; an empty set: whatever it is."""
 
     reasons: frozenset[str] = frozenset()
     segments: frozenset[int] = frozenset()
@@ -51,14 +51,14 @@ class Selection:
         return bool(self.reasons or self.segments)
 
     def takes(self, labels: Labels, change: Change | None) -> bool:
-        """Whether the letter was asked for."""
+        """Whether the dead letter was asked for."""
         has_reason = not self.reasons or labels.reason in self.reasons
         segment_id = None if change is None else change.segment_id
         return has_reason and (not self.segments or segment_id in self.segments)
 
 
 class Sieve:
-    """Chooses letters; says of which the source alone has the value, as they can't be replayed.
+    """Chooses dead letters; says which can't be replayed, as their source alone has the value.
 
     Counts both: ``taken`` and, among these, ``without_value``.
     """
@@ -73,7 +73,7 @@ class Sieve:
         self._say = say
 
     def takes(self, message: Message) -> bool:
-        """Whether a letter was chosen."""
+        """Whether a dead letter was chosen."""
         labels = labels_of(message)
         change = change_of(message, self._decoder) if self._selection.segments else None
         if not self._selection.takes(labels, change):
@@ -89,7 +89,7 @@ class Sieve:
 
 
 def labels_of(message: Message) -> Labels:
-    """Return what the letter's headers say."""
+    """Return what the dead letter's headers say."""
     headers = dict(_own_headers(message))
     reason = headers.get("reason", "")
     return Labels(
@@ -102,7 +102,7 @@ def labels_of(message: Message) -> Labels:
 
 
 def change_of(message: Message, decoder: EventDecoder) -> Change | None:
-    """Return what the letter asks for; None: it can't be read."""
+    """Return what the dead letter asks for; None: it can't be read."""
     value = message.value()
     match None if value is None else decoder.decode(value):
         case None | Malformed():
@@ -115,7 +115,7 @@ def change_of(message: Message, decoder: EventDecoder) -> Change | None:
 
 
 def place_of(message: Message) -> str:
-    """Name a letter: ``topic:partition:offset``."""
+    """Name a dead letter: ``topic:partition:offset``."""
     return f"{message.topic()}:{message.partition()}:{message.offset()}"
 
 

@@ -14,8 +14,8 @@ from consumer.observability import logs
 if TYPE_CHECKING:
     from consumer.core.intake import Message
 
-_HEADINGS = ("letter", "refused at", "reason", "segment", "action", "ids", "source", "detail")
-_WIDTHS = (10, 24, 16, 10, 6, 5, 24, 0)
+_HEADINGS = ("dead letter", "refused at", "reason", "segment", "action", "ids", "source", "detail")
+_WIDTHS = (11, 24, 16, 10, 6, 5, 24, 0)
 _CHUNK_RECORDS = 1000
 _WAIT_SECONDS = 0.1
 
@@ -30,7 +30,7 @@ class Listing:
         self._dead_letters = 0
 
     def takes(self, message: "Message") -> bool:
-        """Whether a letter was chosen; it is written at once."""
+        """Whether a dead letter was chosen; it is written at once."""
         labels, change = labels_of(message), change_of(message, self._decoder)
         if not self._selection.takes(labels, change):
             return False

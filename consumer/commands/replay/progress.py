@@ -21,7 +21,7 @@ _TIMEOUT_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What became of the ids and letters so far."""
+    """What became of the ids and dead letters so far."""
 
     delivered: int
     needless: int
@@ -56,7 +56,7 @@ class Score:
     def __str__(self) -> str:
         parts = [f"{counted(self.delivered, 'id')} delivered"]
         if self.needless:
-            parts.append(f"{self.needless:,} repeated or overtaken by a later letter")
+            parts.append(f"{self.needless:,} repeated or overtaken by a later dead letter")
         parts.append(f"{self.refused_ids:,} refused again")
         if self.unreadable:
             parts.append(f"{counted(self.unreadable, 'dead letter')} unreadable as before")
@@ -109,7 +109,7 @@ class Progress:
         return self.done
 
     def read(self) -> str:
-        """Return how many letters were read, of how many."""
+        """Return how many dead letters were read, of how many."""
         reached = self._member.reached
         count = sum(
             span.dead_letters

@@ -1,0 +1,133 @@
+"""The demo from its introduction to its verdict."""
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from typing import TextIO
+
+from consumer import clock
+from consumer.commands.demo.feeder import TOPIC
+from consumer.commands.demo.screen import Look, Screen
+from consumer.commands.demo.stage import Stage, StageError
+from consumer.commands.demo.text import Progress, complaints, introduction, on_the_way
+from consumer.commands.demo.verdict import Evidence, Finding, findings, outcomes
+from consumer.settings.sources import Terminal
+
+_FRAME_SECONDS = 0.125
+_LINE_SECONDS = 1.0
+_STANDSTILL_SECONDS = 30.0
+
+
+def run(stream: TextIO, terminal: Terminal, events: int, *, keep: bool) -> int:
+    """Play the demo; return 0 if everything was verified, 1 if not.
+
+    With ``keep`` it goes on with a few events until it is interrupted, and is verified then.
+    """
+    screen = Screen(stream, Look.of(stream, no_color=terminal.no_color, dumb=terminal.dumb))
+    try:
+        return _Demo(screen, events, keep=keep).play()
+    except KeyboardInterrupt:
+        screen.close()
+        screen.line("\n  Interrupted: nothing was verified, and nothing is left behind.")
+    except BrokenPipeError:  # nobody reads any more; nor shall Python try when it flushes
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except (StageError, OSError) as error:
+        screen.close()
+        screen.line(f"  The demo can't begin: {error}")
+    return 1
+
+
+class _Demo:
+    """One performance."""
+
+    def __init__(self, screen: Screen, events: int, *, keep: bool) -> None:
+        self._screen = screen
+        self._stage = Stage(events)
+        self._stage.feeder.goes_on = keep
+        self._began_at = clock.now()
+        self._progress = Progress(self._stage, events, self._began_at)
+        self._moved_at = self._began_at
+        self._seen: object = None
+
+    def play(self) -> int:
+        self._say(introduction(self._stage.address, self._screen.paint))
+        self._stage.raise_curtain()
+        self._watch()
+        seconds = clock.now() - self._began_at
+        stopped_seconds = self._stage.lower_curtain()
+        self._screen.clear()
+        if not self._screen.look.in_place:
+            self._say([""])
+        self._say(["  Verified:", ""])
+        right = [self._tell(finding) for finding in self._findings(stopped_seconds)]
+        self._say(["", "  On the way:", "", *on_the_way(self._stage, seconds)])
+        self._say([*complaints(self._stage, self._screen.paint), ""])
+        self._conclude(is_right=all(right))
+        return 0 if all(right) else 1
+
+    def _watch(self) -> None:
+        """Show the progress until it is over or nothing moves any more."""
+        feeder = self._stage.feeder
+        while True:
+            try:
+                if self._stage.is_over() or self._is_stuck():
+                    return
+                self._show()
+            except KeyboardInterrupt:
+                if not feeder.goes_on:
+                    raise
+                feeder.goes_on = False
+
+    def _show(self) -> None:
+        screen = self._screen
+        if screen.look.in_place:
+            screen.frame([*self._progress.block(screen.bar, screen.paint)])
+            time.sleep(_FRAME_SECONDS)
+        else:
+            time.sleep(_LINE_SECONDS)
+            screen.line(self._progress.line())
+
+    def _is_stuck(self) -> bool:
+        """Whether there is nothing more to wait for."""
+        stage, snapshot = self._stage, self._stage.board.snapshot
+        seen = (stage.feeder.story.told, outcomes(snapshot), stage.committed_records())
+        if seen != self._seen:
+            self._seen, self._moved_at = seen, clock.now()
+        if clock.now() - self._moved_at > _STANDSTILL_SECONDS:
+            stage.failure = f"nothing moved for {_STANDSTILL_SECONDS:.0f} s"
+        return bool(stage.failure or stage.feeder.failure)
+
+    def _findings(self, stopped_seconds: float) -> Iterator[Finding]:
+        stage, feeder = self._stage, self._stage.feeder
+        failure = stage.failure or feeder.failure
+        stopped = f"stopped; it drained, committed and left its group in {stopped_seconds:.1f} s"
+        is_well = not failure and stage.exit_code == 0
+        yield Finding(is_well, "daemon", stopped if is_well else failure or "ended with an error")
+        evidence = Evidence(
+            story=feeder.story,
+            ends=feeder.ends,
+            topic=TOPIC,
+            snapshot=stage.board.snapshot,
+            api=stage.standin,
+            settings=stage.settings,
+        )
+        yield from findings(evidence)
+
+    def _tell(self, finding: Finding) -> bool:
+        paint = self._screen.paint
+        mark = paint("✓", "green") if finding.is_right else paint("✗", "red")
+        self._screen.line(f"  {mark} {finding.subject:<12}  {finding.text}")
+        return finding.is_right
+
+    def _conclude(self, *, is_right: bool) -> None:
+        paint, seconds = self._screen.paint, clock.now() - self._began_at
+        if is_right:
+            verdict = f"  {paint('Every member is where the last event says', 'green')}"
+            self._say([f"{verdict}, after {seconds:.0f} s."])
+            self._say(["  Next, with your own Kafka and credentials: segment-consumer check", ""])
+        else:
+            self._say([f"  {paint('Not verified', 'red')}, after {seconds:.0f} s: see above.", ""])
+
+    def _say(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self._screen.line(line)
