@@ -586,6 +586,17 @@ def test_the_heartbeat_is_a_sixth_of_the_session_up_to_a_limit(
     assert settings.heartbeat_interval_seconds == heartbeat
 
 
+@pytest.mark.parametrize("protocol", ["", "classic"])
+def test_a_static_member_is_one_of_kip_848(protocol: str) -> None:
+    line = problem(KAFKA_GROUP_INSTANCE_ID="pod-0", KAFKA_GROUP_PROTOCOL=protocol)
+    assert line == (
+        "KAFKA_GROUP_INSTANCE_ID: got 'pod-0', with KAFKA_GROUP_PROTOCOL=classic; "
+        "accepts text with KAFKA_GROUP_PROTOCOL=consumer only"
+    )
+    settings = loaded(KAFKA_GROUP_INSTANCE_ID="pod-0", KAFKA_GROUP_PROTOCOL="consumer")
+    assert settings.kafka_group_instance_id == "pod-0"
+
+
 # KAFKA_CONFIG
 
 
@@ -635,6 +646,7 @@ def test_every_wrong_property_is_said_and_no_value_of_any() -> None:
         ("partition.assignment.strategy", "it is the daemon's own"),
         ("rebalance_cb", "it is the daemon's own"),
         ("request.required.acks", "it is the daemon's own"),
+        ("enable.idempotence", "it is the daemon's own"),
         ("transactional.id", "it is the daemon's own"),
         ("test.mock.num.brokers", "it is the daemon's own"),
     ],
