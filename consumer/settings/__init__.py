@@ -133,7 +133,9 @@ class Settings(BaseSettings):
     ssl_cert_file: Annotated[str, AfterValidator(checks.certificates)] | None = Field(
         None, description="the path of a PEM file"
     )
-    found: sources.Found = Field(repr=False, exclude=True)
+    found: Annotated[sources.Found, BeforeValidator(sources.found)] = Field(
+        repr=False, exclude=True
+    )
     """Where the settings came from. The last field: with it they are compared with each other."""
 
     @classmethod

@@ -7,7 +7,7 @@ and collect what is wrong instead of stopping at it.
 
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,6 @@ from pydantic_settings import (
 from consumer.settings.problems import is_secret
 from consumer.settings.slips import slips
 
-FOUND = "FOUND"
-"""The name of the one field that is no variable: the sources fill it themselves."""
-
-_ENVIRONMENT = "the environment"
 _DOTENV = ".env"
 _SECRETS_DIR = "SECRETS_DIR"
 
@@ -55,7 +51,7 @@ class Terminal:
 def sources(
     settings: type[BaseSettings], environ: Mapping[str, str] | None
 ) -> tuple[PydanticBaseSettingsSource, ...]:
-    """Return the three places, the first one first, and what looks at them all when they are read.
+    """Return the three places, the first one first, and before them themselves as ``FOUND``.
 
     With an ``environ``, that mapping is used instead of the process's environment and ``.env``.
     """
@@ -65,8 +61,32 @@ def sources(
         dotenv.read()
     else:
         environment.env_vars = environ
-    directory = _SecretsDirectory(settings)
-    return environment, dotenv, directory, _Findings(settings, environment, dotenv, directory)
+    places = environment, dotenv, _SecretsDirectory(settings)
+    return InitSettingsSource(settings, {"FOUND": places}), *places
+
+
+def found(places: "tuple[_Environment, _DotEnv, _SecretsDirectory]") -> Found:
+    """Return what there is to say of the places, once they are read."""
+    environment, dotenv, directory = places
+    fields = {name.upper(): field for name, field in directory.settings_cls.model_fields.items()}
+    return Found(
+        proxies={
+            name: text or ""
+            for name, text in {**dotenv.env_vars, **environment.env_vars}.items()
+            if name.upper().endswith("_PROXY")
+        },
+        files={name: directory.files[name] for name in directory.values},
+        warnings=(
+            *slips(environment.env_vars, environment.name, fields),
+            *slips(dotenv.env_vars, dotenv.name, fields),
+            *slips(directory.files, directory.name, fields),
+        ),
+        problems=(
+            *dotenv.problems,
+            *directory.problems,
+            *_in_two_places((name for name in fields if is_secret(fields[name])), places),
+        ),
+    )
 
 
 def read_secret(path: Path) -> str | None:
@@ -92,11 +112,21 @@ def _cleaned(text: str, *, secret: bool) -> str:
     return text.rstrip("\r\n") if secret else text.strip()
 
 
+def _in_two_places(secrets: Iterable[str], places: "Iterable[_Place]") -> Iterator[str]:
+    for secret in secrets:
+        names = [place.name for place in places if secret in place.values]
+        if len(names) > 1:
+            yield f"{secret}: is set in {' and in '.join(names)}; accepts one place"
+
+
 class _Place(PydanticBaseSettingsSource):
-    """One place. ``problems`` has what can't be read of it."""
+    """One place. ``values`` has the settings in it, ``problems`` what can't be read of it."""
+
+    name: str
 
     def __init__(self, settings: type[BaseSettings]) -> None:
         super().__init__(settings)
+        self.values: dict[str, str] = {}
         self.problems: list[str] = []
 
     def prepare_field_value(
@@ -107,17 +137,18 @@ class _Place(PydanticBaseSettingsSource):
         value_is_complex: bool,  # noqa: ARG002 - the signature is pydantic-settings'
     ) -> str | None:
         """Return a setting's text, undecoded, or None: an empty setting is none."""
-        if value is None or field_name.upper() == FOUND:
-            return None
-        return _cleaned(value, secret=is_secret(field)) or None
+        text = _cleaned(value or "", secret=is_secret(field))
+        if text:
+            self.values[field_name.upper()] = text
+        return text or None
 
 
 class _Environment(_Place, EnvSettingsSource):
-    __name__ = _ENVIRONMENT  # in `settings_sources_data`
+    name = "the environment"
 
 
 class _DotEnv(_Place, DotEnvSettingsSource):
-    __name__ = _DOTENV
+    name = _DOTENV
 
     def read(self) -> None:
         """Read the file, without its foreign lines."""
@@ -137,8 +168,7 @@ class _DotEnv(_Place, DotEnvSettingsSource):
 
 
 class _SecretsDirectory(_Place, SecretsSettingsSource):
-    __name__ = _SECRETS_DIR
-
+    name = _SECRETS_DIR
     files: Mapping[str, Path] = {}
 
     def __call__(self) -> dict[str, Any]:
@@ -176,48 +206,3 @@ class _SecretsDirectory(_Place, SecretsSettingsSource):
             )
             text = None
         return text, name, False
-
-
-class _Findings(InitSettingsSource):
-    """Comes after the places, and looks at what they all say."""
-
-    def __init__(
-        self,
-        settings: type[BaseSettings],
-        environment: _Environment,
-        dotenv: _DotEnv,
-        directory: _SecretsDirectory,
-    ) -> None:
-        super().__init__(settings, {})
-        self._environment, self._dotenv, self._directory = environment, dotenv, directory
-
-    def __call__(self) -> dict[str, Any]:
-        environment, dotenv = self._environment.env_vars, self._dotenv.env_vars
-        files = self._directory.files
-        variables = {name.upper() for name in self.settings_cls.model_fields} - {FOUND}
-        found = Found(
-            proxies={
-                name: text or ""
-                for name, text in {**dotenv, **environment}.items()
-                if name.upper().endswith("_PROXY")
-            },
-            files={name: files[name] for name in self.settings_sources_data[_SECRETS_DIR]},
-            warnings=(
-                *slips(environment, _ENVIRONMENT, variables),
-                *slips(dotenv, _DOTENV, variables),
-                *slips(files, _SECRETS_DIR, variables),
-            ),
-            problems=(
-                *self._dotenv.problems,
-                *self._directory.problems,
-                *self._secrets_in_two_places(),
-            ),
-        )
-        return {FOUND: found}
-
-    def _secrets_in_two_places(self) -> Iterator[str]:
-        for name, info in self.settings_cls.model_fields.items():
-            places = self.settings_sources_data.items()
-            found = [place for place, values in places if name.upper() in values]
-            if len(found) > 1 and is_secret(info):
-                yield f"{name.upper()}: is set in {' and in '.join(found)}; accepts one place"
