@@ -37,7 +37,8 @@ def settings(config: dict[str, object] | None = None, **variables: str) -> Setti
     [
         settings(),
         settings(KAFKA_GROUP_PROTOCOL="consumer"),
-        settings(KAFKA_GROUP_INSTANCE_ID="pod-0", KAFKA_SESSION_TIMEOUT_SECONDS="20.5"),
+        settings(KAFKA_GROUP_INSTANCE_ID="pod-0", KAFKA_GROUP_PROTOCOL="consumer"),
+        settings(KAFKA_SESSION_TIMEOUT_SECONDS="20.5"),
         settings({"message.max.bytes": 900_000_000}),
         settings({"queued.max.messages.kbytes": 1, "linger.ms": 100, "compression.type": "zstd"}),
         settings({"fetch.max.bytes": 1_000_000, "receive.message.max.bytes": 1_000_512}),
@@ -90,14 +91,24 @@ def test_with_kip_848_the_brokers_times_are_not_contradicted() -> None:
 
 
 def test_membership_is_static_only_when_asked_for() -> None:
-    assert "group.instance.id" not in consumer_properties(settings())
-    properties = consumer_properties(settings(KAFKA_GROUP_INSTANCE_ID="pod-0"))
-    assert properties["group.instance.id"] == "pod-0"
+    asked = settings(KAFKA_GROUP_PROTOCOL="consumer", KAFKA_GROUP_INSTANCE_ID="pod-0")
+    assert consumer_properties(asked)["group.instance.id"] == "pod-0"
+    not_asked = settings(KAFKA_GROUP_PROTOCOL="consumer")
+    assert "group.instance.id" not in consumer_properties(not_asked)
 
 
-def test_a_dead_letter_is_acknowledged_by_all_replicas_once() -> None:
+def test_a_dead_letter_is_acknowledged_by_all_replicas() -> None:
+    assert producer_properties(settings())["acks"] == "all"
+
+
+def test_the_dead_letter_producer_wants_no_right_to_write_idempotently() -> None:
+    """And without an id of its own nothing is fatal to it."""
     properties = producer_properties(settings())
-    assert (properties["acks"], properties["enable.idempotence"]) == ("all", True)
+    assert not {"enable.idempotence", "transactional.id"} & set(properties)
+
+
+def test_dead_letters_that_are_retried_keep_their_order() -> None:
+    assert producer_properties(settings())["max.in.flight.requests.per.connection"] == 1
 
 
 def test_the_dead_letter_topic_is_not_created_by_looking_for_it() -> None:

@@ -577,6 +577,7 @@ def test_the_daemons_policy_and_identity_are_not_the_replays(replays: Replays) -
         said = replays.run(
             expect=NOT_ALL,
             REJECT_POLICY="stall",
+            KAFKA_GROUP_PROTOCOL="consumer",
             KAFKA_GROUP_INSTANCE_ID="daemon-1",
             KAFKA_AUTO_OFFSET_RESET="error",
             DEAD_LETTER_MAX_CONSECUTIVE=1,

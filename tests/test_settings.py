@@ -94,7 +94,7 @@ def test_the_defaults_are_those_that_are_published() -> None:
 
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        loaded().batch_max_ids = 1
+        loaded().batch_max_ids = 1  # type: ignore[misc]  # mypy knows it, too
 
 
 def test_an_empty_optional_variable_is_as_good_as_none() -> None:
@@ -118,6 +118,22 @@ def test_the_environment_comes_before_dotenv_and_dotenv_before_files(
     process.setenv("BATCH_MAX_IDS", "1")
     settings = load()
     assert (settings.batch_max_ids, settings.buffer_max_ids, settings.http_port) == (1, 2, 3)
+
+
+@pytest.mark.usefixtures("process")
+def test_the_settings_read_the_process_by_themselves(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("BATCH_MAX_IDS=2\n")
+    settings = Settings()
+    assert (settings.kafka_topics, settings.batch_max_ids) == (("audience",), 2)
+
+
+@pytest.mark.parametrize("name", ["FOUND", "found", "ENVIRON", "environ", "_env_file"])
+def test_variables_with_names_that_mean_something_inside_mean_nothing(
+    process: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / ".env").write_text(f"{name}=x\n")
+    process.setenv(name, "x")
+    assert load().masked() == load(REQUIRED | {name: "x"}).masked() == loaded().masked()
 
 
 def test_foreign_lines_in_dotenv_are_passed_over(
@@ -160,6 +176,15 @@ def test_a_secret_loses_the_newline_at_its_end_and_nothing_else(tmp_path: Path) 
     password = loaded(SECRETS_DIR=directory).kafka_sasl_password
     assert password is not None
     assert password.get_secret_value() == " pass word "
+
+
+def test_a_secret_may_be_a_link_to_another_directory(tmp_path: Path) -> None:
+    """That is how Kubernetes mounts one, and how others share one."""
+    secrets(tmp_path / "elsewhere", key="from-elsewhere")
+    directory = secrets(tmp_path / "s")
+    (tmp_path / "s" / "CUSTOMERIO_API_KEY").symlink_to(tmp_path / "elsewhere" / "key")
+    settings = loaded(SECRETS_DIR=directory, CUSTOMERIO_API_KEY="")
+    assert settings.customerio_api_key.get_secret_value() == "from-elsewhere"
 
 
 def test_a_secret_in_two_places_is_a_problem(tmp_path: Path) -> None:
@@ -561,6 +586,17 @@ def test_the_heartbeat_is_a_sixth_of_the_session_up_to_a_limit(
     assert settings.heartbeat_interval_seconds == heartbeat
 
 
+@pytest.mark.parametrize("protocol", ["", "classic"])
+def test_a_static_member_is_one_of_kip_848(protocol: str) -> None:
+    line = problem(KAFKA_GROUP_INSTANCE_ID="pod-0", KAFKA_GROUP_PROTOCOL=protocol)
+    assert line == (
+        "KAFKA_GROUP_INSTANCE_ID: got 'pod-0', with KAFKA_GROUP_PROTOCOL=classic; "
+        "accepts text with KAFKA_GROUP_PROTOCOL=consumer only"
+    )
+    settings = loaded(KAFKA_GROUP_INSTANCE_ID="pod-0", KAFKA_GROUP_PROTOCOL="consumer")
+    assert settings.kafka_group_instance_id == "pod-0"
+
+
 # KAFKA_CONFIG
 
 
@@ -610,6 +646,7 @@ def test_every_wrong_property_is_said_and_no_value_of_any() -> None:
         ("partition.assignment.strategy", "it is the daemon's own"),
         ("rebalance_cb", "it is the daemon's own"),
         ("request.required.acks", "it is the daemon's own"),
+        ("enable.idempotence", "it is the daemon's own"),
         ("transactional.id", "it is the daemon's own"),
         ("test.mock.num.brokers", "it is the daemon's own"),
     ],

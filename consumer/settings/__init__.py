@@ -1,27 +1,34 @@
 """The settings: the environment as one frozen value. Nothing else reads the environment.
 
-``load`` tells everything that is wrong at once, so each setting is judged by itself
-(settings_checks), then those that are right are compared with each other.
+Everything that is wrong is told at once, so each setting is judged by itself (`checks`), then those
+that are right are compared with each other (`agreement`).
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
+    ModelWrapValidatorHandler,
     SecretStr,
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from consumer.settings import agreement, checks, sources
-from consumer.settings.problems import LinesError, SettingsError, lines_of, without_credentials
+from consumer.settings.problems import (
+    LinesError,
+    SettingsError,
+    is_secret,
+    lines_of,
+    without_credentials,
+)
 from consumer.settings.sources import terminal
 from consumer.settings.subscription import is_topic_name, parse_topics
 
@@ -36,15 +43,19 @@ _Text = Annotated[str | None, Field(description="text")]
 _Path = Annotated[str | None, Field(description="the path of a PEM file")]
 
 
-class Settings(BaseModel):
+class Settings(BaseSettings):
     """Every variable under its name in lower case; durations are in seconds.
 
     ``kafka_topics`` has names, and expressions anchored as ``^(...)$``.
+    Raises SettingsError with everything that is wrong.
     """
 
-    model_config = ConfigDict(
+    model_config = SettingsConfigDict(
+        alias_generator=str.upper,
+        case_sensitive=True,
+        extra="ignore",
+        validate_default=False,
         frozen=True,
-        extra="forbid",
         allow_inf_nan=False,
         hide_input_in_errors=True,
     )
@@ -122,13 +133,31 @@ class Settings(BaseModel):
     ssl_cert_file: Annotated[str, AfterValidator(checks.certificates)] | None = Field(
         None, description="the path of a PEM file"
     )
-    found: sources.Found = Field(
-        default_factory=lambda: sources.Found(values={}),
-        validate_default=True,
-        repr=False,
-        exclude=True,
+    found: Annotated[sources.Found, BeforeValidator(sources.found)] = Field(
+        repr=False, exclude=True
     )
     """Where the settings came from. The last field: with it they are compared with each other."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return our sources. What the class is called with is none: `load` passes ``environ``."""
+        return sources.sources(settings_cls, init_settings().get("environ"))
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _tell_problems(
+        cls, given: dict[str, Any], validated: ModelWrapValidatorHandler[Self]
+    ) -> Self:
+        try:
+            return validated(given)
+        except ValidationError as error:
+            raise SettingsError(*lines_of(error, cls.model_fields, given)) from None
 
     @field_validator("*", mode="before")
     @classmethod
@@ -151,7 +180,8 @@ class Settings(BaseModel):
 
         A validator of the model would not run at all while one setting is wrong.
         """
-        lines = tuple(agreement.disagreements({**info.data, "proxies": found.proxies}))
+        together = {**info.data, "proxies": found.proxies}
+        lines = (*found.problems, *agreement.disagreements(together))
         if lines:
             raise LinesError(*lines)
         return found
@@ -215,13 +245,7 @@ VARIABLES = tuple(name.upper() for name in Settings.model_fields if name not in 
 """The names of all our variables."""
 
 SECRETS = frozenset(
-    {
-        "CUSTOMERIO_SITE_ID",
-        "CUSTOMERIO_API_KEY",
-        "KAFKA_SASL_PASSWORD",
-        "KAFKA_SSL_KEY_PASSWORD",
-        "KAFKA_CONFIG",
-    }
+    name.upper() for name, field in Settings.model_fields.items() if is_secret(field)
 )
 """Variables that are set in one place only, and whose text is never shown."""
 
@@ -231,18 +255,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
     Raises SettingsError with everything that is wrong.
     """
-    found = sources.find((*VARIABLES, "SSL_CERT_FILE"), SECRETS, environ)
-    values = {name.lower(): text for name, text in found.values.items()}
-    problems = found.problems
-    try:
-        settings = Settings.model_validate({**values, "found": found})
-    except ValidationError as error:
-        fields, secrets = Settings.model_fields, frozenset(map(str.lower, SECRETS))
-        problems += tuple(lines_of(error, fields, values, secrets))
-        raise SettingsError(*problems) from None
-    if problems:
-        raise SettingsError(*problems)
-    return settings
+    return Settings(environ=environ)
 
 
 def _masked(value: object) -> object:

@@ -128,6 +128,17 @@ def _session_fits_a_poll(
     )
 
 
+def _static_members_are_kip_848s(name: str | None, protocol: str) -> str | None:
+    # A classic group gives a name's partitions to the next process of that name at once, while the
+    # one before may still deliver.
+    if name is None or protocol == "consumer":
+        return None
+    return (
+        f"KAFKA_GROUP_INSTANCE_ID: got {shown(name)}, with KAFKA_GROUP_PROTOCOL={protocol}; "
+        "accepts text with KAFKA_GROUP_PROTOCOL=consumer only"
+    )
+
+
 def _dead_letters_are_not_read(dead_letters: str, topics: tuple[str, ...]) -> str | None:
     if not covers(topics, dead_letters):
         return None
@@ -156,6 +167,7 @@ _AGREEMENTS: tuple[tuple[Callable[..., str | None], tuple[str, ...]], ...] = (
         _session_fits_a_poll,
         ("kafka_session_timeout_seconds", "kafka_group_protocol", "kafka_config"),
     ),
+    (_static_members_are_kip_848s, ("kafka_group_instance_id", "kafka_group_protocol")),
     (_dead_letters_are_not_read, ("dead_letter_topic", "kafka_topics")),
     (_proxy_is_usable, ("customerio_region", "customerio_url", "proxies")),
 )

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 _LONGEST_SHOWN = 200
@@ -25,6 +25,11 @@ class SettingsError(Exception):
 
 class LinesError(ValueError):
     """Complete lines about wrong settings, for a validator that knows more than its own field."""
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Whether a variable is set in one place only, and its text is never shown."""
+    return SecretStr in (field.annotation, *get_args(field.annotation))
 
 
 def accepts(field: FieldInfo) -> str:
@@ -47,24 +52,21 @@ def accepts(field: FieldInfo) -> str:
 
 
 def lines_of(
-    error: ValidationError,
-    fields: Mapping[str, FieldInfo],
-    values: Mapping[str, str],
-    secrets: frozenset[str],
+    error: ValidationError, fields: Mapping[str, FieldInfo], given: Mapping[str, str]
 ) -> Iterator[str]:
-    """Yield a line for each problem of a validation; ``values`` are shown unless ``secrets``."""
+    """Yield a line for each problem of a validation of what was ``given``."""
     for problem in error.errors(include_url=False, include_input=False):
-        name = str(problem["loc"][0])
+        variable = str(problem["loc"][0])
         cause = problem.get("ctx", {}).get("error")
         if isinstance(cause, LinesError):
             yield from map(str, cause.args)
             continue
-        start = f"{name.upper()}: "
-        end = f"; accepts {accepts(fields[name])}"
+        field = fields[variable.lower()]
+        end = f"; accepts {accepts(field)}"
         if problem["type"] == "missing":
-            yield f"{start}is missing{end}"
+            yield f"{variable}: is missing{end}"
             continue
-        start += f"got {_NOT_SHOWN if name in secrets else shown(values[name])}"
+        start = f"{variable}: got {_NOT_SHOWN if is_secret(field) else shown(given[variable])}"
         for reason in cause.args if isinstance(cause, ValueError) else ("",):
             yield f"{start}: {reason}{end}" if reason else start + end
 

@@ -48,7 +48,7 @@ _OWNED = frozenset(
         # Assignment.
         *("partition.assignment.strategy", "group.remote.assignor", "group.protocol.type"),
         "topic.metadata.refresh.interval.ms",
-        # The dead-letter producer: a dead letter is acknowledged by all replicas, once, and told.
+        # The dead-letter producer: a dead letter is acknowledged by all replicas, and told.
         *("enable.idempotence", "acks", "request.required.acks", "transactional.id"),
         *("retries", "message.send.max.retries", "enable.gapless.guarantee", "queuing.strategy"),
         *("max.in.flight", "max.in.flight.requests.per.connection"),
@@ -89,7 +89,13 @@ PRODUCER: Properties = {
     # What waits for its acknowledgement is in memory; the default is 1 GiB.
     "queue.buffering.max.kbytes": 32_768,
 }
-PRODUCER_OWNED: Properties = {"enable.idempotence": True, "acks": "all"}
+PRODUCER_OWNED: Properties = {
+    # At least once. An idempotent producer would be without repetitions only as long as it lives,
+    # wants a right of its own from the broker, and can end with a fatal error.
+    "acks": "all",
+    # What is retried stays in front of what comes after it.
+    "max.in.flight.requests.per.connection": 1,
+}
 _CONSUMER_OWNED: Properties = {
     # Commits name their offsets: stored ones would commit what was never settled.
     "enable.auto.commit": False,

@@ -1,60 +1,43 @@
 """Where settings come from: the environment, ``.env``, and the files in ``SECRETS_DIR``.
 
-The three places are read here and nowhere else, as text and without judging it. pydantic-settings
-is not used for it: its reader of ``.env`` follows ``${}`` inside passwords, its reader of secrets
-strips more than a newline and only warns of a missing directory.
+Sources of pydantic-settings; they return text and don't judge it. Unlike its own they don't follow
+``${}`` inside a password, take nothing but a newline from a secret, want the directory to exist,
+and collect what is wrong instead of stopping at it.
 """
 
-import difflib
 import io
 import os
-import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
+from typing import Any
 
 from dotenv.parser import parse_stream
-
-ENVIRONMENT = "the environment"
-DOTENV = ".env"
-SECRETS_DIR = "SECRETS_DIR"
-
-_NOTHING: Mapping[str, str] = MappingProxyType({})
-
-_OUR_PREFIXES = (
-    "KAFKA_",
-    "CUSTOMERIO_",
-    "RETRY_",
-    "EVENT_ID_",
-    "BATCH_",
-    "BUFFER_",
-    "DRAIN_",
-    "REJECT_",
-    "DEAD_LETTER_",
-    "LIVENESS_",
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
 )
-_SHARED_PREFIXES = ("HTTP_", "LOG_", "EVENT_", "COMMIT_", "SECRETS_")
-"""Others use these too (``LOG_DIR``, ``COMMIT_SHA``): only a likely slip is worth a word."""
 
-_SLIP_SIMILARITY = 0.8
-_FOREIGN = re.compile(
-    r".*_PROXY"
-    # What Kubernetes puts into every pod for a service named kafka, kafka-bootstrap, http, ...
-    r"|.*_SERVICE_(HOST|PORT(_.*)?)"
-    r"|.*_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?"
-)
+from consumer.settings.problems import is_secret
+from consumer.settings.slips import slips
+
+_DOTENV = ".env"
+_SECRETS_DIR = "SECRETS_DIR"
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the three places say. ``values`` has no empty text: an empty setting is none."""
+    """What the places say beside the settings' values. ``files`` has those that gave a value."""
 
-    values: Mapping[str, str] = field(repr=False)
-    proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
-    files: Mapping[str, Path] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
+    proxies: Mapping[str, str] = field(repr=False)
+    files: Mapping[str, Path]
+    warnings: tuple[str, ...]
+    problems: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,50 +48,44 @@ class Terminal:
     dumb: bool
 
 
-def find(
-    names: Collection[str], secrets: Collection[str], environ: Mapping[str, str] | None
-) -> Found:
-    """Return what is set for ``names``, the first place first; a secret is in one place only.
+def sources(
+    settings: type[BaseSettings], environ: Mapping[str, str] | None
+) -> tuple[PydanticBaseSettingsSource, ...]:
+    """Return the three places, the first one first, and before them themselves as ``FOUND``.
 
     With an ``environ``, that mapping is used instead of the process's environment and ``.env``.
     """
-    problems: list[str] = []
-    environment = os.environ if environ is None else environ
-    dotenv = _read_dotenv(problems) if environ is None else _NOTHING
-    directory = _secrets_directory(
-        environment.get(SECRETS_DIR) or dotenv.get(SECRETS_DIR, ""), problems
-    )
-    places = {
-        ENVIRONMENT: environment,
-        DOTENV: dotenv,
-        SECRETS_DIR: _read_directory(directory, names, problems) if directory else _NOTHING,
-    }
+    environment = _Environment(settings)
+    dotenv = _DotEnv(settings)
+    if environ is None:
+        dotenv.read()
+    else:
+        environment.env_vars = environ
+    places = environment, dotenv, _SecretsDirectory(settings)
+    return InitSettingsSource(settings, {"FOUND": places}), *places
 
-    values: dict[str, str] = {}
-    files: dict[str, Path] = {}
-    for name in names:
-        found = {
-            place: text
-            for place, variables in places.items()
-            if (text := _cleaned(variables.get(name, ""), secret=name in secrets))
-        }
-        if not found:
-            continue
-        if len(found) > 1 and name in secrets:
-            problems.append(f"{name}: is set in {' and in '.join(found)}; accepts one place")
-        place, values[name] = next(iter(found.items()))
-        if directory and place == SECRETS_DIR:
-            files[name] = directory / name
+
+def found(places: "tuple[_Environment, _DotEnv, _SecretsDirectory]") -> Found:
+    """Return what there is to say of the places, once they are read."""
+    environment, dotenv, directory = places
+    fields = {name.upper(): field for name, field in directory.settings_cls.model_fields.items()}
     return Found(
-        values=values,
         proxies={
-            name: text
-            for name, text in {**dotenv, **environment}.items()
+            name: text or ""
+            for name, text in {**dotenv.env_vars, **environment.env_vars}.items()
             if name.upper().endswith("_PROXY")
         },
-        files=files,
-        warnings=tuple(_unknown(names, places)),
-        problems=tuple(problems),
+        files={name: directory.files[name] for name in directory.values},
+        warnings=(
+            *slips(environment.env_vars, environment.name, fields),
+            *slips(dotenv.env_vars, dotenv.name, fields),
+            *slips(directory.files, directory.name, fields),
+        ),
+        problems=(
+            *dotenv.problems,
+            *directory.problems,
+            *_in_two_places((name for name in fields if is_secret(fields[name])), places),
+        ),
     )
 
 
@@ -135,68 +112,97 @@ def _cleaned(text: str, *, secret: bool) -> str:
     return text.rstrip("\r\n") if secret else text.strip()
 
 
-def _read_dotenv(problems: list[str]) -> Mapping[str, str]:
-    try:
-        text = Path(DOTENV).read_text(encoding="utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError):
-        return _NOTHING
-    except (OSError, ValueError) as error:
-        problems.append(f"{DOTENV}: can't be read ({type(error).__name__}); accepts UTF-8 text")
-        return _NOTHING
-    lines = parse_stream(io.StringIO(text))
-    return {line.key: line.value for line in lines if line.key and line.value is not None}
+def _in_two_places(secrets: Iterable[str], places: "Iterable[_Place]") -> Iterator[str]:
+    for secret in secrets:
+        names = [place.name for place in places if secret in place.values]
+        if len(names) > 1:
+            yield f"{secret}: is set in {' and in '.join(names)}; accepts one place"
 
 
-def _secrets_directory(text: str, problems: list[str]) -> Path | None:
-    if not text.strip():
-        return None
-    directory = Path(text.strip())
-    if directory.is_dir():
-        return directory
-    problems.append(f"{SECRETS_DIR}: got {text.strip()!r}; accepts a directory that exists")
-    return None
+class _Place(PydanticBaseSettingsSource):
+    """One place. ``values`` has the settings in it, ``problems`` what can't be read of it."""
+
+    name: str
+
+    def __init__(self, settings: type[BaseSettings]) -> None:
+        super().__init__(settings)
+        self.values: dict[str, str] = {}
+        self.problems: list[str] = []
+
+    def prepare_field_value(
+        self,
+        field_name: str,
+        field: FieldInfo,
+        value: str | None,
+        value_is_complex: bool,  # noqa: ARG002 - the signature is pydantic-settings'
+    ) -> str | None:
+        """Return a setting's text, undecoded, or None: an empty setting is none."""
+        text = _cleaned(value or "", secret=is_secret(field))
+        if text:
+            self.values[field_name.upper()] = text
+        return text or None
 
 
-def _read_directory(
-    directory: Path, names: Collection[str], problems: list[str]
-) -> Mapping[str, str]:
-    """Return the files named like a variable; what else lies there without its text."""
-    found: dict[str, str] = {}
-    try:
-        for path in sorted(directory.iterdir()):
-            ours = path.name in names and path.is_file()
-            found[path.name] = _read_file(path, problems) if ours else ""
-    except OSError as error:
-        problems.append(
-            f"{SECRETS_DIR}: got {str(directory)!r}, which can't be read ({type(error).__name__}); "
-            "accepts a directory that can be listed"
-        )
-    return found
+class _Environment(_Place, EnvSettingsSource):
+    name = "the environment"
 
 
-def _read_file(path: Path, problems: list[str]) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        problems.append(
-            f"{path.name}: its file in {SECRETS_DIR} can't be read ({type(error).__name__}); "
-            "accepts UTF-8 text"
-        )
-        return ""
+class _DotEnv(_Place, DotEnvSettingsSource):
+    name = _DOTENV
+
+    def read(self) -> None:
+        """Read the file, without its foreign lines."""
+        try:
+            text = Path(_DOTENV).read_text(encoding="utf-8-sig")
+        except (FileNotFoundError, IsADirectoryError):
+            return
+        except (OSError, ValueError) as error:
+            self.problems.append(
+                f"{_DOTENV}: can't be read ({type(error).__name__}); accepts UTF-8 text"
+            )
+            return
+        lines = parse_stream(io.StringIO(text))
+        self.env_vars = {
+            line.key: line.value for line in lines if line.key and line.value is not None
+        }
 
 
-def _unknown(names: Collection[str], places: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
-    """Yield a warning for each variable that looks like ours and isn't. Never with its value."""
-    for place, variables in places.items():
-        for name in sorted(set(variables) - set(names)):
-            nearest = _nearest(name, names)
-            if nearest:
-                yield f"{name} (in {place}) is none of the settings; the nearest is {nearest}"
+class _SecretsDirectory(_Place, SecretsSettingsSource):
+    name = _SECRETS_DIR
+    files: Mapping[str, Path] = {}
 
+    def __call__(self) -> dict[str, Any]:
+        """Read the directory that a place before this one names."""
+        name = self.current_state.get(_SECRETS_DIR)
+        if name is None:
+            return {}
+        self.secrets_dir = directory = Path(name).absolute()  # a ~ is not expanded
+        if not directory.is_dir():
+            self.problems.append(f"{_SECRETS_DIR}: got {name!r}; accepts a directory that exists")
+            return {}
+        try:
+            self.files = {path.name: path for path in sorted(directory.iterdir())}
+        except OSError as error:
+            self.problems.append(
+                f"{_SECRETS_DIR}: got {name!r}, which can't be read ({type(error).__name__}); "
+                "accepts a directory that can be listed"
+            )
+        return super().__call__()
 
-def _nearest(name: str, names: Collection[str]) -> str | None:
-    upper = name.upper()
-    if _FOREIGN.fullmatch(upper) or not upper.startswith(_OUR_PREFIXES + _SHARED_PREFIXES):
-        return None
-    similarity = 0.0 if upper.startswith(_OUR_PREFIXES) else _SLIP_SIMILARITY
-    return next(iter(difflib.get_close_matches(upper, names, 1, similarity)), None)
+    def get_field_value(
+        self,
+        field: FieldInfo,  # noqa: ARG002 - the signature is pydantic-settings'
+        field_name: str,
+    ) -> tuple[str | None, str, bool]:
+        """Return the text of a variable's file as it is: a password may begin with a space."""
+        name = field_name.upper()
+        path = self.files.get(name)
+        try:
+            text = path.read_text(encoding="utf-8") if path and path.is_file() else None
+        except (OSError, ValueError) as error:
+            self.problems.append(
+                f"{name}: its file in {_SECRETS_DIR} can't be read ({type(error).__name__}); "
+                "accepts UTF-8 text"
+            )
+            text = None
+        return text, name, False
