@@ -1,7 +1,10 @@
-"""The README's tables and commands are those of the code."""
+"""The pages say what the code says: tables, commands, names, and links between the pages."""
 
 import ast
+import importlib
 import re
+import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,16 +12,22 @@ import pytest
 from consumer import settings
 from consumer.__main__ import COMMANDS
 from consumer.core.metrics import METRICS
-from consumer.core.outcomes import HoldReason
 from tests.test_architecture import MODULES, PURE_ROOMS
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text()
+README, REFERENCE, INSIDE = (
+    (ROOT / name).read_text() for name in ("README.md", "deploy/reference.md", "consumer/README.md")
+)
+PAGES = [
+    page
+    for page in sorted(ROOT.rglob("*.md"))
+    if not any(part.startswith(".") for part in page.relative_to(ROOT).parts)
+]
 
 
-def rows(header: str) -> list[list[str]]:
+def rows(page: str, header: str) -> list[list[str]]:
     """Return the cells of the table that starts with ``header``."""
-    table = README[README.index(header) :].split("\n\n")[0].splitlines()[2:]
+    table = page[page.index(header) :].partition("\n\n")[0].splitlines()[2:]
     return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in table]
 
 
@@ -26,10 +35,26 @@ def in_backticks(cell: str) -> list[str]:
     return re.findall(r"`([^`]*)`", cell)
 
 
+def prose(page: Path) -> str:
+    """Return a page without its blocks of code, where nothing is a link or a heading."""
+    return re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+@cache
+def anchors(page: Path) -> frozenset[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)
+    return frozenset(re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings)
+
+
+def test_the_first_page_is_short() -> None:
+    assert len(README.splitlines()) <= 150
+
+
 def test_the_settings_table_has_every_variable_with_its_default() -> None:
     told = {
         name: default
-        for names, defaults, _ in rows("| variable | default | meaning |")
+        for names, defaults, _ in rows(REFERENCE, "| variable | default | meaning |")
         for name, default in zip(
             in_backticks(names),
             in_backticks(defaults) or [defaults] * len(in_backticks(names)),
@@ -50,7 +75,8 @@ def test_the_settings_table_has_every_variable_with_its_default() -> None:
 
 
 def test_the_metrics_table_has_every_metric_with_type_labels_and_meaning() -> None:
-    told = {name.strip("`"): rest for name, *rest in rows("| metric | type | labels | meaning |")}
+    table = rows(REFERENCE, "| metric | type | labels | meaning |")
+    told = {name.strip("`"): rest for name, *rest in table}
     assert set(told) == {metric.name for metric in METRICS}
     for metric in METRICS:
         kind, labels, *meaning = told[metric.name]
@@ -61,23 +87,61 @@ def test_the_metrics_table_has_every_metric_with_type_labels_and_meaning() -> No
         assert " | ".join(meaning) == metric.help, metric.name
 
 
-def test_the_module_table_has_every_module_with_the_first_line_of_its_docstring() -> None:
-    told = {in_backticks(name)[0]: line for name, line in rows("| module | owns |")}
-    assert set(told) == MODULES.keys() - {"__init__"}
-    for name, line in told.items():
-        docstring = ast.get_docstring(MODULES[name]) or ""
-        pure = " (pure)" if name in PURE_ROOMS else ""
-        assert line == docstring.splitlines()[0].rstrip(".") + pure, name
-
-
 def test_the_command_table_has_every_command() -> None:
-    told = [in_backticks(name)[0].split()[1] for name, *_ in rows("| command | does | exits |")]
-    assert told == list(COMMANDS)
+    table = rows(REFERENCE, "| command | does | exits |")
+    assert [in_backticks(name)[0].split()[1] for name, *_ in table] == list(COMMANDS)
 
 
-@pytest.mark.parametrize("reason", [reason.value for reason in HoldReason])
-def test_every_hold_is_explained(reason: str) -> None:
-    assert f'hold{{reason="{reason}"}}' in README
+def test_the_log_events_are_those_of_the_code() -> None:
+    texts = {
+        node.value
+        for tree in MODULES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    events = rows(REFERENCE, "| event | level | says |")
+    told = {name for names, *_ in events for name in in_backticks(names)}
+    assert told <= texts, told - texts
+
+
+def test_every_dependency_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = {re.split(r"[\[<>=~]", each)[0] for each in project["dependencies"]}
+    reasons = rows(REFERENCE, "| package | why |")
+    told = {name for names, _ in reasons for name in in_backticks(names)}
+    assert told == needed
+
+
+def test_the_module_table_has_every_module_with_the_first_line_of_its_docstring() -> None:
+    """On failure the difference is what to paste."""
+    told = INSIDE[INSIDE.index("| module | owns |") :].partition("\n\n")[0].splitlines()[2:]
+    expected = [
+        f"| `{name}` | {(ast.get_docstring(tree) or '').splitlines()[0].rstrip('.')}"
+        f"{' (pure)' if name in PURE_ROOMS else ''} |"
+        for name, tree in MODULES.items()
+        if name != "__init__"
+    ]
+    assert told == expected, "the table must be:\n" + "\n".join(expected)
+
+
+def test_what_the_inside_page_names_exists() -> None:
+    tops = {name.partition(".")[0] for name in MODULES}
+    for name in re.findall(r"`((?:\w+\.)+\w+)`", INSIDE):
+        if name.partition(".")[0] not in tops or name.endswith(".md"):
+            continue
+        parts = name.split(".")
+        module = max((m for m in MODULES if f"{name}.".startswith(f"{m}.")), key=len)
+        found: object = importlib.import_module(f"consumer.{module}")
+        for part in parts[len(module.split(".")) :]:
+            assert hasattr(found, part), name
+            found = getattr(found, part)
+
+
+def test_the_tests_that_a_page_names_exist() -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
+    for page in PAGES:
+        for name in re.findall(r"`(test_\w+)`", page.read_text()):
+            assert f"def {name}(" in sources, f"{page.name}: {name}"
 
 
 def test_the_two_commands_stand_alone_in_their_blocks() -> None:
@@ -85,3 +149,15 @@ def test_the_two_commands_stand_alone_in_their_blocks() -> None:
     assert blocks[0].strip().endswith("segment-consumer demo")
     assert blocks[1].strip().endswith("pytest")
     assert all(block.count("\n") == 1 for block in blocks[:2])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`\n]*`", "", prose(page))):
+        if re.match(r"\w+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), target
+        assert there.is_relative_to(ROOT), target
+        assert not anchor or anchor in anchors(there), target

@@ -1,8 +1,8 @@
 """The metrics: every one declared once, counted by the owner thread, published as a snapshot.
 
-``METRICS`` is what the README's table and ``/metrics`` are made of. A ``Tally`` belongs to the
-owner thread alone; what other threads see is a ``Snapshot``, a value that nobody changes any more,
-swapped on the ``Board`` as one reference. So one scrape is one moment, and nothing is locked.
+``METRICS`` is what deploy/reference.md's table and ``/metrics`` are made of. A ``Tally`` belongs to
+the owner thread alone; what other threads see is a ``Snapshot``, a value that nobody changes any
+more, swapped on the ``Board`` as one reference. So one scrape is one moment, and nothing is locked.
 """
 
 from bisect import bisect_left

@@ -144,7 +144,7 @@ _HOLDS: dict[int, HoldReason] = {
 
 
 def outcome_of(answer: Answer) -> Outcome:
-    """Return what ``answer`` means. Pure; the table is in the README."""
+    """Return what ``answer`` means. Pure; the table is in deploy/reference.md."""
     match answer:
         case Answered():
             return _of_status(answer)

@@ -12,7 +12,7 @@ from consumer.core.outcomes import HoldReason
 from tests.deploy.chart import parsed, rendered
 from tests.deploy.prometheus import LAG_RECORDS, STUCK_SECONDS, noticing_less
 from tests.deploy.recording import INTERVAL_SECONDS
-from tests.deploy.tools import DEPLOY, PROMETHEUS, ROOT, run, tool
+from tests.deploy.tools import DEPLOY, PROMETHEUS, run, tool
 
 NEEDS = PROMETHEUS
 
@@ -108,8 +108,8 @@ def test_the_runbook_has_what_to_do_about_each_reason_to_hold() -> None:
     assert re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE) == [r.value for r in HoldReason]
 
 
-def test_the_metrics_of_the_rules_are_in_the_project_s_readme() -> None:
-    readme = (ROOT / "README.md").read_text()
+def test_the_metrics_of_the_rules_are_in_the_reference() -> None:
+    reference = (DEPLOY / "reference.md").read_text()
     for rule in rules():
         for name in re.findall(rf"{PREFIX}(\w+)\{{", rule["expr"]):
-            assert f"| `{name}` |" in readme
+            assert f"| `{name}` |" in reference
