@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from consumer.settings.checks import http_parts
+from consumer.settings.librdkafka import VARIABLES
 from consumer.settings.problems import shown
-from consumer.settings.properties import VARIABLES
 from consumer.settings.property_checks import property_problems
 from consumer.settings.subscription import covers
 

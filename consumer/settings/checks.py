@@ -11,8 +11,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
+from consumer.settings.librdkafka import refusal
 from consumer.settings.problems import LinesError, shown
-from consumer.settings.properties import refusal
 
 _SERVER = re.compile(r"([A-Za-z_]+://)?(\[[0-9A-Fa-f:.]+\]|[^\s:/@,\[\]]+)(:(?P<port>\d{1,5}))?")
 _PORTS = range(1, 65_536)

@@ -1,7 +1,6 @@
-"""What the clients of librdkafka are told: the consumer, the dead-letter producer, the admin.
+"""What each client of librdkafka is created with: consumer, dead-letter producer, admin.
 
 Operators tune with ``KAFKA_CONFIG``: it comes after our tuning and before what the daemon owns.
-The checked facts are those of librdkafka 2.16.
 """
 
 import socket
@@ -9,108 +8,24 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-if TYPE_CHECKING:
-    from consumer.settings import Settings
-
-Properties = dict[str, str | int | bool]
-
-VARIABLES = {
-    "security.protocol": "KAFKA_SECURITY_PROTOCOL",
-    "sasl.mechanism": "KAFKA_SASL_MECHANISM",
-    "sasl.username": "KAFKA_SASL_USERNAME",
-    "sasl.password": "KAFKA_SASL_PASSWORD",
-    "ssl.ca.location": "KAFKA_SSL_CA_LOCATION",
-    "ssl.certificate.location": "KAFKA_SSL_CERTIFICATE_LOCATION",
-    "ssl.key.location": "KAFKA_SSL_KEY_LOCATION",
-    "ssl.key.password": "KAFKA_SSL_KEY_PASSWORD",
-}
-"""Properties that librdkafka gets as the variable has them."""
-
-_INSTEAD = VARIABLES | {
-    "bootstrap.servers": "KAFKA_BOOTSTRAP_SERVERS",
-    "metadata.broker.list": "KAFKA_BOOTSTRAP_SERVERS",
-    "sasl.mechanisms": "KAFKA_SASL_MECHANISM",
-    "group.id": "KAFKA_GROUP_ID",
-    "group.protocol": "KAFKA_GROUP_PROTOCOL",
-    "group.instance.id": "KAFKA_GROUP_INSTANCE_ID",
-    "session.timeout.ms": "KAFKA_SESSION_TIMEOUT_SECONDS",
-    "heartbeat.interval.ms": "KAFKA_SESSION_TIMEOUT_SECONDS",
-    "auto.offset.reset": "KAFKA_AUTO_OFFSET_RESET",
-    "auto.commit.interval.ms": "COMMIT_INTERVAL_SECONDS",
-}
-_OWNED = frozenset(
-    {
-        "client.id",
-        # Offsets and commits: nothing unsettled may be committed.
-        *("enable.auto.commit", "auto.commit.enable", "enable.auto.offset.store"),
-        *("offset.store.method", "offset.store.path", "offset.store.sync.interval.ms"),
-        "enable.partition.eof",
-        # Assignment.
-        *("partition.assignment.strategy", "group.remote.assignor", "group.protocol.type"),
-        "topic.metadata.refresh.interval.ms",
-        # The dead-letter producer: a dead letter is acknowledged by all replicas, and told.
-        *("enable.idempotence", "acks", "request.required.acks", "transactional.id"),
-        *("retries", "message.send.max.retries", "enable.gapless.guarantee", "queuing.strategy"),
-        *("max.in.flight", "max.in.flight.requests.per.connection"),
-        "delivery.report.only.error",
-        # What confluent_kafka takes beside librdkafka's properties, and librdkafka's own wiring.
-        *("logger", "on_commit", "on_delivery", "default.topic.config", "default_topic_conf"),
-        *("opaque", "interceptors", "enabled_events", "log.queue"),
-        # Would replace the brokers by an embedded one.
-        "test.mock.num.brokers",
-    }
+from consumer.settings.librdkafka import (
+    COMMON,
+    CONSUMER,
+    CONSUMER_OWNED,
+    PRODUCER,
+    PRODUCER_OWNED,
+    VARIABLES,
+    Properties,
 )
 
-_COMMON: Properties = {
-    # A firewall that forgot an idle connection is noticed before a request needs it.
-    "socket.keepalive.enable": True,
-    # Brokers close idle connections all day; that is no news.
-    "log.connection.close": False,
-    # Else asking for a missing dead-letter topic creates it with the broker's retention.
-    "allow.auto.create.topics": False,
-}
-_CONSUMER: Properties = {
-    # The default of 1000 throttles a fast consumer to a quarter.
-    "fetch.queue.backoff.ms": 5,
-    # Bounds the prefetch in bytes, and with it fetch.max.bytes: librdkafka lowers that to the
-    # same 16 MiB. Set here, it would refuse every message.max.bytes above it.
-    "queued.max.messages.kbytes": 16_384,
-    # A commit that fails for a lost connection makes librdkafka look for the coordinator anew, and
-    # one that waits to be repeated when it is found makes it start over. Looking takes a few round
-    # trips; no heartbeat gets through meanwhile, and the membership is lost. One reset where a
-    # round trip takes 0.4 to 0.8 s, with a session of 6 s: 11 of 27 lost it with a backoff of 1 s,
-    # 2 of 27 with 2 s, 5 of 234 with 3 to 5 s; the default is 0.1 s.
-    "retry.backoff.ms": 3000,
-    "retry.backoff.max.ms": 3000,
-}
-PRODUCER: Properties = {
-    # The topic's own limit decides what is too big, not the producer's 1,000,000 bytes.
-    "message.max.bytes": 1_000_000_000,
-    # What waits for its acknowledgement is in memory; the default is 1 GiB.
-    "queue.buffering.max.kbytes": 32_768,
-}
-PRODUCER_OWNED: Properties = {
-    # At least once. An idempotent producer would be without repetitions only as long as it lives,
-    # wants a right of its own from the broker, and can end with a fatal error.
-    "acks": "all",
-    # What is retried stays in front of what comes after it.
-    "max.in.flight.requests.per.connection": 1,
-}
-_CONSUMER_OWNED: Properties = {
-    # Commits name their offsets: stored ones would commit what was never settled.
-    "enable.auto.commit": False,
-    "enable.auto.offset.store": False,
-    # The daemon decides where a partition without a position starts, and says so.
-    "auto.offset.reset": "error",
-    # Tells a partition that was read to its end from one that is silent.
-    "enable.partition.eof": True,
-}
+if TYPE_CHECKING:
+    from consumer.settings import Settings
 
 
 def consumer_properties(settings: "Settings") -> Properties:
     """Return what the consumer is created with."""
-    properties = _with_operators(_COMMON | _CONSUMER, settings)
-    properties |= _CONSUMER_OWNED | {"group.id": settings.kafka_group_id}
+    properties = _with_operators(COMMON | CONSUMER, settings)
+    properties |= CONSUMER_OWNED | {"group.id": settings.kafka_group_id}
     if settings.kafka_group_instance_id:
         properties["group.instance.id"] = settings.kafka_group_instance_id
     if settings.kafka_group_protocol == "consumer":
@@ -129,21 +44,12 @@ def consumer_properties(settings: "Settings") -> Properties:
 
 def producer_properties(settings: "Settings") -> Properties:
     """Return what the dead-letter producer is created with."""
-    return _with_operators(_COMMON | PRODUCER, settings) | PRODUCER_OWNED
+    return _with_operators(COMMON | PRODUCER, settings) | PRODUCER_OWNED
 
 
 def admin_properties(settings: "Settings") -> Properties:
     """Return what the admin client is created with."""
-    return _with_operators(_COMMON, settings)
-
-
-def refusal(name: str) -> str | None:
-    """Return why ``KAFKA_CONFIG`` may not set the property ``name``, or None if it may."""
-    if name in _INSTEAD:
-        return f"{name!r} is refused; {_INSTEAD[name]} sets it"
-    if name in _OWNED or name.endswith("_cb"):
-        return f"{name!r} is refused; it is the daemon's own"
-    return None
+    return _with_operators(COMMON, settings)
 
 
 def _with_operators(tuning: Properties, settings: "Settings") -> Properties:

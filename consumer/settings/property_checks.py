@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from confluent_kafka import KafkaException, Producer
 
-from consumer.settings.properties import PRODUCER, PRODUCER_OWNED, VARIABLES, Properties
+from consumer.settings.librdkafka import PRODUCER, PRODUCER_OWNED, VARIABLES, Properties
 
 _TOGETHER = "Failed to create producer: "
 """How librdkafka starts when each property is fine by itself."""
