@@ -26,7 +26,7 @@ from consumer.observability.exposition import Exposition
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-    from consumer.core.metrics import Board
+    from consumer.core.snapshot import Board
 
     _Request = socket.socket | tuple[bytes, socket.socket]  # the latter is UDP's
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from consumer import settings, stopper
-from consumer.core.metrics import PREFIX, initial_snapshot
+from consumer.core.metrics import PREFIX
+from consumer.core.snapshot import initial_snapshot
 from consumer.observability import health
 from consumer.settings import agreement
 from tests.deploy.chart import (
@@ -579,6 +580,6 @@ def test_the_guide_and_the_runbook_name_only_values_and_metrics_that_exist() -> 
 
 
 def _board() -> Any:  # noqa: ANN401 - the server only keeps it
-    from consumer.core.metrics import Board  # noqa: PLC0415 - beside its only use
+    from consumer.core.snapshot import Board  # noqa: PLC0415 - beside its only use
 
     return Board(initial_snapshot("1"), 0.0)

@@ -20,7 +20,6 @@ from consumer.core.attempts import Attempt
 from consumer.core.dead_letters import DeadLetter, DeadLetterReason
 from consumer.core.events import IdType
 from consumer.core.ledger import Ledger
-from consumer.core.metrics import Tally
 from consumer.core.outcomes import (
     Delivered,
     Hold,
@@ -32,6 +31,7 @@ from consumer.core.outcomes import (
     Unsent,
 )
 from consumer.core.pipeline import Pipeline, Rules
+from consumer.core.tally import Tally
 from consumer.core.throttle import API_HOLDS, Throttle, backoff_seconds
 from tests.support.account import Account, Change, Health, LaneName, Parcel, Truth
 from tests.support.records import FakeMessage
