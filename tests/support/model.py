@@ -317,7 +317,7 @@ class World:
         """Hold for a reason outside of the requests, or end that."""
         throttle, reason = self.pipeline.throttle, HoldReason.KAFKA_UNAVAILABLE
         if reason in throttle.holds or dice.number(3):
-            throttle.release(reason)
+            throttle.end_hold(reason)
         else:
             throttle.hold(reason, "no broker", self.now)
 
@@ -531,7 +531,7 @@ class World:
         """Let everything succeed; then nothing may be left, and the API has the last words."""
         if self.urged:
             self.let_go(Dice(0))
-        self.pipeline.throttle.release(HoldReason.KAFKA_UNAVAILABLE)
+        self.pipeline.throttle.end_hold(HoldReason.KAFKA_UNAVAILABLE)
         for _ in range(MAX_TURNS_TO_THE_END):
             if not self.pipeline.throttle.holds.keys() <= API_HOLDS:
                 self.setup = replace(
