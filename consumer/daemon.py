@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Protocol
 from confluent_kafka import KafkaException
 
 from consumer import __version__, clock
-from consumer.core.metrics import Board, Tally, initial_snapshot
 from consumer.core.pipeline import Pipeline, Rules
+from consumer.core.snapshot import Board, initial_snapshot
+from consumer.core.tally import Tally
 from consumer.core.throttle import Throttle
 from consumer.customerio.api import Api
 from consumer.customerio.carriers import Carriers

@@ -20,8 +20,10 @@ from consumer.commands.demo.standin import Standin, StandinRequest
 from consumer.commands.demo.story import DATA_DRIVEN_SEGMENT, EVENTS, Story
 from consumer.commands.demo.verdict import Evidence, Finding, findings
 from consumer.commands.demo.weather import Weather
-from consumer.core.events import Event, EventDecoder, Malformed, Mixed
-from consumer.core.metrics import Tally, snapshot_of
+from consumer.core.decoder import EventDecoder
+from consumer.core.events import Event, Malformed, Mixed
+from consumer.core.snapshot import snapshot_of
+from consumer.core.tally import Tally
 from consumer.engine.ports import Committed
 from consumer.settings import Settings, load, terminal
 from tests.support.daemon import Daemon

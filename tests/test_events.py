@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from consumer.core.dead_letters import DeadLetter, DeadLetterReason, refusal
-from consumer.core.events import Event, EventDecoder, IdType, Malformed, Mixed
+from consumer.core.decoder import EventDecoder
+from consumer.core.events import Event, IdType, Malformed, Mixed
 
 Meaning = tuple[int, str, str, list[str]]
 SCHEMA_REGISTRY = b"\0\0\0\0\7"

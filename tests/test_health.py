@@ -11,7 +11,8 @@ from http.client import HTTPConnection, HTTPResponse
 import pytest
 
 from consumer import clock
-from consumer.core.metrics import Board, Snapshot, Tally, initial_snapshot, snapshot_of
+from consumer.core.snapshot import Board, Snapshot, initial_snapshot, snapshot_of
+from consumer.core.tally import Tally
 from consumer.observability import http_server
 from consumer.observability.health import HealthServer
 from tests.support.waiting import eventually

@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from consumer.core.events import Event, EventDecoder, IdType, Malformed, Mixed
+from consumer.core.decoder import EventDecoder
+from consumer.core.events import Event, IdType, Malformed, Mixed
 from consumer.core.refusals import MAX_PENDING_DEAD_LETTER_BYTES
 from tests.support.cluster import Record
 from tests.support.driver import Driver

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from consumer import clock
-from consumer.core.metrics import METRICS, PREFIX, Board, Key, Tally, initial_snapshot, snapshot_of
+from consumer.core.metrics import METRICS, PREFIX, Key
 from consumer.core.outcomes import HoldReason
+from consumer.core.snapshot import Board, initial_snapshot, snapshot_of
+from consumer.core.tally import Tally
 from consumer.observability import page
 from consumer.observability.health import HealthServer
 

@@ -513,7 +513,7 @@ def test_a_drain_waits_for_dead_letters_on_their_way() -> None:
     assert progresses(driver, -1.0)
     driver.throttle.hold(HoldReason.DEAD_LETTER_UNAVAILABLE, "no topic", driver.now)
     assert not progresses(driver)
-    driver.throttle.release(HoldReason.DEAD_LETTER_UNAVAILABLE)
+    driver.throttle.end_hold(HoldReason.DEAD_LETTER_UNAVAILABLE)
     driver.pipeline.acknowledged(driver.dead_letters()[0])
     assert not progresses(driver)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from consumer.commands.replay.dead_letters import Change, Selection, change_of, labels_of
-from consumer.core.events import EventDecoder
+from consumer.core.decoder import EventDecoder
 from tests.support.cluster import Record
 from tests.support.daemon import Daemon
 from tests.support.kafka_server import free_ports

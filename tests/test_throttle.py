@@ -509,8 +509,8 @@ def test_a_hold_from_outside_lets_nothing_through_until_it_is_taken_away(
     assert not desk.throttle.hold(reason, "again", desk.now)
     desk.wait(1e6)
     assert not desk.may_start()
-    assert desk.throttle.release(reason) == HoldState(reason, 1000.0, "why")
-    assert desk.throttle.release(reason) is None
+    assert desk.throttle.end_hold(reason) == HoldState(reason, 1000.0, "why")
+    assert desk.throttle.end_hold(reason) is None
     assert desk.may_start()
 
 

@@ -16,11 +16,11 @@ from consumer.core.buffer import Buffer
 from consumer.core.dead_letters import DeadLetterReason, refusal
 from consumer.core.lanes import Batch
 from consumer.core.ledger import Ledger, base_of, offset_of
-from consumer.core.metrics import Tally
 from consumer.core.notes import Notes
 from consumer.core.outcomes import Delivered, Hold, Outcome, Refused, Retry, RetryReason, Unsent
 from consumer.core.refusals import Refusals
 from consumer.core.splitting import Split
+from consumer.core.tally import Tally
 from consumer.core.throttle import Throttle, backoff_seconds
 
 

@@ -13,7 +13,7 @@ from msgspec import UNSET
 from consumer.core.events import ID_TYPES, IdType
 from consumer.core.lanes import Batch, Lane
 from consumer.core.ledger import base_of
-from consumer.core.metrics import Tally
+from consumer.core.tally import Tally
 from consumer.core.turns import Turns
 
 

@@ -24,11 +24,12 @@ from consumer.core.dead_letters import (
     headers_of,
     refusal,
 )
-from consumer.core.events import Event, EventDecoder, IdType, Malformed, Mixed
+from consumer.core.decoder import EventDecoder
+from consumer.core.events import Event, IdType, Malformed, Mixed
 from consumer.core.lanes import Batch
 from consumer.core.ledger import Ledger
-from consumer.core.metrics import Tally
 from consumer.core.refusals import Refusals
+from consumer.core.tally import Tally
 
 
 class Message(Protocol):

@@ -39,8 +39,8 @@ class Ledger:
     """
 
     __slots__ = (
-        "_fence",
         "_holds",
+        "_old_holds",
         "base",
         "beginning",
         "committed",
@@ -67,7 +67,7 @@ class Ledger:
         self.committed = committed
         self.metadata = metadata
         self._holds: deque[tuple[int, Holder, float]] = deque()
-        self._fence: deque[tuple[int, Holder, float]] = deque()
+        self._old_holds: deque[tuple[int, Holder, float]] = deque()  # of the log before a restart
 
     def source(self, offset: int) -> str:
         """Name a record as dead letters and logs do: ``topic:partition:offset``."""
@@ -79,24 +79,24 @@ class Ledger:
 
     def committable(self) -> int | None:
         """Return the offset that may be committed; None: nothing beyond what was, for now."""
-        if self._fence:
-            _pop_settled(self._fence)
-            if self._fence:
+        if self._old_holds:
+            _pop_settled(self._old_holds)
+            if self._old_holds:
                 return None
         _pop_settled(self._holds)
         return self._holds[0][0] if self._holds else self.position
 
     def is_settled(self) -> bool:
         """Whether nothing that came from this ledger is still unsettled."""
-        _pop_settled(self._fence)
+        _pop_settled(self._old_holds)
         _pop_settled(self._holds)
-        return not self._fence and not self._holds
+        return not self._old_holds and not self._holds
 
     def oldest_read_at(self) -> float | None:
         """When the oldest record with an unsettled change was read; None when there is none."""
         if self.is_settled():
             return None
-        return (self._fence or self._holds)[0][2]
+        return (self._old_holds or self._holds)[0][2]
 
     def restart(self, position: int) -> None:
         """Go on at ``position`` of a log that began anew, below what was already read.
@@ -104,7 +104,7 @@ class Ledger:
         What was read before is still to be delivered, and nothing of the new log is committed
         before it is: the broker has those records no more, so only this process can.
         """
-        self._fence.extend(self._holds)
+        self._old_holds.extend(self._holds)
         self._holds.clear()
         self.position = self.beginning = position
         self.committed = None

@@ -1,11 +1,8 @@
-"""The metrics: every one declared once, counted by the owner thread, published as a snapshot.
+"""The metrics: every one declared once.
 
-``METRICS`` is what deploy/reference.md's table and ``/metrics`` are made of. A ``Tally`` belongs to
-the owner thread alone; what other threads see is a ``Snapshot``, a value that nobody changes any
-more, swapped on the ``Board`` as one reference. So one scrape is one moment, and nothing is locked.
+``METRICS`` is what deploy/reference.md's table and ``/metrics`` are made of.
 """
 
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -161,129 +158,16 @@ METRICS: tuple[Metric, ...] = (
 BY_NAME: Mapping[str, Metric] = {metric.name: metric for metric in METRICS}
 
 
-@dataclass(frozen=True, slots=True)
-class HistogramValue:
-    """A histogram at one moment: observations per bucket, not cumulative, +Inf's last."""
-
-    counts: tuple[int, ...]
-    total: float
-
-
-class Histogram:
-    """Observations by bucket; a value on a bucket's upper bound belongs to that bucket."""
-
-    def __init__(self, buckets: tuple[float, ...]) -> None:
-        self._buckets = buckets
-        self._counts = [0] * (len(buckets) + 1)
-        self._total = 0.0
-
-    def observe(self, value: float, times: int = 1) -> None:
-        """Count ``value`` as seen ``times`` times."""
-        self._counts[bisect_left(self._buckets, value)] += times
-        self._total += value * times
-
-    def freeze(self) -> HistogramValue:
-        """Return what was observed so far."""
-        return HistogramValue(tuple(self._counts), self._total)
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """All counters and histograms at one moment."""
-
-    counters: Mapping[Key, int]
-    histograms: Mapping[Key, HistogramValue]
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What the owner thread publishes; ``not_ready`` has the reasons, empty means ready."""
-
-    samples: Mapping[Key, float]
-    histograms: Mapping[Key, HistogramValue]
-    status: Mapping[str, object]
-    not_ready: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class Board:
-    """The one thing shared with the HTTP threads: the owner assigns, they read.
-
-    ``turned_at`` is ``clock.now()`` of the loop's last turn.
-    """
-
-    snapshot: Snapshot
-    turned_at: float
-
-
-class Tally:
-    """The owner thread's counts. Every series whose labels are known is there, at 0, at once."""
-
-    def __init__(self) -> None:
-        self.counters: dict[Key, int] = dict.fromkeys(_series("counter"), 0)
-        self.histograms: dict[Key, Histogram] = {
-            key: Histogram(BY_NAME[key[0]].buckets) for key in _series("histogram")
-        }
-
-    def add(self, *key: str, n: int = 1) -> None:
-        """Count ``n`` more; KeyError for a series that no metric declares."""
-        if key in self.counters:
-            self.counters[key] += n
-        else:
-            self.counters[_declared(key, "counter")] = n
-
-    def observe(self, value: float, *key: str, times: int = 1) -> None:
-        """Observe ``value``; KeyError for a series that no metric declares."""
-        self.histograms[key].observe(value, times)
-
-    def freeze(self) -> Counts:
-        """Return the counts so far."""
-        histograms = {key: histogram.freeze() for key, histogram in self.histograms.items()}
-        return Counts(dict(self.counters), histograms)
-
-
-def snapshot_of(
-    counts: Counts,
-    gauges: Mapping[Key, float],
-    status: Mapping[str, object],
-    not_ready: tuple[str, ...],
-) -> Snapshot:
-    """Return the counts with these gauges; known gauges left out are 0."""
-    for key in gauges:
-        _declared(key, "gauge")
-    samples = {**counts.counters, **_ZERO_GAUGES, **gauges}
-    return Snapshot(samples, counts.histograms, status, not_ready)
-
-
-def initial_snapshot(version: str) -> Snapshot:
-    """Return what is published before the loop's first turn: starting, everything at 0."""
-    status = {
-        "version": version,
-        "state": "starting",
-        "holds": [],
-        "partitions": [],
-        "segments": [],
-        "api": {
-            "concurrency_limit": 0,
-            "in_flight": 0,
-            "requests_per_second": 0.0,
-            "last_error": None,
-        },
-    }
-    return snapshot_of(Tally().freeze(), {}, status, ("starting",))
-
-
-def _series(kind: str) -> Iterator[Key]:
+def known_series(kind: str) -> Iterator[Key]:
+    """Yield the series of all metrics of this kind that exist from the start."""
     for metric in METRICS:
         if metric.kind == kind:
             yield from metric.known_series()
 
 
-def _declared(key: Key, kind: str) -> Key:
+def declared(key: Key, kind: str) -> Key:
+    """Return ``key``; KeyError if it is no series of a metric of this kind."""
     metric = BY_NAME[key[0]]
     if metric.kind != kind or not metric.has(key):
         raise KeyError(key)
     return key
-
-
-_ZERO_GAUGES: Mapping[Key, float] = dict.fromkeys(_series("gauge"), 0.0)

@@ -69,7 +69,7 @@ class Broken:
     """The connection failed or the answer was cut short.
 
     ``ambiguous`` is false only where nothing of the request can have reached the API (name
-    resolution, connection refused, TLS handshake): such a try can't be applied later.
+    resolution, connection refused, TLS handshake): such an attempt can't be applied later.
     """
 
     detail: str
@@ -93,7 +93,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Try again, for ever. ``ambiguous``: the API may yet apply the failed try."""
+    """Try again, for ever. ``ambiguous``: the API may yet apply the failed attempt."""
 
     reason: RetryReason
     detail: str
@@ -159,7 +159,7 @@ def outcome_of(answer: Answer) -> Outcome:
 
 
 def status_label(answer: Answer) -> str | None:
-    """Return the label of ``requests_total`` for a try, or None for one that never went out."""
+    """Return an attempt's label of ``requests_total``; None if it never went out."""
     match answer:
         case Answered(status):
             return str(status)

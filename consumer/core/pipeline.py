@@ -33,10 +33,10 @@ from consumer.core.events import IdType
 from consumer.core.intake import Intake, Message
 from consumer.core.lanes import Lane
 from consumer.core.ledger import Ledger
-from consumer.core.metrics import Tally
 from consumer.core.notes import Notes
 from consumer.core.outcomes import Outcome
 from consumer.core.refusals import Refusals
+from consumer.core.tally import Tally
 from consumer.core.throttle import Throttle
 
 

@@ -13,9 +13,9 @@ from collections import deque
 
 from consumer.core.buffer import Buffer
 from consumer.core.dead_letters import DeadLetter
-from consumer.core.metrics import Tally
 from consumer.core.notes import Notes
 from consumer.core.outcomes import HoldReason
+from consumer.core.tally import Tally
 from consumer.core.throttle import Throttle
 
 MAX_PENDING_DEAD_LETTERS = 1000

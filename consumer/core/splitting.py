@@ -7,7 +7,7 @@ rest is halved without limit, so that each bad id is found and costs only itself
 
 "So many refusals in a row while halving" as the rule for the whole was tried in a simulation and
 was wrong in 58 % of the cases with ten bad ids; this rule made no wrong verdict there and costs 9
-tries for a segment that refuses everything, about 22 for one bad id in 1000, about 140 for ten.
+attempts for a segment that refuses everything, about 22 for one bad id in 1000, about 140 for ten.
 """
 
 from collections.abc import Collection, Sequence
@@ -30,7 +30,7 @@ class Split:
         self._last: tuple[str, ...] = ()
 
     def next_part(self, unsettled: Collection[str]) -> tuple[str, ...]:
-        """Return the ids of the next try; there must be something unsettled."""
+        """Return the ids of the next attempt; there must be something unsettled."""
         if self._parts is None:
             self._singles = [single for single in self._singles if single in unsettled]
             if not self._singles:  # they went with their partition: others take their place
@@ -45,7 +45,7 @@ class Split:
         return part
 
     def accepted(self) -> tuple[str, ...]:
-        """Note that the last try was accepted; return the singles now known to be bad alone."""
+        """Note that the last attempt was accepted; return the singles now known to be bad alone."""
         if self._parts is not None:
             self._parts.pop()
             return ()
@@ -54,7 +54,7 @@ class Split:
         return tuple(self._refused)
 
     def refused(self, unsettled: Collection[str], detail: str) -> tuple[tuple[str, ...], bool]:
-        """Note that the last try was refused.
+        """Note that the last attempt was refused.
 
         Return the ids that are refused for good now, and whether that is the verdict on the whole
         batch. A batch of fewer than eight ids has each of them refused alone instead.

@@ -50,7 +50,7 @@ class HoldState:
 
 
 def backoff_seconds(attempts: int, cap_seconds: float, jitter: float) -> float:
-    """Return the wait after that many failed tries: exponential, capped, with full jitter.
+    """Return the wait after that many failed attempts: exponential, capped, with full jitter.
 
     Full jitter as in "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015).
     """
@@ -84,9 +84,7 @@ class Throttle:
     @property
     def slots(self) -> int:
         """Return how many requests may be in flight."""
-        if self._one_at_a_time or self.holds:
-            return 1
-        return int(self.limit)
+        return 1 if self.is_probing else int(self.limit)
 
     @property
     def is_probing(self) -> bool:
@@ -113,7 +111,7 @@ class Throttle:
         self.in_flight -= 1
 
     def accepted(self, started_at: float, now: float) -> None:
-        """Count a success (delivered, or refused by the API itself) of a try."""
+        """Count a success (delivered, or refused by the API itself)."""
         self.in_flight -= 1
         self._failures = self._outages = 0
         self._failed_lanes.clear()
@@ -138,7 +136,7 @@ class Throttle:
         jitter: float,
         retry_after_seconds: float | None,
     ) -> None:
-        """Count a try of ``lane`` that has to be repeated."""
+        """Count an attempt of ``lane`` that has to be repeated."""
         self.in_flight -= 1
         if started_at >= self._reduced_at:
             self.limit = max(1.0, self.limit * DECREASE_FACTOR)
@@ -161,7 +159,7 @@ class Throttle:
     def held(
         self, reason: HoldReason, detail: str, started_at: float, now: float, jitter: float
     ) -> bool:
-        """Count a try that showed ``reason``; return whether the hold is a new one.
+        """Count an attempt that showed ``reason``; return whether the hold is a new one.
 
         A probe tells how things are now, so what it saw replaces what was seen before it.
         """
@@ -185,7 +183,7 @@ class Throttle:
         self.holds[reason] = HoldState(reason, now, detail)
         return True
 
-    def release(self, reason: HoldReason) -> HoldState | None:
+    def end_hold(self, reason: HoldReason) -> HoldState | None:
         """End a hold that `hold` began; return what it was."""
         return self.holds.pop(reason, None)
 
@@ -193,7 +191,7 @@ class Throttle:
         return [hold for reason, hold in self.holds.items() if reason in API_HOLDS]
 
     def _was_probe(self, started_at: float) -> bool:
-        """Whether a try started after a hold began, so that it tells whether it is over."""
+        """Whether an attempt started after a hold began, so that it tells whether it is over."""
         return any(started_at > hold.since for hold in self._api_holds())
 
     def _wait_to_probe(self, now: float, jitter: float) -> None:

@@ -10,12 +10,9 @@ Invariant I4 (this module's part): lanes take turns, so nothing starves.
 import heapq
 import math
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from consumer.core.lanes import Lane
+from consumer.core.lanes import Lane
 
 
 class Turns:
@@ -31,13 +28,13 @@ class Turns:
         """Whether a lane waits for its turn."""
         return bool(self._in_front or self._queue)
 
-    def enqueue(self, lane: "Lane") -> None:
+    def enqueue(self, lane: Lane) -> None:
         """Give the lane a turn."""
         if not lane.queued:
             lane.queued = True
             (self._in_front if lane.goes_first else self._queue).append(lane)
 
-    def next_lane(self) -> "Lane | None":
+    def next_lane(self) -> Lane | None:
         """Return the lane whose turn it is; it leaves the queue."""
         queue = self._in_front or self._queue
         if not queue:
@@ -46,7 +43,7 @@ class Turns:
         lane.queued = False
         return lane
 
-    def schedule(self, lane: "Lane", at: float) -> None:
+    def schedule(self, lane: Lane, at: float) -> None:
         """Give the lane a turn at that time, unless it has one earlier."""
         if at < lane.wake_at:
             lane.wake_at = at
@@ -63,7 +60,7 @@ class Turns:
         """Return when `wake` will find something; inf: never by time alone."""
         return self._timers[0][0] if self._timers else math.inf
 
-    def wake_next(self) -> "Lane | None":
+    def wake_next(self) -> Lane | None:
         """Queue the lane of the next timer before its time, and return it; None: no timer."""
         while self._timers:
             lane = self._pop_timer()
@@ -71,7 +68,7 @@ class Turns:
                 return lane
         return None
 
-    def put_in_front(self, lanes: "Iterable[Lane]") -> None:
+    def put_in_front(self, lanes: Iterable[Lane]) -> None:
         """Let these lanes go before all others until `end_flush`."""
         for lane in lanes:
             if lane.goes_first:
@@ -81,14 +78,14 @@ class Turns:
                 self._in_front.append(lane)
         self._queue = deque(lane for lane in self._queue if not lane.goes_first)
 
-    def end_flush(self, lanes: "Iterable[Lane]") -> None:
+    def end_flush(self, lanes: Iterable[Lane]) -> None:
         """End what `put_in_front` began; ``lanes`` are all there are."""
         self._queue.extend(self._in_front)
         self._in_front.clear()
         for lane in lanes:
             lane.goes_first = False
 
-    def _pop_timer(self) -> "Lane | None":
+    def _pop_timer(self) -> Lane | None:
         """Queue the lane of the next timer; None if it has an earlier one by now."""
         at, _, lane = heapq.heappop(self._timers)
         if at != lane.wake_at:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from consumer.core.lease import Lease
 from consumer.core.ledger import Ledger
-from consumer.core.metrics import Tally
+from consumer.core.tally import Tally
 from consumer.engine.ports import (
     CarriersPort,
     CommitAnswer,

@@ -90,7 +90,7 @@ class Outlook:
             if throttle.hold(reason, detail, now):
                 self._say(now, "hold", reason.value, detail, level="error", reason=reason.value)
         elif reason in throttle.holds:
-            throttle.release(reason)
+            throttle.end_hold(reason)
             say_ended(self._say, {reason}, now)
 
     def _find_problems(self, view: View, waiting: str, now: float) -> dict[str, str]:

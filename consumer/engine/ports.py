@@ -11,8 +11,8 @@ from typing import Protocol
 from consumer.core.attempts import Attempt
 from consumer.core.dead_letters import DeadLetter
 from consumer.core.intake import Message
-from consumer.core.metrics import Counts
 from consumer.core.outcomes import Answer
+from consumer.core.tally import Counts
 from consumer.core.throttle import HoldState
 
 Partition = tuple[str, int]

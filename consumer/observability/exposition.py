@@ -21,7 +21,9 @@ from prometheus_client.registry import Collector
 
 from consumer import clock
 from consumer.core import metrics
-from consumer.core.metrics import Board, HistogramValue, Key
+from consumer.core.metrics import Key
+from consumer.core.snapshot import Board
+from consumer.core.tally import HistogramValue
 
 _OPENMETRICS = "application/openmetrics-text"
 

@@ -14,7 +14,7 @@ from consumer.observability.exposition import Exposition
 from consumer.observability.http_server import Answer, HttpServer
 
 if TYPE_CHECKING:
-    from consumer.core.metrics import Board
+    from consumer.core.snapshot import Board
 
 
 class HealthServer(HttpServer):

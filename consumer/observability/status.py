@@ -5,7 +5,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from consumer import __version__
-from consumer.core.metrics import Key, Snapshot, snapshot_of
+from consumer.core.metrics import Key
+from consumer.core.snapshot import Snapshot, snapshot_of
 from consumer.engine.ports import LaneState, PartitionState, Published
 
 _RATE_WINDOW_SECONDS = 10.0

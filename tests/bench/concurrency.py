@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from consumer import clock, daemon, settings
-from consumer.core.metrics import Board, initial_snapshot
 from consumer.core.pipeline import Pipeline
+from consumer.core.snapshot import Board, initial_snapshot
 from consumer.observability import logs
 from consumer.stopper import Stopper
 from tests.support.api import FaultyApi

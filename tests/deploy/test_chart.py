@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from consumer import settings, stopper
-from consumer.core.metrics import PREFIX, Board, initial_snapshot
+from consumer.core.metrics import PREFIX
+from consumer.core.snapshot import Board, initial_snapshot
 from consumer.observability import health
 from consumer.settings import agreement
 from tests.deploy.chart import (

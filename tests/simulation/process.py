@@ -5,8 +5,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from consumer.core.metrics import Tally
 from consumer.core.pipeline import Pipeline
+from consumer.core.tally import Tally
 from consumer.core.throttle import Throttle
 from consumer.engine.loop import Loop
 from consumer.engine.ports import GiveUp, Ports, Published, View

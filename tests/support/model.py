@@ -20,7 +20,6 @@ from consumer.core.attempts import Attempt
 from consumer.core.dead_letters import DeadLetter, DeadLetterReason
 from consumer.core.events import IdType
 from consumer.core.ledger import Ledger
-from consumer.core.metrics import Tally
 from consumer.core.outcomes import (
     Delivered,
     Hold,
@@ -32,6 +31,7 @@ from consumer.core.outcomes import (
     Unsent,
 )
 from consumer.core.pipeline import Pipeline, Rules
+from consumer.core.tally import Tally
 from consumer.core.throttle import API_HOLDS, Throttle, backoff_seconds
 from tests.support.account import Account, Change, Health, LaneName, Parcel, Truth
 from tests.support.records import FakeMessage
@@ -317,7 +317,7 @@ class World:
         """Hold for a reason outside of the requests, or end that."""
         throttle, reason = self.pipeline.throttle, HoldReason.KAFKA_UNAVAILABLE
         if reason in throttle.holds or dice.number(3):
-            throttle.release(reason)
+            throttle.end_hold(reason)
         else:
             throttle.hold(reason, "no broker", self.now)
 
@@ -531,7 +531,7 @@ class World:
         """Let everything succeed; then nothing may be left, and the API has the last words."""
         if self.urged:
             self.let_go(Dice(0))
-        self.pipeline.throttle.release(HoldReason.KAFKA_UNAVAILABLE)
+        self.pipeline.throttle.end_hold(HoldReason.KAFKA_UNAVAILABLE)
         for _ in range(MAX_TURNS_TO_THE_END):
             if not self.pipeline.throttle.holds.keys() <= API_HOLDS:
                 self.setup = replace(

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from consumer import clock
 from consumer.commands.demo.story import Record, Story
-from consumer.core.metrics import Board, Snapshot
+from consumer.core.snapshot import Board, Snapshot
 from consumer.observability import logs
 
 TOPIC = "audience-changes"

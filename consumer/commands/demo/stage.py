@@ -17,7 +17,7 @@ from consumer.commands.demo.feeder import TOPIC, Feeder, committed
 from consumer.commands.demo.standin import Standin
 from consumer.commands.demo.story import Story
 from consumer.commands.demo.weather import Weather
-from consumer.core.metrics import Board, initial_snapshot
+from consumer.core.snapshot import Board, initial_snapshot
 from consumer.observability import logs
 from consumer.observability.health import HealthServer
 from consumer.stopper import Stopper

@@ -14,7 +14,7 @@ from consumer import clock
 from consumer.commands.demo.standin import Memory
 from consumer.commands.demo.story import Lane, Story
 from consumer.core.dead_letters import HEADER_PREFIX
-from consumer.core.metrics import Snapshot
+from consumer.core.snapshot import Snapshot
 from consumer.kafka.errors import is_end_of_partition
 from consumer.kafka.member import Member
 from consumer.settings import Settings

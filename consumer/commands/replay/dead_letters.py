@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from consumer.core.dead_letters import HEADER_PREFIX, DeadLetterReason, headers_of
-from consumer.core.events import Event, EventDecoder, IdType, Malformed, Mixed
+from consumer.core.decoder import EventDecoder
+from consumer.core.events import Event, IdType, Malformed, Mixed
 from consumer.core.intake import Message
 
 UNKNOWN = "-"

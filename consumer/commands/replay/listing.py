@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from consumer.commands.replay.dead_letters import UNKNOWN, Selection, change_of, labels_of, place_of
 from consumer.commands.replay.member import BoundedMember, EndOfSpan
 from consumer.commands.replay.voice import Voice, counted
-from consumer.core.events import EventDecoder, IdType
+from consumer.core.decoder import EventDecoder
+from consumer.core.events import IdType
 from consumer.engine.ports import OffsetGone, Partition, Trouble
 from consumer.observability import logs
 

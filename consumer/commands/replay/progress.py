@@ -12,7 +12,7 @@ from consumer import clock
 from consumer.commands.replay.member import BoundedMember
 from consumer.commands.replay.survey import Spans
 from consumer.commands.replay.voice import Voice, counted
-from consumer.core.metrics import Board, Snapshot
+from consumer.core.snapshot import Board, Snapshot
 from consumer.engine.ports import Partition
 
 _ELSEWHERE_SECONDS = 2.0

@@ -12,7 +12,7 @@ from consumer.commands.replay.member import BoundedMember, KeptDeadLetters, Lone
 from consumer.commands.replay.progress import Progress, Score
 from consumer.commands.replay.survey import InterruptedSurveyError, Spans, Survey
 from consumer.commands.replay.voice import Voice, counted
-from consumer.core.metrics import Board, initial_snapshot
+from consumer.core.snapshot import Board, initial_snapshot
 from consumer.kafka.member import Member
 from consumer.observability import logs
 from consumer.settings.properties import consumer_properties

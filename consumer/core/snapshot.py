@@ -1,0 +1,65 @@
+"""The snapshot: what is published of a moment.
+
+A value that nobody changes any more, swapped on the ``Board`` as one reference: so one scrape is
+one moment, and nothing is locked.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from consumer.core.metrics import Key, declared, known_series
+from consumer.core.tally import Counts, HistogramValue, Tally
+
+_ZERO_GAUGES: Mapping[Key, float] = dict.fromkeys(known_series("gauge"), 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the owner thread publishes; ``not_ready`` has the reasons, empty means ready."""
+
+    samples: Mapping[Key, float]
+    histograms: Mapping[Key, HistogramValue]
+    status: Mapping[str, object]
+    not_ready: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Board:
+    """The one thing shared with the HTTP threads: the owner assigns, they read.
+
+    ``turned_at`` is ``clock.now()`` of the loop's last turn.
+    """
+
+    snapshot: Snapshot
+    turned_at: float
+
+
+def snapshot_of(
+    counts: Counts,
+    gauges: Mapping[Key, float],
+    status: Mapping[str, object],
+    not_ready: tuple[str, ...],
+) -> Snapshot:
+    """Return the counts with these gauges; known gauges left out are 0."""
+    for key in gauges:
+        declared(key, "gauge")
+    samples = {**counts.counters, **_ZERO_GAUGES, **gauges}
+    return Snapshot(samples, counts.histograms, status, not_ready)
+
+
+def initial_snapshot(version: str) -> Snapshot:
+    """Return what is published before the loop's first turn: starting, everything at 0."""
+    status = {
+        "version": version,
+        "state": "starting",
+        "holds": [],
+        "partitions": [],
+        "segments": [],
+        "api": {
+            "concurrency_limit": 0,
+            "in_flight": 0,
+            "requests_per_second": 0.0,
+            "last_error": None,
+        },
+    }
+    return snapshot_of(Tally().freeze(), {}, status, ("starting",))
