@@ -26,7 +26,6 @@ ID_SEGMENTS = range(1, 41)
 EMAIL_SEGMENTS = range(41, 47)
 IMPORT_SEGMENTS = range(47, 51)
 DATA_DRIVEN_SEGMENT = 51
-MEMBER_SEGMENTS = 50
 
 REFUSED_PREFIX = "merged-away-"
 """Ids that start so are refused by the API, whatever else is in the request."""

@@ -113,7 +113,7 @@ def on_the_way(stage: Stage, seconds: float) -> Iterator[str]:
             f"The API was down for a while (503 to {seen['down']} requests) and throttled (429 to"
             f" {seen['throttled']}); it accepted {seen['answer lost']} requests without an answer,"
             f" and {seen['applied late']} others so late that nobody was waiting for one any more."
-            f" {retries} tries were repeated."
+            f" {retries} attempts were repeated."
         ),
         (
             f"It refused {seen['refused']} requests for an id or a segment that it doesn't take;"
