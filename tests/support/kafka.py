@@ -136,7 +136,7 @@ class Broker(Cluster):
         """Return the last lines of the broker's own log that are warnings or about ``name``."""
         if self._server is None:
             return "it is somebody else's"
-        telling = (" WARN ", " ERROR ", name)
+        telling = (" WARN ", " ERROR ", f" {name} ")
         lines = self._server.log.splitlines()
         return "\n".join([line for line in lines if any(word in line for word in telling)][-most:])
 
