@@ -365,6 +365,7 @@ def strict() -> "Iterator[Broker]":
         yield broker
 
 
+@pytest.mark.xdist_group("a broker with rules of access")
 @pytest.mark.parametrize(
     ("more", "subject", "words"),
     [

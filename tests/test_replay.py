@@ -538,6 +538,7 @@ def test_a_replay_that_waits_for_a_broker_can_be_interrupted(replays: Replays) -
     assert "interrupted" in replay.output
 
 
+@pytest.mark.long("the other protocol where one shows it", keep=("consumer",))
 @both_protocols
 def test_two_replays_share_the_dead_letters_and_both_end(replays: Replays) -> None:
     replays.create_topic()
