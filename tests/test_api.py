@@ -865,6 +865,7 @@ def test_a_403_is_vouched_for_by_the_region_each_time(api: FaultyApi) -> None:
     assert api.counters().region_requests == 2
 
 
+@pytest.mark.long("variants of what one shows", keep=("403",))
 @pytest.mark.parametrize("status", [403, 404])
 def test_a_region_that_does_not_answer_as_the_api_vouches_for_nothing(
     api: FaultyApi, status: int

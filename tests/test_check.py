@@ -212,6 +212,7 @@ def test_without_a_broker_it_says_why_and_checks_the_api_nevertheless(
     assert answer.about("API").startswith("ok")
 
 
+@pytest.mark.long("ways of an outage beyond one of each kind")
 def test_with_everything_down_it_is_over_in_less_than_half_a_minute(
     settings: dict[str, object], api: "FaultyApi"
 ) -> None:
@@ -269,6 +270,7 @@ def test_a_missing_topic_is_told_and_the_others_are_checked(
     assert answer.about("dead-letter topic").startswith("ok")
 
 
+@pytest.mark.long("ways of an outage beyond one of each kind")
 def test_a_leader_that_can_not_be_reached_is_told(
     settings: dict[str, object], broker: Broker
 ) -> None:
@@ -363,6 +365,7 @@ def strict() -> "Iterator[Broker]":
         yield broker
 
 
+@pytest.mark.xdist_group("a broker with rules of access")
 @pytest.mark.parametrize(
     ("more", "subject", "words"),
     [

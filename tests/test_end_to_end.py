@@ -511,6 +511,7 @@ def test_a_topic_made_anew_is_read_from_its_beginning(scenario: "Scenario") -> N
 # Waiting for what isn't there
 
 
+@pytest.mark.long("the other protocol where one shows it", keep=("consumer",))
 @both_protocols
 def test_an_expression_means_the_whole_name(scenario: "Scenario") -> None:
     broker, name = scenario.broker, scenario.topic
@@ -545,6 +546,7 @@ def test_a_missing_topic_is_waited_for(scenario: "Scenario") -> None:
     daemon.wait_ready(5)
 
 
+@pytest.mark.long("ways of an outage beyond one of each kind", keep=("classic",))
 @both_protocols
 def test_a_broker_that_is_away_at_the_start_is_waited_for(scenario: "Scenario") -> None:
     bootstrap, proxy = scenario.broker.proxied(0)
@@ -714,6 +716,7 @@ def test_a_full_buffer_pauses_reading_and_the_member_stays(scenario: "Scenario")
     assert daemon.wait_log("resumed", 5)
 
 
+@pytest.mark.long("the other protocol where one shows it", keep=("consumer",))
 @both_protocols
 def test_partitions_that_come_and_come_back_during_a_pause_are_read(scenario: "Scenario") -> None:
     scenario.api.hang()

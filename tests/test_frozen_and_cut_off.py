@@ -65,6 +65,7 @@ def test_members_frozen_for_longer_than_their_session_overwrite_nothing(
     flipping.await_members(5)
 
 
+@pytest.mark.long("freezes and cuts beyond one of each kind", keep=("consumer",))
 def test_a_member_frozen_in_a_drain_overwrites_nothing(
     scenario: Scenario, flipping: Flipping
 ) -> None:
@@ -83,6 +84,9 @@ def test_a_member_frozen_in_a_drain_overwrites_nothing(
     assert_right(flipping.finish(frozen, other, third, request_seconds=REQUEST_SECONDS))
 
 
+@pytest.mark.long(
+    "freezes and cuts beyond one of each kind", keep=("classic-silent", "consumer-refused")
+)
 @pytest.mark.parametrize("is_silent", [False, True], ids=["refused", "silent"])
 def test_a_member_cut_off_from_kafka_only_overwrites_nothing(
     scenario: Scenario, flipping: Flipping, is_silent: bool
@@ -103,6 +107,7 @@ def test_a_member_cut_off_from_kafka_only_overwrites_nothing(
     assert_right(flipping.finish(other, request_seconds=REQUEST_SECONDS))
 
 
+@pytest.mark.long("freezes and cuts beyond one of each kind", keep=("classic",))
 def test_what_a_drain_sends_is_over_when_others_take_over(
     scenario: Scenario, flipping: Flipping
 ) -> None:
@@ -121,6 +126,7 @@ def test_what_a_drain_sends_is_over_when_others_take_over(
     assert_right(flipping.finish(*members, request_seconds=REQUEST_SECONDS))
 
 
+@pytest.mark.long("freezes and cuts beyond one of each kind")
 def test_what_a_drain_lost_sight_of_is_over_when_others_take_over(
     scenario: Scenario, flipping: Flipping
 ) -> None:
@@ -139,6 +145,7 @@ def test_what_a_drain_lost_sight_of_is_over_when_others_take_over(
     assert_right(flipping.finish(*members, request_seconds=REQUEST_SECONDS))
 
 
+@pytest.mark.long("freezes and cuts beyond one of each kind", keep=("consumer-killed",))
 @pytest.mark.parametrize(("protocol", "name"), [("classic", None), ("consumer", "killed")])
 def test_what_a_killed_member_had_on_its_way_overwrites_nothing(
     scenario: Scenario, flipping: Flipping, name: str | None

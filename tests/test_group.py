@@ -31,6 +31,7 @@ def test_a_group_is_described_again_after_its_coordinator_was_away(
         assert not asked.describe(PATIENCE_SECONDS).members
 
 
+@pytest.mark.long("ways of an outage beyond one of each kind")
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_a_member_without_partitions_survives_that_no_broker_is_reachable(
     scenario: "Scenario",

@@ -557,6 +557,7 @@ def test_no_depth_of_an_id_ends_the_daemon(scenario: "Scenario") -> None:
     assert "customer-100" in delivered
 
 
+@pytest.mark.long("sizes")
 def test_records_of_ten_megabytes_are_delivered_or_dead_lettered(scenario: "Scenario") -> None:
     daemon, account = start(scenario), Account(scenario.topic)
     opening = b'{"segment_id": 1, "action": "add", '

@@ -261,6 +261,7 @@ def test_the_beginning_of_a_success_is_no_success(
 # Between the daemon and Kafka
 
 
+@pytest.mark.long("freezes and cuts beyond one of each kind", keep=("classic",))
 @both_protocols
 def test_reset_connections_to_kafka_cost_no_membership_and_no_record(
     scenario: "Scenario", flipping: Flipping
@@ -288,6 +289,7 @@ def await_lag(scenario: "Scenario", records: int) -> None:
     eventually(lambda: lag(scenario), PATIENCE_SECONDS, what, until=lambda seen: seen >= records)
 
 
+@pytest.mark.long("freezes and cuts beyond one of each kind", keep=("consumer",))
 @both_protocols
 def test_a_reset_on_a_long_way_to_kafka_costs_no_membership(
     scenario: "Scenario", flipping: Flipping
@@ -307,6 +309,7 @@ def test_a_reset_on_a_long_way_to_kafka_costs_no_membership(
     finish(scenario, flipping, daemon)
 
 
+@pytest.mark.long("freezes and cuts beyond one of each kind", keep=("classic",))
 @both_protocols
 def test_a_black_hole_before_kafka_that_is_shorter_than_the_session_costs_time_only(
     scenario: "Scenario", flipping: Flipping
@@ -324,6 +327,7 @@ def test_a_black_hole_before_kafka_that_is_shorter_than_the_session_costs_time_o
     assert scenario.broker.group_members(scenario.group) == [member]
 
 
+@pytest.mark.long("freezes and cuts beyond one of each kind", keep=("consumer",))
 @both_protocols
 def test_a_black_hole_before_kafka_that_outlasts_the_session_loses_nothing(
     scenario: "Scenario", flipping: Flipping
@@ -345,6 +349,7 @@ def test_a_black_hole_before_kafka_that_outlasts_the_session_loses_nothing(
     finish(scenario, flipping, daemon)
 
 
+@pytest.mark.long("freezes and cuts beyond one of each kind")
 def test_answers_of_kafka_that_drip_are_read_as_they_come(
     scenario: "Scenario", flipping: Flipping
 ) -> None:
@@ -360,6 +365,7 @@ def test_answers_of_kafka_that_drip_are_read_as_they_come(
     assert daemon.metric("rebalances_total", event="lost") == 0
 
 
+@pytest.mark.long("freezes and cuts beyond one of each kind", keep=("classic",))
 @both_protocols
 def test_half_open_connections_to_kafka_are_given_up(
     scenario: "Scenario", flipping: Flipping

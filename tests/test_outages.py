@@ -220,6 +220,7 @@ def endure(
 # Outages
 
 
+@pytest.mark.long("ways of an outage beyond one of each kind", keep=("503",))
 @pytest.mark.parametrize(
     ("outage", "protocol"),
     [
@@ -237,6 +238,7 @@ def test_an_api_that_is_down_is_waited_for_within_bounds(
     endure(scenario, outage(api))
 
 
+@pytest.mark.long("ways of an outage beyond one of each kind", keep=("no TLS",))
 @pytest.mark.parametrize("is_secure", [True, False], ids=["wrong certificate", "no TLS"])
 def test_an_api_whose_tls_fails_is_waited_for_within_bounds(
     scenario: "Scenario", api: MovingApi, certificates: "tuple[Path, Path]", is_secure: bool
@@ -253,6 +255,7 @@ def test_an_api_whose_tls_fails_is_waited_for_within_bounds(
     endure(scenario, outage(), SSL_CERT_FILE=right)
 
 
+@pytest.mark.long("ways of an outage beyond one of each kind")
 def test_an_api_whose_name_is_unknown_is_waited_for_within_bounds(scenario: "Scenario") -> None:
     changes = Changes(32, customers=2000)
     scenario.produce(changes.records(10_000))
@@ -324,6 +327,7 @@ class Throttling:
         return Fault(delay_seconds=delay_seconds, status=self._status, headers=headers)
 
 
+@pytest.mark.long("ways of an outage beyond one of each kind", keep=("429-seconds", "503-date"))
 @pytest.mark.parametrize("is_date", [False, True], ids=["seconds", "date"])
 @pytest.mark.parametrize("status", [429, 503])
 def test_nothing_is_sent_before_retry_after_and_then_one_by_one_until_a_success(

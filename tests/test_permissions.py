@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tests.support.scenario import Scenario
 
 PATIENCE_SECONDS = 40
+pytestmark = pytest.mark.xdist_group("a broker that asks an authorizer")
 NOBODY = "User:ANONYMOUS"  # who comes without a login, the tests' own clients too
 
 

@@ -225,6 +225,7 @@ STUCK = {
 }
 
 
+@pytest.mark.long("variants of what one shows", keep=("malformed",))
 @pytest.mark.parametrize("reason", STUCK)
 def test_stall_holds_until_a_restart_with_another_policy(scenario: Scenario, reason: str) -> None:
     api = scenario.api
@@ -326,6 +327,7 @@ def test_a_readable_record_ends_the_row_of_unreadable_ones(scenario: Scenario) -
     dead_letters_of(scenario, 110)
 
 
+@pytest.mark.long("variants of what one shows", keep=("1",))
 @pytest.mark.parametrize("ids", [1, 20])
 def test_so_many_refused_requests_in_a_row_hold_the_daemon(scenario: Scenario, ids: int) -> None:
     """Whatever is sent is refused, as in a wrong workspace: only so many batches pay for it."""
@@ -445,6 +447,7 @@ class DeafProxy(TcpProxy):
             await super()._answer(sink, chunk)
 
 
+@pytest.mark.long("ways of an outage beyond one of each kind")
 def test_dead_letters_that_are_never_acknowledged_hold_and_are_there_once(
     api: "FaultyApi", monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -298,6 +298,7 @@ def test_from_start_takes_everything_again(replays: Replays, protocol: str) -> N
     assert replays.committed() == replays.ends()
 
 
+@pytest.mark.long("variants of what one shows")
 def test_what_from_start_did_not_reach_is_the_next_runs(replays: Replays) -> None:
     replays.create_topic()
     replays.put(*(dead_letter(1, name, partition=0) for name in names(10)))
@@ -357,6 +358,7 @@ def test_a_dry_run_lists_and_changes_nothing(replays: Replays) -> None:
     assert replays.scenario.api.counters().requests == 0
 
 
+@pytest.mark.long("variants of what one shows")
 def test_a_dry_run_lists_what_a_replay_with_the_same_options_would_take(replays: Replays) -> None:
     replays.create_topic()
     replays.put(dead_letter(1, "a"), dead_letter(2, "b", reason="rejected"))
@@ -464,6 +466,7 @@ def test_a_wrong_key_is_waited_for_visibly(replays: Replays) -> None:
     assert len(replays.dead_letters()) == 1
 
 
+@pytest.mark.long("ways of an outage beyond one of each kind")
 def test_a_broker_that_is_away_is_waited_for_visibly(replays: Replays) -> None:
     replays.create_topic()
     replays.put(dead_letter(1, "a"))
@@ -480,6 +483,7 @@ def test_a_broker_that_is_away_is_waited_for_visibly(replays: Replays) -> None:
 # However it ends
 
 
+@pytest.mark.long("the other protocol where one shows it", keep=("classic",))
 @both_protocols
 def test_a_replay_that_was_killed_is_gone_on_with(replays: Replays) -> None:
     replays.create_topic()
@@ -502,6 +506,7 @@ def test_a_replay_that_was_killed_is_gone_on_with(replays: Replays) -> None:
     assert [ids_of(each) for each in again] == [tuple(names(10))]
 
 
+@pytest.mark.long("variants of what one shows", keep=("arguments0",))
 @pytest.mark.parametrize("arguments", [(), ("--reason", "segment-rejected")])
 def test_a_replay_that_is_interrupted_drains_and_says_so(
     replays: Replays, arguments: tuple[str, ...]
@@ -533,6 +538,7 @@ def test_a_replay_that_waits_for_a_broker_can_be_interrupted(replays: Replays) -
     assert "interrupted" in replay.output
 
 
+@pytest.mark.long("the other protocol where one shows it", keep=("consumer",))
 @both_protocols
 def test_two_replays_share_the_dead_letters_and_both_end(replays: Replays) -> None:
     replays.create_topic()

@@ -163,6 +163,9 @@ def test_a_hanging_api_does_not_delay_a_stop(scenario: "Scenario") -> None:
     assert len(scenario.api.members(1)) == 500
 
 
+@pytest.mark.long(
+    "ways of an outage beyond one of each kind", keep=("frozen-classic", "frozen-consumer")
+)
 @both_protocols
 @pytest.mark.parametrize("broker_is", ["killed", "frozen"])
 def test_a_broker_that_is_away_does_not_delay_a_stop(scenario: "Scenario", broker_is: str) -> None:
@@ -453,6 +456,7 @@ def await_reason(daemon: "Daemon") -> str:
 # A broker that goes and returns
 
 
+@pytest.mark.long("ways of an outage beyond one of each kind", keep=("consumer",))
 @both_protocols
 def test_a_group_that_its_coordinator_forgot_is_joined_anew(
     api: "FaultyApi", protocol: str
@@ -473,6 +477,7 @@ def test_a_group_that_its_coordinator_forgot_is_joined_anew(
             assert gone_after(daemon)[0] == 0
 
 
+@pytest.mark.long("ways of an outage beyond one of each kind", keep=("consumer",))
 @both_protocols
 def test_a_broker_that_returns_finds_everything_going_on(scenario: "Scenario") -> None:
     changes = Changes(6, customers=100)

@@ -354,6 +354,7 @@ while True:
 """
 
 
+@pytest.mark.long("the tests' own broker and tools")
 def test_a_kip_848_member_cut_off_is_forgotten_after_its_session(
     topic: str, group: str, broker: Broker, tmp_path: "Path"
 ) -> None:
@@ -398,6 +399,7 @@ def test_cutting_a_proxied_listener_cuts_its_clients_only(broker: Broker, topic:
         assert [m.value() for m in read(cut, 1)] == [b"meanwhile"]
 
 
+@pytest.mark.long("the tests' own broker and tools")
 def test_data_commits_and_address_outlive_a_kill(broker: Broker, topic: str, group: str) -> None:
     broker.produce(topic, [Record(None, b"kept", partition=0)])
     with consuming(broker.bootstrap, group) as consumer:
@@ -424,6 +426,7 @@ def test_a_paused_broker_answers_nothing(broker: Broker, topic: str) -> None:
     assert broker.partitions(topic) == [0, 1, 2, 3]
 
 
+@pytest.mark.long("the tests' own broker and tools")
 def test_the_broker_recovers_from_what_a_test_did_to_it(broker: Broker) -> None:
     broker.stop()
     broker.proxied(0).proxy.cut()

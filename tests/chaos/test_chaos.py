@@ -23,6 +23,8 @@ def broker_of_its_own() -> "Iterator[Broker]":
         yield broker
 
 
+@pytest.mark.xdist_group("chaos")
+@pytest.mark.long("the long chaos")
 @pytest.mark.parametrize(
     "setup",
     [

@@ -14,6 +14,7 @@ from tests.deploy.prometheus import LAG_RECORDS, STUCK_SECONDS, noticing_less
 from tests.deploy.recording import INTERVAL_SECONDS
 from tests.deploy.tools import DEPLOY, PROMETHEUS, run, tool
 
+pytestmark = pytest.mark.long("the deployment")
 NEEDS = PROMETHEUS
 
 CASES = Path(__file__).parent / "alerts.yaml"

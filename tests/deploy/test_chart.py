@@ -29,6 +29,7 @@ from tests.deploy.chart import (
 )
 from tests.deploy.tools import CHART, DEPLOY, HELM, ROOT, module, run, tool
 
+pytestmark = pytest.mark.long("the deployment")
 NEEDS = (*HELM, "kubernetes-validate")
 
 OLDEST, NEWEST = 27, 37

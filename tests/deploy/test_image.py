@@ -14,6 +14,7 @@ from tests.deploy.test_requirements import pins
 from tests.deploy.tools import IMAGE, ROOT, run, tool
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long("the deployment")
 NEEDS = IMAGE
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 DASHBOARD = json.loads((CHART / "files/dashboard.json").read_text())
 
+pytestmark = pytest.mark.long("the deployment")
 NEEDS = PROMETHEUS
 
 PATIENCE_SECONDS = 90

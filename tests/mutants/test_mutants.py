@@ -58,6 +58,7 @@ def test_a_mutant_that_no_longer_fits_is_named(old: str) -> None:
         try_mutant(rotten, QUICK)
 
 
+@pytest.mark.long("trials of mutants")
 def test_the_simulator_notices_a_mutant() -> None:
     death = try_mutant(BY_NAME["commit-the-position"], QUICK)
     assert death is not None
@@ -65,12 +66,14 @@ def test_the_simulator_notices_a_mutant() -> None:
     assert re.match(r"--seed \d+: I1: ", death.words)
 
 
+@pytest.mark.long("trials of mutants")
 def test_what_the_simulator_does_not_notice_the_tests_do() -> None:
     death = try_mutant(BY_NAME["a-commit-from-before-the-loss-proves-membership"], QUICK)
     assert death is not None
     assert (death.witness, death.words.partition("::")[0]) == (TESTS, "tests/test_lease.py")
 
 
+@pytest.mark.long("trials of mutants")
 def test_a_change_that_changes_nothing_survives() -> None:
     harmless = Mutant(
         name="harmless",
@@ -83,6 +86,7 @@ def test_a_change_that_changes_nothing_survives() -> None:
     assert try_mutant(harmless, dataclasses.replace(QUICK, seeds=3)) is None
 
 
+@pytest.mark.long("trials of mutants")
 def test_a_mutant_that_hangs_is_killed() -> None:
     hanging = dataclasses.replace(
         BY_NAME["commit-the-position"], new="while True: pass", tests=("tests/test_ledger.py",)
@@ -92,6 +96,7 @@ def test_a_mutant_that_hangs_is_killed() -> None:
     assert death.words == "it hung, and was killed after 2 s"
 
 
+@pytest.mark.long("trials of mutants")
 def test_a_mutant_that_is_no_program_proves_nothing() -> None:
     broken = dataclasses.replace(BY_NAME["commit-the-position"], new="return nobody_knows")
     with pytest.raises(RottenError, match=r"^commit-the-position: that is no program: .*NameError"):

@@ -23,12 +23,13 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # it exports t
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 Text = str | bytes | None
 T = TypeVar("T")
 
 _PATIENCE_SECONDS = 30
+_BRIEFLY_SECONDS = 3
 _NOT_YET = (
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
@@ -223,6 +224,39 @@ class Cluster:
             if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return []
             raise
+
+    def told_of(self, group: str, topics: "Iterable[str]") -> str:
+        """Return what Kafka says of a group's members, commits and topics, for a person.
+
+        Asks once and briefly: it may be away, as a test left it.
+        """
+        return "\n".join([self._told_of_members(group), *self._told_of_topics(group, topics)])
+
+    def _told_of_members(self, group: str) -> str:
+        admin = AdminClient(self._client)  # what it was asked is answered as long as it is kept
+        asking = admin.describe_consumer_groups([group], request_timeout=_BRIEFLY_SECONDS)
+        try:
+            described = asking[group].result(
+                _BRIEFLY_SECONDS + 1
+            )  # else a frozen broker is waited for
+        except (KafkaException, TimeoutError) as error:
+            return f"members: {error!r}"
+        members = "".join(f"\n  {_member(each)}" for each in described.members)
+        return f"{described.state.name}, {len(described.members)} members{members}"
+
+    def _told_of_topics(self, group: str, topics: "Iterable[str]") -> "Iterator[str]":
+        asking = Consumer({**self._client, "group.id": group, "enable.auto.commit": False})
+        try:
+            for topic in topics:
+                metadata = asking.list_topics(topic, timeout=_BRIEFLY_SECONDS).topics[topic]
+                asked = [TopicPartition(topic, number) for number in sorted(metadata.partitions)]
+                for at in asking.committed(asked, timeout=_BRIEFLY_SECONDS):
+                    low, high = asking.get_watermark_offsets(at, timeout=_BRIEFLY_SECONDS)
+                    yield f"{topic}:{at.partition} has {low} to {high}, committed {at.offset}"
+        except KafkaException as error:
+            yield f"topics: {error!r}"
+        finally:
+            asking.close()
 
     def _await_partitions(self, topic: str, count: int) -> None:
         expected = list(range(count))

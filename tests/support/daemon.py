@@ -10,7 +10,7 @@ import threading
 from http import HTTPStatus
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -27,6 +27,7 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 _ANSWER_SECONDS = 10
 _SHOWN_LINES = 200
 _LISTENING_SECONDS = 20
+_BRIEFLY_SECONDS = 2
 
 
 class Daemon:
@@ -36,6 +37,9 @@ class Daemon:
     directory is empty, unless one is given, so that no ``.env`` is read. It serves HTTP on a free
     port of loopback. What it said is printed when it is closed: pytest shows that of failed tests.
     """
+
+    open: ClassVar[list["Daemon"]] = []
+    """Those that are not closed yet."""
 
     def __init__(
         self,
@@ -49,6 +53,7 @@ class Daemon:
         self._output: list[str] = []
         self._logs: list[Log] = []
         self._errors: list[str] = []
+        self._is_told = False
         self._child = Child(
             [sys.executable, "-m", "consumer", *arguments],
             environment=_environment(settings, code),
@@ -60,19 +65,25 @@ class Daemon:
             _reading(self._child.stdout, self._hear),
             _reading(self._child.stderr, self._errors.append),
         ]
+        self.open.append(self)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is not None:
+            sys.stdout.write(f"{self._last_status()}\n")
         self.close()
 
     def close(self) -> None:
         """Kill it if it still runs, and print what it said."""
         self._child.kill()
         self._join_readers()
+        if self in self.open:
+            self.open.remove(self)
         shutil.rmtree(self._directory, ignore_errors=True)
-        sys.stdout.write(self.said() + "\n")
+        if not self._is_told:
+            sys.stdout.write(self.said() + "\n")
 
     # The process
 
@@ -157,6 +168,11 @@ class Daemon:
         shown = "".join(output[left_out:] + ["stderr:\n"] * bool(errors) + errors[-_SHOWN_LINES:])
         return f"--- daemon {self.pid} (without its first {left_out} lines)\n{shown}"
 
+    def evidence(self) -> str:
+        """Return how it is now and what it said, for a person; it isn't printed once more then."""
+        self._is_told = True
+        return f"{self._last_status()}\n{self.said()}"
+
     # Its HTTP
 
     @property
@@ -220,6 +236,19 @@ class Daemon:
             for (name, labels), value in self.metrics().items()
             if name == "segment_consumer_hold" and value
         }
+
+    def _last_status(self) -> str:
+        """Return what it publishes, or why it doesn't; asks once and briefly."""
+        if self.exit_code is not None:
+            return f"no status: ended with {self.exit_code}"
+        listening = self.logs("listening")
+        if not listening:
+            return "no status: it doesn't listen"
+        try:
+            status, body = self.get("/status", timeout=_BRIEFLY_SECONDS)
+        except OSError as error:
+            return f"no status: {error!r}"
+        return f"status ({status}): {body}"
 
     def _hear(self, line: str) -> None:
         self._output.append(line)

@@ -132,6 +132,14 @@ class Broker(Cluster):
         """What the broker's process wrote."""
         return self._own().log
 
+    def lines_about(self, name: str, most: int = 40) -> str:
+        """Return the last lines of the broker's own log that are warnings or about ``name``."""
+        if self._server is None:
+            return "it is somebody else's"
+        telling = (" WARN ", " ERROR ", f" {name} ")
+        lines = self._server.log.splitlines()
+        return "\n".join([line for line in lines if any(word in line for word in telling)][-most:])
+
     def close(self) -> None:
         """Kill it, and remove its data and its proxies."""
         if self._server is None:
