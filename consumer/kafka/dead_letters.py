@@ -99,9 +99,12 @@ class DeadLetters:
     ) -> None:
         self._in_flight -= 1
         self._alone.popleft()
-        if error is not None and error.code() in _TOO_LARGE and dead_letter.value is not None:
-            self._produce(dead_letter, self._on_delivery_truncated, truncated=True)
-        else:
+        is_too_large = error is not None and error.code() in _TOO_LARGE
+        if not (
+            is_too_large
+            and dead_letter.value is not None
+            and self._produce(dead_letter, self._on_delivery_truncated, truncated=True)
+        ):
             self._report(dead_letter, error)
 
     def _on_delivery_truncated(

@@ -10,6 +10,7 @@ processes said is kept if something was wrong, or if ``--logs`` says where.
 
 import argparse
 import contextlib
+import itertools
 import os
 import random
 import shutil
@@ -64,22 +65,20 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--protocol", choices=tuple(PROTOCOLS), default="both")
     parser.add_argument(
-        "--static", action=argparse.BooleanOptionalAction, help="members; else some rounds'"
+        "--static", action=argparse.BooleanOptionalAction, help="members of KIP-848; else sometimes"
     )
     parser.add_argument("--logs", type=Path, help="where logs are kept")
     return parser.parse_args()
 
 
 def _setups(seed: int, options: argparse.Namespace) -> Iterator[Setup]:
-    """Yield the rounds: the protocols in turn, and every other time static members."""
+    """Yield the rounds: the protocols in turn, and every other time of KIP-848 static members."""
     protocols = PROTOCOLS[options.protocol]
-    number = 0
-    while True:
-        is_static = options.static
-        if is_static is None:
-            is_static = number // len(protocols) % 2 == 1
-        yield Setup(seed + number, protocols[number % len(protocols)], is_static)
-        number += 1
+    for number in itertools.count():
+        protocol = protocols[number % len(protocols)]
+        is_other_time = number // len(protocols) % 2 == 1
+        is_static = is_other_time if options.static is None else options.static
+        yield Setup(seed + number, protocol, is_static and protocol == "consumer")
 
 
 @contextlib.contextmanager

@@ -75,7 +75,7 @@ TOPIC_KINDS: Kinds = (("junk", AT_ONCE), ("junk", AT_ONCE), ("grow", AT_ONCE))
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a round is made of. Members are static or not, all of them."""
+    """What a round is made of. Members are static or not, all of them; with KIP-848 only."""
 
     seed: int
     protocol: str

@@ -147,6 +147,8 @@ def test_the_daemon_takes_what_the_chart_gives_it(name: str, tmp_path: Path) -> 
     # The files of the TLS Secret are not here, and librdkafka would look for them.
     given = {key: text for key, text in given.items() if not key.endswith("_LOCATION")}
     (tmp_path / "KAFKA_SSL_KEY_PASSWORD").unlink(missing_ok=True)
+    if "KAFKA_GROUP_INSTANCE_ID" in release.variables:
+        given["KAFKA_GROUP_INSTANCE_ID"] = f"{release.workload['metadata']['name']}-0"
     loaded = settings.load(given)
     assert not loaded.warnings
 
@@ -378,6 +380,14 @@ def test_static_members_have_the_names_of_their_pods() -> None:
     assert variable["name"] == "KAFKA_GROUP_INSTANCE_ID"
     assert variable["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
     assert release.workload["spec"]["serviceName"] == release.one("Service")["metadata"]["name"]
+
+
+def test_static_members_speak_kip_848_whatever_the_settings_say() -> None:
+    """With the classic protocol the daemon refuses a name."""
+    for name in ("static", "static-autoscaled"):
+        asked = rendered(name, "--set", "settings.KAFKA_GROUP_PROTOCOL=classic")
+        assert asked.settings["KAFKA_GROUP_PROTOCOL"] == "consumer"
+    assert rendered("default").settings["KAFKA_GROUP_PROTOCOL"] == "classic"
 
 
 def test_an_autoscaled_release_leaves_the_number_to_keda_and_never_exceeds_the_partitions() -> None:

@@ -82,7 +82,7 @@ value may be says values.schema.json.
 {{- if lt (addf $session 0.000001) $least -}}
 {{- $wrong = append $wrong (printf "settings.KAFKA_SESSION_TIMEOUT_SECONDS (%v) must be at least %v, the request's timeout + the heartbeat interval + 2: no request may outlive its membership" $session $least) -}}
 {{- end -}}
-{{- if and (eq $settings.KAFKA_GROUP_PROTOCOL "classic") (gt $session $maxPoll) -}}
+{{- if and (eq (include "segment-consumer.groupProtocol" .) "classic") (gt $session $maxPoll) -}}
 {{- $wrong = append $wrong (printf "settings.KAFKA_SESSION_TIMEOUT_SECONDS (%v) must be at most max.poll.interval.ms (%v s)" $session $maxPoll) -}}
 {{- end -}}
 

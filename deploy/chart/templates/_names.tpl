@@ -40,6 +40,11 @@ app.kubernetes.io/component: member
 {{ $image.repository }}{{ if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end }}
 
+{{- /* Members with names are KIP-848's. */}}
+{{- define "segment-consumer.groupProtocol" -}}
+{{ ternary "consumer" .Values.settings.KAFKA_GROUP_PROTOCOL .Values.staticMembership }}
+{{- end }}
+
 {{- define "segment-consumer.kind" -}}
 {{ ternary "StatefulSet" "Deployment" .Values.staticMembership }}
 {{- end }}

@@ -59,7 +59,7 @@ told to stop and still drains: minReadySeconds is more than the grace period, so
 {{- /* How often a member tells that it lives, as the daemon has it. */}}
 {{- define "segment-consumer.heartbeatSeconds" -}}
 {{- $settings := .Values.settings -}}
-{{ minf (divf $settings.KAFKA_SESSION_TIMEOUT_SECONDS 6) (ternary 3 5 (eq $settings.KAFKA_GROUP_PROTOCOL "classic")) }}
+{{ minf (divf $settings.KAFKA_SESSION_TIMEOUT_SECONDS 6) (ternary 3 5 (eq (include "segment-consumer.groupProtocol" .) "classic")) }}
 {{- end }}
 
 {{- /* max.poll.interval.ms in seconds; what an existing Secret says about it is not known here. */}}
