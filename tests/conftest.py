@@ -3,6 +3,7 @@
 import signal
 
 pytest_plugins = [
+    "pytester",
     "tests.support.selection",
     "tests.support.evidence",
     "tests.support.fixtures",

@@ -1,5 +1,6 @@
 """Any Kafka as tests see and handle it: from outside of what is tested."""
 
+import threading
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from confluent_kafka import (
@@ -58,6 +59,13 @@ class Record(NamedTuple):
     timestamp_ms: int | None = None
 
 
+class _Askers(threading.local):
+    """A thread's clients that ask for commits: one at most, of the group that was asked last."""
+
+    def __init__(self) -> None:
+        self.by_group: dict[str, Consumer] = {}
+
+
 class Member(NamedTuple):
     """A member of a group, as the coordinator knows it."""
 
@@ -80,6 +88,7 @@ class Cluster:
             "log_level": 2,  # that a killed broker is gone is no news
         }
         self._admin = AdminClient(self._client)
+        self._askers = _Askers()
 
     def await_answers(self) -> None:
         """Wait until Kafka answers and every partition has a leader."""
@@ -195,15 +204,14 @@ class Cluster:
         # AdminClient.list_consumer_group_offsets is no way to ask: when the coordinator has just
         # been started it ends the process with a segmentation fault (librdkafka #5040).
         def ask() -> dict[int, int]:
-            asking = Consumer({**self._client, "group.id": group, "enable.auto.commit": False})
             asked = [TopicPartition(topic, partition) for partition in self.partitions(topic)]
+            asking = self._asking_for(group)
             try:
                 answers = asking.committed(asked, timeout=_PATIENCE_SECONDS) if asked else []
-            finally:
-                asking.close()
-            for at in answers:
-                if at.error is not None:
-                    raise KafkaException(at.error)
+                _raise_errors(answers)
+            except KafkaException:
+                self._askers.by_group.clear()  # a new client knows nothing of what went wrong
+                raise
             return {at.partition: at.offset for at in answers if at.offset != OFFSET_INVALID}
 
         return _patiently(ask, f"what {group} committed")
@@ -258,6 +266,19 @@ class Cluster:
         finally:
             asking.close()
 
+    def _asking_for(self, group: str) -> Consumer:
+        """Return this thread's client of the group, which it never joins.
+
+        One that is kept costs a twentieth of a new one, and some tests ask all the time.
+        """
+        clients = self._askers.by_group
+        if group not in clients:
+            clients.clear()
+            clients[group] = Consumer(
+                {**self._client, "group.id": group, "enable.auto.commit": False}
+            )
+        return clients[group]
+
     def _await_partitions(self, topic: str, count: int) -> None:
         expected = list(range(count))
         what = f"{topic} with {count} partitions"
@@ -280,6 +301,12 @@ def _patiently(ask: "Callable[[], T]", what: str) -> T:
         return True
 
     return eventually(asked, _PATIENCE_SECONDS, what, until=answered, ignoring=(_NotYetError,))
+
+
+def _raise_errors(answers: "Iterable[TopicPartition]") -> None:
+    for at in answers:
+        if at.error is not None:
+            raise KafkaException(at.error)
 
 
 def _member(described: MemberDescription) -> Member:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _POLL_SECONDS = 0.02
+_LONGEST_POLL_SECONDS = 0.2
 
 
 def eventually(
@@ -32,7 +33,8 @@ def eventually(
     """
     deadline = time.monotonic() + timeout
     while True:
-        last_turn = time.monotonic() >= deadline
+        began = time.monotonic()
+        last_turn = began >= deadline
         seen: object
         try:
             value = predicate()
@@ -44,4 +46,6 @@ def eventually(
             seen = value
         if last_turn:
             raise AssertionError(f"waited {timeout:g} s for {what}; last seen: {seen!r}")
-        time.sleep(_POLL_SECONDS)
+        # What is dear to ask is asked less often: many tests that wait share the machine.
+        cost = time.monotonic() - began
+        time.sleep(min(max(_POLL_SECONDS, 2 * cost), _LONGEST_POLL_SECONDS))

@@ -1,0 +1,64 @@
+"""A plain run leaves out what takes long, and says so; what is named is run whole."""
+
+import pytest
+
+SUITE = """
+import pytest
+
+def test_short():
+    pass
+
+@pytest.mark.long("the long ones")
+def test_long():
+    pass
+
+@pytest.mark.long("the other ways", keep=("one", "one-more"))
+@pytest.mark.parametrize("way", ["one", "one-more", "another"])
+def test_ways(way):
+    pass
+"""
+LEFT_OUT = (
+    "2 tests left out, which `pytest --everything` runs: the long ones (1), the other ways (1)"
+)
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester) -> pytest.Pytester:
+    pytester.makeini("[pytest]\ntestpaths = tests")
+    folder = pytester.mkdir("tests")
+    folder.joinpath("conftest.py").write_text("pytest_plugins = ['tests.support.selection']")
+    folder.joinpath("test_it.py").write_text(SUITE)
+    return pytester
+
+
+@pytest.mark.parametrize("arguments", [[], ["tests"], ["tests/"]], ids=str)
+def test_a_plain_run_leaves_out_what_takes_long_and_says_so(
+    suite: pytest.Pytester, arguments: list[str]
+) -> None:
+    result = suite.runpytest_inprocess("-n0", *arguments)
+    result.assert_outcomes(passed=3, deselected=2)
+    result.stdout.fnmatch_lines([LEFT_OUT])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--everything"], ["tests/test_it.py"], ["tests/test_it.py", "--everything"]],
+    ids=str,
+)
+def test_everything_or_what_is_named_is_run_whole(
+    suite: pytest.Pytester, arguments: list[str]
+) -> None:
+    result = suite.runpytest_inprocess("-n0", *arguments)
+    result.assert_outcomes(passed=5)
+    result.stdout.no_fnmatch_line("*left out*")
+
+
+def test_a_plain_run_has_workers_and_says_what_they_left_out(suite: pytest.Pytester) -> None:
+    result = suite.runpytest_subprocess("--maxprocesses=2")
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(["2 workers*", LEFT_OUT])
+
+
+def test_a_file_is_run_without_workers(suite: pytest.Pytester) -> None:
+    result = suite.runpytest_inprocess("tests/test_it.py")
+    result.stdout.no_fnmatch_line("*workers*")
