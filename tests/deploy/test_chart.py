@@ -124,7 +124,7 @@ def test_the_schema_has_the_daemon_s_bounds() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     daemon_s = settings.Settings.model_json_schema()["properties"]
     for name, told in schema["properties"]["settings"]["properties"].items():
-        known = daemon_s[name.lower()]
+        known = daemon_s[name]
         variants = [told, *told.get("anyOf", [])]
         of_daemon = [known, *known.get("anyOf", [])]
         for bound in ("minimum", "maximum", "exclusiveMinimum"):
