@@ -1,9 +1,17 @@
-"""Sends the pipeline's dead letters, and tells it which ones the broker has."""
+"""Sends the pipeline's dead letters, and tells it which ones the broker has.
+
+Those that come back undelivered are sent again in the order in which they were refused, before all
+that came after them: a replay reads them in the order of the topic.
+"""
 
 import math
+from typing import TYPE_CHECKING
 
 from consumer.core.pipeline import Pipeline
 from consumer.engine.ports import DeadLettersPort, Report, Say
+
+if TYPE_CHECKING:
+    from consumer.core.dead_letters import DeadLetter
 
 RETRY_SECONDS = 1.0
 PATIENCE_SECONDS = 15.0
@@ -17,6 +25,7 @@ class Mailbox:
         self._port = dead_letters
         self._say = say
         self._in_flight = 0
+        self._returned: list[DeadLetter] = []  # undelivered, while others are still in flight
         self._waiting_since: float | None = None
         self._not_before = -math.inf
         self._trouble = ""
@@ -33,7 +42,8 @@ class Mailbox:
     def turn(self, now: float) -> None:
         """Send what there is, take in what came back."""
         dead_letters = self._pipeline.dead_letters
-        while dead_letters and now >= self._not_before and self._port.send(dead_letters[0]):
+        may_send = now >= self._not_before and not self._returned
+        while may_send and dead_letters and self._port.send(dead_letters[0]):
             dead_letters.popleft()
             self._in_flight += 1
         if self._waiting_since is None and (dead_letters or self._in_flight):
@@ -41,6 +51,10 @@ class Mailbox:
         for report in self._port.poll():
             self._in_flight -= 1
             self._take(report, now)
+        if not self._in_flight:
+            returned = [each for each in self._returned if not each.settled]
+            dead_letters.extendleft(reversed(returned))
+            self._returned.clear()
         if not (dead_letters or self._in_flight):  # a hold may keep others from being sent at all
             self._waiting_since = None
             self._trouble = ""
@@ -64,5 +78,4 @@ class Mailbox:
             return
         self._trouble = report.error
         self._not_before = now + RETRY_SECONDS
-        if not dead_letter.settled:
-            self._pipeline.dead_letters.appendleft(dead_letter)
+        self._returned.append(dead_letter)

@@ -400,15 +400,25 @@ LOOP: tuple[Mutant, ...] = (
         name="a-dead-letter-that-failed-is-not-sent-again",
         breaks="I8",
         file="consumer/engine/mailbox.py",
-        old="self._pipeline.dead_letters.appendleft(dead_letter)",
+        old="self._returned.append(dead_letter)",
         new="pass",
+        tests=("tests/test_mailbox.py",),
+    ),
+    Mutant(
+        name="dead-letters-that-failed-change-places",
+        breaks="I2",
+        file="consumer/engine/mailbox.py",
+        old="dead_letters.extendleft(reversed(returned))",
+        new="dead_letters.extendleft(returned)",
+        tests=("tests/test_mailbox.py",),
     ),
     Mutant(
         name="a-dead-letter-that-failed-counts",
         breaks="I11",
         file="consumer/engine/mailbox.py",
-        old="self._pipeline.dead_letters.appendleft(dead_letter)",
+        old="self._returned.append(dead_letter)",
         new="self._pipeline.acknowledged(dead_letter)",
+        tests=("tests/test_mailbox.py",),
     ),
     # -- partitions that come
     Mutant(
