@@ -1,7 +1,7 @@
 """The bridge from Kafka to Customer.io's manual segments.
 
 The path of a record: `kafka.member` reads it, `engine.loop` hands it to `core.pipeline`, which
-decodes it (`core.events`), buffers its ids per segment and id type (`core.lanes`), notes per
+decodes it (`core.decoder`), buffers its ids per segment and id type (`core.lanes`), notes per
 partition what must not be committed yet (`core.ledger`), and decides what may be sent when
 (`core.throttle`). Carrier threads post the batches (`customerio`); what an answer means
 (`core.outcomes`) comes back to the pipeline, which settles, retries, splits or refuses. Refused

@@ -136,6 +136,17 @@ def test_variables_with_names_that_mean_something_inside_mean_nothing(
     assert load().masked() == load(REQUIRED | {name: "x"}).masked() == loaded().masked()
 
 
+@pytest.mark.usefixtures("process")
+def test_a_file_of_such_a_name_means_nothing_either(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (secrets / "FOUND").write_bytes(b"\xff")
+    monkeypatch.setenv("SECRETS_DIR", str(secrets))
+    assert load().found.files == {}
+
+
 def test_foreign_lines_in_dotenv_are_passed_over(
     process: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -84,6 +84,7 @@ class EventDecoder:
     def _look_closely(self, value: bytes) -> Event | Mixed | Malformed:
         """Find out what the fast decoder did not like."""
         try:
+            msgspec.json.decode(value, type=Raw)  # what is no JSON is told from what is no object
             written = self._decode_leniently(value)
             value.decode()
             return self._classify(written)

@@ -54,8 +54,8 @@ NEEDS_NEW_CLIENT = frozenset(error.name() for error in _FATAL_FOR_ONE_CLIENT)
 def trouble(error: KafkaError) -> Trouble:
     """Return an error of the library as a value.
 
-    One that a message carries says fatal by its code alone: its ``fatal()`` is False; and what was
-    fatal only its text says (confluent_kafka 2.16).
+    One that a message carries says fatal by its code alone, for its ``fatal()`` is False; which
+    error it was that is fatal stands in its text alone (confluent_kafka 2.16).
     """
     for each in _FATAL_FOR_ONE_CLIENT:
         if each.str() in error.str():

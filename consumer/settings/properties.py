@@ -35,7 +35,7 @@ def consumer_properties(settings: "Settings") -> Properties:
         "group.protocol": "classic",
         "partition.assignment.strategy": "cooperative-sticky",
         # When it sees new partitions by itself, librdkafka joins anew at once, also while `revoked`
-        # still drains what the next owner gets then. It looks when `Assignment` lets it.
+        # still drains what the next owner gets then. It looks when `engine.discovery` lets it.
         "topic.metadata.refresh.interval.ms": -1,
         "session.timeout.ms": _milliseconds(settings.kafka_session_timeout_seconds),
         "heartbeat.interval.ms": _milliseconds(settings.heartbeat_interval_seconds),

@@ -28,11 +28,13 @@ from consumer.settings.slips import slips
 
 _DOTENV = ".env"
 _SECRETS_DIR = "SECRETS_DIR"
+_FOUND = "FOUND"
+"""A field of the settings that is no setting: no variable, no file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the places say beside the settings' values. ``files`` has those that gave a value."""
+    """What the places say beside the settings' values. ``files`` has those with a value."""
 
     proxies: Mapping[str, str] = field(repr=False)
     files: Mapping[str, Path]
@@ -51,7 +53,7 @@ class Terminal:
 def sources(
     settings: type[BaseSettings], environ: Mapping[str, str] | None
 ) -> tuple[PydanticBaseSettingsSource, ...]:
-    """Return the three places, the first one first, and before them themselves as ``FOUND``.
+    """Return the three places, the first one first, and before them themselves as `_FOUND`.
 
     With an ``environ``, that mapping is used instead of the process's environment and ``.env``.
     """
@@ -62,7 +64,7 @@ def sources(
     else:
         environment.env_vars = environ
     places = environment, dotenv, _SecretsDirectory(settings)
-    return InitSettingsSource(settings, {"FOUND": places}), *places
+    return InitSettingsSource(settings, {_FOUND: places}), *places
 
 
 def found(places: "tuple[_Environment, _DotEnv, _SecretsDirectory]") -> Found:
@@ -181,7 +183,8 @@ class _SecretsDirectory(_Place, SecretsSettingsSource):
             self.problems.append(f"{_SECRETS_DIR}: got {name!r}; accepts a directory that exists")
             return {}
         try:
-            self.files = {path.name: path for path in sorted(directory.iterdir())}
+            paths = sorted(directory.iterdir())
+            self.files = {path.name: path for path in paths if path.name != _FOUND}
         except OSError as error:
             self.problems.append(
                 f"{_SECRETS_DIR}: got {name!r}, which can't be read ({type(error).__name__}); "
