@@ -323,7 +323,7 @@ def test_unknown_members_are_ignored(more: bytes) -> None:
         (b"null", "a JSON null, not an object"),
         (b"true", "a JSON boolean, not an object"),
         (b"12345", "a JSON number, not an object"),
-        (b"42,56,add", "not JSON: JSON is malformed: trailing characters (byte 2)"),
+        (b"42,56,add", "not JSON: JSON is malformed: trailing characters (byte 3)"),
         (b"[1, 2", "not JSON: Input data was truncated"),
         (b"1.5", "a JSON number, not an object"),
         (b'"text"', "a JSON string, not an object"),
