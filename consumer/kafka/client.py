@@ -2,11 +2,10 @@
 
 With KIP-848 some of what passes is fatal for librdkafka's consumer (2.16), so a new one joins:
 
-- A static member's name is in use: a member that was killed keeps it until its session is over, one
-  that stopped until then or until somebody takes it. It is asked for again until it is free.
-- A static member is fenced: it was frozen or cut off for longer than its session, and another
-  process has its name now. It waits for the name, and doesn't fence the other: Kafka gives nobody
-  a name that is in use.
+- A static member's name is in use, which it may hear as being fenced, too: a member that was killed
+  keeps its name until its session is over, and one that was frozen or cut off for longer may find
+  another process under its name. It asks for the name until it is free. Kafka gives nobody a name
+  that is in use, so two of one name don't fence each other for ever.
 - The coordinator doesn't know the group any more, as after its broker was killed.
 """
 

@@ -57,9 +57,7 @@ BELOW: tuple[Mutant, ...] = (
         file="consumer/kafka/client.py",
         old="self.listener.lost(lost)",
         new="_ = lost",
-        tests=(
-            "tests/test_stop_and_restart.py::test_a_static_member_whose_name_was_taken_waits_for_it_and_says_so",
-        ),
+        tests=("tests/test_member.py::test_i5_a_fence_that_comes_among_records_is_heard",),
     ),
     Mutant(
         name="being-fenced-is-heard-only-alone",
@@ -75,6 +73,14 @@ BELOW: tuple[Mutant, ...] = (
         file="consumer/kafka/errors.py",
         old="KafkaError.FENCED_INSTANCE_ID,\n        KafkaError.GROUP_ID_NOT_FOUND,",
         new="KafkaError.GROUP_ID_NOT_FOUND,",
+        tests=("tests/test_member.py::test_i5_a_fence_that_comes_among_records_is_heard",),
+    ),
+    Mutant(
+        name="a-name-in-use-is-the-end",
+        breaks="I8",
+        file="consumer/kafka/errors.py",
+        old="KafkaError.UNRELEASED_INSTANCE_ID,",
+        new="",
         tests=(
             "tests/test_stop_and_restart.py::test_a_static_member_whose_name_was_taken_waits_for_it_and_says_so",
         ),
