@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 from confluent_kafka import KafkaException
 
 from consumer import __version__, clock
-from consumer.core.pipeline import Pipeline, Rules
+from consumer.core.pipeline import Pipeline
+from consumer.core.rules import Rules
 from consumer.core.snapshot import Board, initial_snapshot
 from consumer.core.tally import Tally
 from consumer.core.throttle import Throttle
