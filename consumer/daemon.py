@@ -10,7 +10,7 @@ import time
 import traceback
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException
 
@@ -23,7 +23,7 @@ from consumer.core.throttle import Throttle
 from consumer.customerio.api import Api
 from consumer.customerio.carriers import Carriers
 from consumer.engine.loop import Loop
-from consumer.engine.ports import DeadLettersPort, GiveUp, MemberPort, Options, Ports, Published
+from consumer.engine.ports import GiveUp, Options, Ports, Published
 from consumer.kafka import dead_letter_topic
 from consumer.kafka.dead_letters import DeadLetters
 from consumer.kafka.member import Member
@@ -35,27 +35,7 @@ from consumer.settings.properties import admin_properties, consumer_properties, 
 from consumer.stopper import Stopper, end_hard
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from consumer.engine.ports import Listener
     from consumer.settings import Credentials, Settings
-
-
-class JoiningMember(MemberPort, Protocol):
-    """See `member.Member`."""
-
-    def subscribe(self, topics: "Sequence[str]", listener: "Listener") -> None: ...  # noqa: D102
-
-
-class ClosingDeadLetters(DeadLettersPort, Protocol):
-    """See `dead_letters.DeadLetters`."""
-
-    def close(self, timeout_seconds: float) -> None: ...  # noqa: D102
-
-
-def _never() -> bool:
-    """Say that a daemon's work is never done."""
-    return False
 
 
 def run(settings: "Settings") -> int:
@@ -98,15 +78,13 @@ def run_until(
     board: Board,
     stopper: Stopper,
     *,
-    member: "JoiningMember | None" = None,
-    dead_letters: "ClosingDeadLetters | None" = None,
-    pipeline: Pipeline | None = None,
-    is_done: Callable[[], bool] = _never,
+    member: Member | None = None,
+    dead_letters: DeadLetters | None = None,
+    is_done: Callable[[], bool] = lambda: False,
 ) -> int:
     """Wire the daemon up and turn the loop until ``stopper`` says stop; return the exit code.
 
-    ``member``, ``dead_letters`` and ``pipeline`` are the daemon's own unless given; ``is_done``
-    may end it too.
+    ``member`` and ``dead_letters`` are the daemon's own unless given; ``is_done`` may end it too.
     """
     member = member or Member({**consumer_properties(settings), "logger": logs.librdkafka_logger()})
     dead_letters = dead_letters or DeadLetters(
@@ -124,11 +102,11 @@ def run_until(
         wall=time.time,
         jitter=random.random,
         say=_Say(),
-        beat=_beat_on(board),
+        beat=board.beat,
         publish=_publish_on(board),
         before_probe=_reread(settings, api),
     )
-    pipeline = pipeline or pipeline_of(settings)
+    pipeline = pipeline_of(settings)
     loop = Loop(options_of(settings), pipeline, ports)
     stopper.on_stop = loop.request_stop
     observer.start()
@@ -229,13 +207,6 @@ class _Say:
     ) -> None:
         number = logging.getLevelNamesMapping()[level.upper()]
         self._repeats.log(now, event, key, message, level=number, **fields)
-
-
-def _beat_on(board: Board) -> Callable[[float], None]:
-    def beat(now: float) -> None:
-        board.turned_at = now
-
-    return beat
 
 
 def _publish_on(board: Board) -> Callable[[Published], None]:

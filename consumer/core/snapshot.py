@@ -33,6 +33,10 @@ class Board:
     snapshot: Snapshot
     turned_at: float
 
+    def beat(self, now: float) -> None:
+        """Note that the loop turned."""
+        self.turned_at = now
+
 
 def snapshot_of(
     counts: Counts,

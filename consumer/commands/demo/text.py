@@ -33,43 +33,13 @@ def introduction(address: str, paint: Paint) -> Iterator[str]:
 class Progress:
     """How far it is; ``began_at`` is on ``clock.now()``."""
 
-    def __init__(self, stage: Stage, events: int, began_at: float) -> None:
+    def __init__(self, stage: Stage, began_at: float) -> None:
         self._stage = stage
-        self._events = events
         self._began_at = began_at
         self._delivered: deque[tuple[float, int]] = deque()
 
-    def block(self, bar: Callable[[float], str], paint: Paint) -> Iterator[str]:
-        """Yield it as lines that are to change in place."""
-        snapshot = self._stage.board.snapshot
-        delivered = outcomes(snapshot)["delivered"]
-        records = total(snapshot, "records_total")
-        report = self._stage.weather.report
-        yield f"  {bar(records / self._events)}  {records:,} of {self._events:,} events"
-        yield ""
-        yield (
-            f"  delivered     {paint(f'{delivered:>9,}', 'bold')} ids,"
-            f" {self._rate(delivered):,.0f} a second"
-        )
-        yield (
-            f"  requests      {total(snapshot, 'requests_total'):>9,},"
-            f" {total(snapshot, 'requests_in_flight')} in flight of"
-            f" {total(snapshot, 'concurrency_limit')},"
-            f" {total(snapshot, 'retries_total'):,} tried again"
-        )
-        yield f"  held          {total(snapshot, 'held_ids'):>9,} ids: buffered, waiting, in flight"
-        yield f"  lag           {self._lag():>9,} records that are not committed yet"
-        yield f"  dead letters  {total(snapshot, 'dead_letters_total'):>9,}"
-        yield f"  time          {clock.now() - self._began_at:>9.0f} s"
-        yield f"  the API       {paint(report, 'yellow') if report else 'answers'}"
-        if self._stage.feeder.goes_on:
-            yield ""
-            yield paint(
-                "  Ctrl-C ends the events; what is held is delivered, then verified.", "dim"
-            )
-
     def line(self) -> str:
-        """Return it as one line."""
+        """Return it as a line."""
         snapshot = self._stage.board.snapshot
         delivered = outcomes(snapshot)["delivered"]
         report = self._stage.weather.report

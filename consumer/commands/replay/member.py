@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from confluent_kafka import KafkaError
 
 from consumer.engine.ports import CommitAnswer, Committed, Offsets, Partition, Report
+from consumer.kafka.dead_letters import DeadLetters
 from consumer.kafka.errors import is_end_of_partition
 from consumer.kafka.member import Member
 
@@ -124,7 +125,7 @@ class LoneMember(BoundedMember):
 
 
 class EndOfSpan:
-    """Says as librdkafka does that a partition was read to its end; a `Message`."""
+    """Says as librdkafka does that a partition was read to its end: an error, and no record."""
 
     _ERROR = KafkaError(KafkaError._PARTITION_EOF)  # noqa: SLF001 - librdkafka's local error codes are spelt so
 
@@ -148,42 +149,17 @@ class EndOfSpan:
         """Return the end."""
         return self._end
 
-    def key(self) -> None:
-        """Return nothing: it is no record."""
 
-    def value(self) -> None:
-        """Return nothing: it is no record."""
-
-    def headers(self) -> None:
-        """Return nothing: it is no record."""
-
-    def timestamp(self) -> tuple[int, int]:
-        """Return that there is none."""
-        return 0, 0
-
-
-class KeptDeadLetters:
+class KeptDeadLetters(DeadLetters):
     """Where refused dead letters go in a replay that commits nothing: nowhere.
 
     They are on the topic, uncommitted, already, and a copy would be one more with each such replay.
-    Implements `daemon.ClosingDeadLetters`.
     """
 
-    def __init__(self) -> None:
-        self._reports: list[Report] = []
-
     def send(self, dead_letter: "DeadLetter") -> bool:
-        """Take a dead letter."""
+        """Say with the next `poll` that the broker has it."""
         self._reports.append(Report(dead_letter, None))
         return True
-
-    def poll(self, timeout_seconds: float = 0.0) -> "Sequence[Report]":  # noqa: ARG002 - nothing is waited for
-        """Return that the broker has them."""
-        reports, self._reports = self._reports, []
-        return reports
-
-    def close(self, timeout_seconds: float) -> None:
-        """Do nothing."""
 
 
 def _taken(offsets: Mapping[Partition, Offsets]) -> CommitAnswer:

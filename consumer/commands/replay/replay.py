@@ -153,7 +153,7 @@ class Replay:
             return BoundedMember(self._properties(), ends, self._sieve.takes), None
         starts = {name: span.start for name, span in spans.items() if span.dead_letters}
         lone = LoneMember(self._properties(), ends, self._sieve.takes, starts)
-        return lone, KeptDeadLetters()
+        return lone, KeptDeadLetters({}, self._settings.dead_letter_topic)
 
     def _verdict(self, score: Score) -> int:
         return 1 if score.has_refused or self._sieve.without_value else 0
