@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError, TopicPartition
 
-from consumer.engine.ports import (
-    CommitAnswer,
-    EndOfPartition,
-    MessageError,
-    OffsetGone,
-    Trouble,
-)
+from consumer.engine.ports import CommitAnswer, EndOfPartition, MessageError, OffsetGone, Trouble
 
 if TYPE_CHECKING:
     from consumer.core.intake import Message

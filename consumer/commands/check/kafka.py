@@ -4,11 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, says its documentation
-    AclOperation,
-    AdminClient,
-    ConsumerGroupDescription,
-)
+from confluent_kafka.admin import AclOperation, AdminClient, ConsumerGroupDescription
 
 from consumer.commands.check.connection import Connection
 from consumer.commands.check.finding import Finding, State, count
