@@ -10,7 +10,6 @@ import time
 import traceback
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException
 
@@ -31,14 +30,12 @@ from consumer.kafka.observer import Observer, Questions
 from consumer.observability import logs
 from consumer.observability.health import HealthServer
 from consumer.observability.status import Reporter
+from consumer.settings import Credentials, Settings
 from consumer.settings.properties import admin_properties, consumer_properties, producer_properties
 from consumer.stopper import Stopper, end_hard
 
-if TYPE_CHECKING:
-    from consumer.settings import Credentials, Settings
 
-
-def run(settings: "Settings") -> int:
+def run(settings: Settings) -> int:
     """Run until a signal says stop; return the exit code."""
     stopper = Stopper(settings.drain_timeout_seconds)
     stopper.watch()  # first of all: a signal during the start is a stop, not a death
@@ -74,7 +71,7 @@ def guarded(work: Callable[[], int]) -> int:
 
 
 def run_until(
-    settings: "Settings",
+    settings: Settings,
     board: Board,
     stopper: Stopper,
     *,
@@ -134,7 +131,7 @@ def run_until(
     return 0
 
 
-def options_of(settings: "Settings") -> Options:
+def options_of(settings: Settings) -> Options:
     """Return what the loop has to know."""
     return Options(
         request_timeout_seconds=settings.customerio_timeout_seconds,
@@ -148,7 +145,7 @@ def options_of(settings: "Settings") -> Options:
     )
 
 
-def pipeline_of(settings: "Settings") -> Pipeline:
+def pipeline_of(settings: Settings) -> Pipeline:
     """Return an empty pipeline with its throttle."""
     rules = Rules(
         batch_max_ids=settings.batch_max_ids,
@@ -167,7 +164,7 @@ def pipeline_of(settings: "Settings") -> Pipeline:
     return Pipeline(rules, settings.event_id_type, throttle, Tally())
 
 
-def observer_of(settings: "Settings") -> Observer:
+def observer_of(settings: Settings) -> Observer:
     """Return what asks the cluster about everything but records."""
     questions = Questions(
         group_id=settings.kafka_group_id,
@@ -183,7 +180,7 @@ def observer_of(settings: "Settings") -> Observer:
     return Observer({**admin_properties(settings), "logger": logger}, questions)
 
 
-def api_of(settings: "Settings") -> Api:
+def api_of(settings: Settings) -> Api:
     """Return the API, connected to nothing yet."""
     return Api(
         settings.api_url,
@@ -218,7 +215,7 @@ def _publish_on(board: Board) -> Callable[[Published], None]:
     return publish
 
 
-def _reread(settings: "Settings", api: Api) -> Callable[[], None]:
+def _reread(settings: Settings, api: Api) -> Callable[[], None]:
     known = settings.credentials
 
     def reread() -> None:
@@ -229,6 +226,6 @@ def _reread(settings: "Settings", api: Api) -> Callable[[], None]:
     return reread
 
 
-def _plain(credentials: "Credentials") -> tuple[str, str]:
+def _plain(credentials: Credentials) -> tuple[str, str]:
     site_id, api_key = credentials
     return site_id.get_secret_value(), api_key.get_secret_value()

@@ -20,10 +20,8 @@ Invariants (tests name them):
 import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from consumer.core.splitting import Split
+from consumer.core.splitting import Split
 
 FAILING_AFTER = 3  # failed attempts in a row, of whichever batches of a lane
 
@@ -50,7 +48,7 @@ class Batch:
     deadline: float = math.inf  # of the running attempt
     failures: int = 0  # attempts in a row that failed
     not_before: float = -math.inf
-    split: "Split | None" = None
+    split: Split | None = None
     dead_letters: int = 0  # dead letters on their way
     settled: bool = False
     blocker: "tuple[Batch | Echo, str] | None" = None

@@ -7,10 +7,11 @@ stored offsets survive a seek, and a commit without offsets would commit them fo
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
 
+from consumer.core.intake import Message
 from consumer.engine.ports import (
     CommitAnswer,
     Committed,
@@ -21,9 +22,6 @@ from consumer.engine.ports import (
 )
 from consumer.kafka import errors
 from consumer.kafka.client import Client
-
-if TYPE_CHECKING:
-    from consumer.core.intake import Message
 
 
 class Member:
@@ -48,7 +46,7 @@ class Member:
         """
         return self._client.consume(count, timeout_seconds)
 
-    def meaning_of(self, message: "Message") -> MessageError:
+    def meaning_of(self, message: Message) -> MessageError:
         """Return what a message means that carries an error instead of a record."""
         return errors.meaning_of(message)
 

@@ -6,22 +6,19 @@ It reads the board and nothing else.
 import json
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
 from consumer import clock
+from consumer.core.snapshot import Board
 from consumer.observability import page
 from consumer.observability.exposition import Exposition
 from consumer.observability.http_server import Answer, HttpServer
-
-if TYPE_CHECKING:
-    from consumer.core.snapshot import Board
 
 
 class HealthServer(HttpServer):
     """``/livez``, ``/readyz``, ``/metrics``, ``/status`` and the page."""
 
     def __init__(
-        self, host: str, port: int, board: "Board", liveness_timeout_seconds: float, version: str
+        self, host: str, port: int, board: Board, liveness_timeout_seconds: float, version: str
     ) -> None:
         super().__init__(host, port, Answers(board, liveness_timeout_seconds, version).to)
 
@@ -29,7 +26,7 @@ class HealthServer(HttpServer):
 class Answers:
     """What each path says, from the board as it is at that moment."""
 
-    def __init__(self, board: "Board", liveness_timeout_seconds: float, version: str) -> None:
+    def __init__(self, board: Board, liveness_timeout_seconds: float, version: str) -> None:
         self._board = board
         self._liveness_timeout_seconds = liveness_timeout_seconds
         self._exposition = Exposition(board, version)

@@ -4,10 +4,10 @@ Operators tune with ``KAFKA_CONFIG``: it comes after our tuning and before what 
 """
 
 import socket
-from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
+from consumer.settings import Settings
 from consumer.settings.librdkafka import (
     COMMON,
     CONSUMER,
@@ -18,11 +18,8 @@ from consumer.settings.librdkafka import (
     Properties,
 )
 
-if TYPE_CHECKING:
-    from consumer.settings import Settings
 
-
-def consumer_properties(settings: "Settings") -> Properties:
+def consumer_properties(settings: Settings) -> Properties:
     """Return what the consumer is created with."""
     properties = _with_operators(COMMON | CONSUMER, settings)
     properties |= CONSUMER_OWNED | {"group.id": settings.kafka_group_id}
@@ -42,17 +39,17 @@ def consumer_properties(settings: "Settings") -> Properties:
     }
 
 
-def producer_properties(settings: "Settings") -> Properties:
+def producer_properties(settings: Settings) -> Properties:
     """Return what the dead-letter producer is created with."""
     return _with_operators(COMMON | PRODUCER, settings) | PRODUCER_OWNED
 
 
-def admin_properties(settings: "Settings") -> Properties:
+def admin_properties(settings: Settings) -> Properties:
     """Return what the admin client is created with."""
     return _with_operators(COMMON, settings)
 
 
-def _with_operators(tuning: Properties, settings: "Settings") -> Properties:
+def _with_operators(tuning: Properties, settings: Settings) -> Properties:
     properties = dict(tuning)
     for name, value in settings.kafka_config.items():
         properties[name] = value.get_secret_value()

@@ -3,7 +3,7 @@
 import logging
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from consumer import __version__, clock, daemon
 from consumer.commands.replay.dead_letters import Selection, Sieve
@@ -15,11 +15,9 @@ from consumer.commands.replay.voice import Voice, counted
 from consumer.core.snapshot import Board, initial_snapshot
 from consumer.kafka.member import Member
 from consumer.observability import logs
+from consumer.settings import Settings
 from consumer.settings.properties import consumer_properties
 from consumer.stopper import Stopper
-
-if TYPE_CHECKING:
-    from consumer.settings import Settings
 
 ON_ORDER = (
     "A replay delivers the old changes as they are, beside the daemon and in no order with it. If a"
@@ -40,7 +38,7 @@ class Choice:
     dry_run: bool = False
 
 
-def run(settings: "Settings", choice: Choice, stream: TextIO) -> int:
+def run(settings: Settings, choice: Choice, stream: TextIO) -> int:
     """Replay, or list; return the exit code: 0 all replayed (or listed), 1 not all."""
     logs.configure(_level(settings), _format(settings), sys.stderr)
     for warning in settings.warnings:
@@ -51,7 +49,7 @@ def run(settings: "Settings", choice: Choice, stream: TextIO) -> int:
     return daemon.guarded(replay.run)
 
 
-def replaying(settings: "Settings") -> "Settings":
+def replaying(settings: Settings) -> Settings:
     """Return the daemon's settings as a replay has them."""
     return settings.model_copy(
         update={
@@ -70,9 +68,7 @@ def replaying(settings: "Settings") -> "Settings":
 class Replay:
     """One run; ``settings`` are those of `replaying`."""
 
-    def __init__(
-        self, settings: "Settings", choice: Choice, voice: Voice, stopper: Stopper
-    ) -> None:
+    def __init__(self, settings: Settings, choice: Choice, voice: Voice, stopper: Stopper) -> None:
         self._settings = settings
         self._choice = choice
         self._voice = voice
@@ -184,10 +180,10 @@ class Replay:
         return {**consumer_properties(self._settings), "logger": logs.librdkafka_logger()}
 
 
-def _level(settings: "Settings") -> str:
+def _level(settings: Settings) -> str:
     """Return the log's level: what a daemon tells as news is progress here."""
     return "warning" if settings.log_level == "info" else settings.log_level
 
 
-def _format(settings: "Settings") -> str:
+def _format(settings: Settings) -> str:
     return "console" if sys.stderr.isatty() else settings.log_format

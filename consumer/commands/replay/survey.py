@@ -7,7 +7,7 @@ committed. What can't be answered is waited for, visibly, until somebody says st
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -16,10 +16,8 @@ from consumer.commands.replay.voice import Voice, counted
 from consumer.engine.ports import Committed, Offsets, Partition
 from consumer.kafka.member import Member
 from consumer.observability import logs
+from consumer.settings import Settings
 from consumer.settings.properties import admin_properties
-
-if TYPE_CHECKING:
-    from consumer.settings import Settings
 
 T = TypeVar("T")
 
@@ -76,7 +74,7 @@ class Survey:
     """Asks with a member that has not joined yet; waits until ``is_stopped``."""
 
     def __init__(
-        self, settings: "Settings", member: Member, voice: Voice, is_stopped: Callable[[], bool]
+        self, settings: Settings, member: Member, voice: Voice, is_stopped: Callable[[], bool]
     ) -> None:
         self._settings = settings
         self._topic = settings.dead_letter_topic
