@@ -6,6 +6,7 @@ does not. Elsewhere the monotonic clock is the best there is.
 """
 
 import time
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,3 +19,9 @@ now: "Callable[[], float]" = (
     time.monotonic if _BOOTTIME is None else partial(time.clock_gettime, _BOOTTIME)
 )
 """Seconds since some fixed moment; never goes back."""
+
+
+def rfc3339(unix_seconds: float) -> str:
+    """Return a moment in UTC, to the millisecond."""
+    moment = datetime.fromtimestamp(unix_seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

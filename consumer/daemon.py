@@ -4,7 +4,6 @@ A crash doesn't leave the group: while its session lasts, nobody else gets the p
 request that is still on its way can overtake the next owner's.
 """
 
-import logging
 import random
 import time
 import traceback
@@ -42,7 +41,7 @@ def run(settings: Settings) -> int:
     logs.configure(settings.log_level, settings.log_format)
     logs.log("starting", f"segment-consumer {__version__}", **settings.masked())
     for warning in settings.warnings:
-        logs.log("settings_warning", warning, level=logging.WARNING)
+        logs.log("settings_warning", warning, level="warning")
     board = Board(initial_snapshot(__version__), clock.now())
     server = HealthServer(
         settings.http_host,
@@ -54,7 +53,7 @@ def run(settings: Settings) -> int:
     try:
         address = server.start()
     except OSError as error:
-        logs.log("gave_up", str(error), level=logging.ERROR)
+        logs.log("gave_up", str(error), level="error")
         return 1
     logs.log("listening", f"http://{address}", address=address)
     return guarded(lambda: run_until(settings, board, stopper))
@@ -98,7 +97,7 @@ def run_until(
         clock=clock.now,
         wall=time.time,
         jitter=random.random,
-        say=_Say(),
+        say=logs.Repeats().log,
         beat=board.beat,
         publish=_publish_on(board),
         before_probe=_reread(settings, api),
@@ -191,19 +190,6 @@ def api_of(settings: Settings) -> Api:
         ssl_cert_file=settings.ssl_cert_file,
         user_agent=f"segment-consumer/{__version__}",
     )
-
-
-class _Say:
-    """The loop's voice: what repeats is said at most every 30 s, with a count."""
-
-    def __init__(self) -> None:
-        self._repeats = logs.Repeats()
-
-    def __call__(
-        self, now: float, event: str, key: str, message: str, *, level: str, **fields: object
-    ) -> None:
-        number = logging.getLevelNamesMapping()[level.upper()]
-        self._repeats.log(now, event, key, message, level=number, **fields)
 
 
 def _publish_on(board: Board) -> Callable[[Published], None]:

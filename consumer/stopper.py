@@ -7,7 +7,6 @@ thread sits in such a call, where a Python signal handler would not run: the wak
 is written by the C handler, and read by the thread.
 """
 
-import logging
 import os
 import select
 import signal
@@ -87,7 +86,7 @@ def end_hard(code: int, event: str, message: str, **fields: object) -> NoReturn:
     """Say why, and be gone, whatever other threads are at."""
 
     def say() -> None:
-        logs.log(event, message, level=logging.ERROR, **fields)
+        logs.log(event, message, level="error", **fields)
         logs.flush()
         sys.stdout.flush()
 

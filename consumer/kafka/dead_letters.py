@@ -6,14 +6,15 @@ written twice. One that the topic finds too big is tried once more on its own - 
 whole produce request for one big record in it - and then goes without its value.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from consumer import clock
 from consumer.core.dead_letters import HEADER_PREFIX, DeadLetter
 from consumer.engine.ports import Report
 
@@ -59,7 +60,7 @@ class DeadLetters:
     def _produce(
         self, dead_letter: DeadLetter, on_delivery: _OnDelivery, *, truncated: bool = False
     ) -> bool:
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        now = clock.rfc3339(time.time())
         headers = [*dead_letter.foreign_headers(), *dead_letter.own_headers(now)]
         if truncated:
             headers.append((HEADER_PREFIX + "truncated", b"true"))

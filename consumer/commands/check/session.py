@@ -1,16 +1,12 @@
 """Check of the group's session: who decides it, and whether a request fits into it."""
 
-from typing import Any
-
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient, ResourceType
 
 from consumer.commands.check.finding import Finding, State
-from consumer.kafka.session import broker_session
+from consumer.kafka.session import broker_id, broker_session, config_of
 from consumer.settings import Settings
 from consumer.settings.agreement import LEASE_SECONDS
-
-_ANSWER_SECONDS = 4.0
 
 
 def session_finding(settings: Settings, admin: AdminClient) -> Finding:
@@ -80,13 +76,9 @@ def _kip_848(
 def _broker_config(admin: AdminClient) -> dict[str, str]:
     """Return a broker's configuration; empty: it doesn't tell."""
     try:
-        brokers = admin.list_topics(timeout=_ANSWER_SECONDS).brokers
-        resource = ConfigResource(ResourceType.BROKER, str(next(iter(brokers), 0)))
-        futures = admin.describe_configs([resource], request_timeout=_ANSWER_SECONDS)
-        entries: dict[str, Any] = next(iter(futures.values())).result()
+        return config_of(ResourceType.BROKER, broker_id(admin), admin)
     except KafkaException:
         return {}
-    return {name: entry.value for name, entry in entries.items() if entry.value}
 
 
 def _session(settings: Settings) -> str:

@@ -1,6 +1,5 @@
 """The list of a dry run: a line for each dead letter that a replay would take."""
 
-import logging
 from collections.abc import Callable
 
 from consumer.commands.replay.dead_letters import UNKNOWN, Selection, change_of, labels_of, place_of
@@ -61,7 +60,7 @@ class Listing:
                         place = place_of(message)
                         self._voice.line(f"{place} was deleted meanwhile: list again")
                     elif isinstance(meaning, Trouble):
-                        logs.log("kafka_error", meaning.detail, level=logging.WARNING)
+                        logs.log("kafka_error", meaning.detail, level="warning")
         self._voice.line(
             f"{counted(self._dead_letters, 'dead letter')}; nothing was replayed or committed"
         )

@@ -27,25 +27,15 @@ class Score:
     needless: int
     refused_ids: int
     unreadable: int
-    held: int
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> "Score":
         """Return what a snapshot says."""
-
-        def ids(*outcomes: str) -> int:
-            return sum(
-                int(count)
-                for key, count in snapshot.samples.items()
-                if key[0] == "ids_total" and key[2] in outcomes
-            )
-
         return cls(
-            delivered=ids("delivered"),
-            needless=ids("superseded", "duplicate"),
-            refused_ids=ids("rejected"),
-            unreadable=int(snapshot.samples["records_total", "malformed"]),
-            held=int(snapshot.samples["held_ids",]),
+            delivered=snapshot.ids("delivered"),
+            needless=snapshot.ids("superseded") + snapshot.ids("duplicate"),
+            refused_ids=snapshot.ids("rejected"),
+            unreadable=snapshot.total("records_total", "malformed"),
         )
 
     @property

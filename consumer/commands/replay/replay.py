@@ -1,6 +1,5 @@
 """A replay from its survey to what came of it."""
 
-import logging
 import sys
 from dataclasses import dataclass, field
 from typing import Any, TextIO
@@ -42,7 +41,7 @@ def run(settings: Settings, choice: Choice, stream: TextIO) -> int:
     """Replay, or list; return the exit code: 0 all replayed (or listed), 1 not all."""
     logs.configure(_level(settings), _format(settings), sys.stderr)
     for warning in settings.warnings:
-        logs.log("settings_warning", warning, level=logging.WARNING)
+        logs.log("settings_warning", warning, level="warning")
     stopper = Stopper(settings.drain_timeout_seconds, overdue_code=1)
     stopper.watch()
     replay = Replay(replaying(settings), choice, Voice(stream), stopper)
