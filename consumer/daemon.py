@@ -25,7 +25,7 @@ from consumer.engine.ports import GiveUp, Options, Ports, Published
 from consumer.kafka import dead_letter_topic
 from consumer.kafka.dead_letters import DeadLetters
 from consumer.kafka.member import Member
-from consumer.kafka.observer import Observer, Questions
+from consumer.kafka.observer import Observer
 from consumer.observability import logs
 from consumer.observability.health import HealthServer
 from consumer.observability.status import Reporter
@@ -165,18 +165,14 @@ def pipeline_of(settings: Settings) -> Pipeline:
 
 def observer_of(settings: Settings) -> Observer:
     """Return what asks the cluster about everything but records."""
-    questions = Questions(
-        group_id=settings.kafka_group_id,
-        topics=settings.kafka_topics,
-        dead_letter_trouble=(
-            partial(dead_letter_topic.ensure, settings.dead_letter_topic)
-            if settings.reject_policy == "dead-letter"
-            else None
-        ),
+    ensure = partial(dead_letter_topic.ensure, settings.dead_letter_topic)
+    return Observer(
+        {**admin_properties(settings), "logger": logs.librdkafka_logger()},
+        settings.kafka_group_id,
+        settings.kafka_topics,
+        ensure if settings.reject_policy == "dead-letter" else lambda _, __: None,
         asks_session=settings.kafka_group_protocol == "consumer",
     )
-    logger = logs.librdkafka_logger()
-    return Observer({**admin_properties(settings), "logger": logger}, questions)
 
 
 def api_of(settings: Settings) -> Api:

@@ -25,7 +25,8 @@ from consumer.core.events import Event, Malformed, Mixed
 from consumer.core.snapshot import snapshot_of
 from consumer.core.tally import Tally
 from consumer.engine.ports import Committed
-from consumer.settings import Settings, load, terminal
+from consumer.settings import Settings, load
+from consumer.settings.sources import allows_colours
 from tests.support.daemon import Daemon
 from tests.support.waiting import eventually
 
@@ -441,7 +442,7 @@ def test_offsets_that_are_not_committed_are_found(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_what_a_pipe_can_show_depends_on_its_encoding(encoding: str) -> None:
     shown = io.BytesIO()
-    screen = Screen(io.TextIOWrapper(shown, encoding=encoding), terminal())
+    screen = Screen(io.TextIOWrapper(shown, encoding=encoding), colours=True)
     screen.line("✓ yes, ✗ no")
     expected = "✓ yes, ✗ no\n" if encoding == "utf-8" else "+ yes, x no\n"
     assert shown.getvalue().decode() == expected
@@ -466,5 +467,5 @@ def test_whether_a_terminal_gets_colours_depends_on_its_environment(
     monkeypatch.delenv("NO_COLOR", raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    screen = Screen(Terminal(), terminal())
+    screen = Screen(Terminal(), colours=allows_colours())
     assert screen.paint("yes", "green") == ("\x1b[32myes\x1b[0m" if has_colours else "yes")

@@ -11,18 +11,17 @@ from consumer.commands.demo.screen import Screen
 from consumer.commands.demo.stage import Stage, StageError
 from consumer.commands.demo.text import Progress, complaints, introduction, on_the_way
 from consumer.commands.demo.verdict import Evidence, Finding, findings, outcomes
-from consumer.settings.sources import Terminal
 
 _LINE_SECONDS = 1.0
 _STANDSTILL_SECONDS = 30.0
 
 
-def run(stream: TextIO, terminal: Terminal, events: int, *, keep: bool) -> int:
+def run(stream: TextIO, events: int, *, keep: bool, colours: bool) -> int:
     """Play the demo; return 0 if everything was verified, 1 if not.
 
     With ``keep`` it goes on with a few events until it is interrupted, and is verified then.
     """
-    screen = Screen(stream, terminal)
+    screen = Screen(stream, colours=colours)
     try:
         return _Demo(screen, events, keep=keep).play()
     except KeyboardInterrupt:

@@ -2,8 +2,6 @@
 
 from typing import TextIO
 
-from consumer.settings.sources import Terminal
-
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _ASCII = str.maketrans({"✓": "+", "✗": "x"})
 
@@ -11,9 +9,9 @@ _ASCII = str.maketrans({"✓": "+", "✗": "x"})
 class Screen:
     """Writes lines to one stream, in ASCII if it takes nothing else."""
 
-    def __init__(self, stream: TextIO, terminal: Terminal) -> None:
+    def __init__(self, stream: TextIO, *, colours: bool) -> None:
         self._stream = stream
-        self._colours = stream.isatty() and not (terminal.no_color or terminal.dumb)
+        self._colours = colours and stream.isatty()
 
     def line(self, text: str = "") -> None:
         """Write a line."""
