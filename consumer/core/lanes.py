@@ -123,6 +123,10 @@ class Lane:
         """Return all batches that are not settled, sealed ones first."""
         return [*self.sealed, *self.open_batches()]
 
+    def held_ids(self) -> int:
+        """Return how many ids its batches hold."""
+        return sum(len(batch.ids) for batch in self.batches())
+
     def is_idle(self) -> bool:
         """Whether nothing is left that the lane must remember."""
         return not (self.add or self.remove or self.sealed or self._echoes)

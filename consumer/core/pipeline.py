@@ -21,6 +21,7 @@ Invariants (tests name them):
 - I11: a refused change is settled by `acknowledged` only.
 """
 
+import heapq
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -82,7 +83,7 @@ class Pipeline:
 
     def end_flush(self) -> None:
         """End what `flush` began: no lane goes first any more."""
-        self._buffer.end_flush()
+        self._turns.end_flush(self.lanes())
 
     def forget(self, ledgers: Iterable[Ledger]) -> int:
         """Drop all unsettled changes of ``ledgers``; return how many ids were released."""
@@ -191,7 +192,7 @@ class Pipeline:
 
     def busiest(self, count: int) -> list[Lane]:
         """Return the lanes that hold the most ids."""
-        return self._buffer.busiest(count)
+        return heapq.nlargest(count, self.lanes(), key=Lane.held_ids)
 
     def oldest_read_at(self) -> float | None:
         """Return when the oldest unsettled record was read; None when there is none."""

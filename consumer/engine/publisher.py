@@ -97,7 +97,7 @@ def _lane(lane: Lane, now: float) -> LaneState:
     return LaneState(
         segment_id=lane.segment_id,
         id_type=lane.id_type,
-        pending=sum(len(batch.ids) for batch in batches) - in_flight,
+        pending=lane.held_ids() - in_flight,
         in_flight=in_flight,
         oldest_seconds=round(now - min(opened), 3) if opened else 0.0,
         last_error=lane.last_error,

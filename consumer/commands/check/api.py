@@ -79,11 +79,8 @@ def _of_answer(answer: Answered, settings: Settings) -> tuple[State, str, str]:
         case HTTPStatus.TOO_MANY_REQUESTS | HTTPStatus.REQUEST_TIMEOUT:
             return State.FAILED, said, "nothing is wrong here; try again later"
         case status if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return (
-                State.FAILED,
-                said,
-                "the API or a proxy has trouble; the daemon would wait for it",
-            )
+            to_do = "the API or a proxy has trouble; the daemon would wait for it"
+            return State.FAILED, said, to_do
         case _:
             return State.FAILED, said, f"is {settings.api_url} the Track API? See CUSTOMERIO_URL"
 

@@ -79,12 +79,8 @@ def _memberships(story: Story, api: Memory) -> Finding:
     if wrong:
         return Finding(False, "memberships", _many(wrong))
     segments = len(known)
-    return Finding(
-        True,
-        "memberships",
-        f"{ins + outs:,} in {segments} segments are as their last event says:"
-        f" {ins:,} in, {outs:,} out",
-    )
+    told = f"{ins + outs:,} in {segments} segments are as their last event says"
+    return Finding(True, "memberships", f"{told}: {ins:,} in, {outs:,} out")
 
 
 def _accounts(story: Story, snapshot: Snapshot) -> Finding:

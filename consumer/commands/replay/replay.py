@@ -39,7 +39,9 @@ class Choice:
 
 def run(settings: Settings, choice: Choice, stream: TextIO) -> int:
     """Replay, or list; return the exit code: 0 all replayed (or listed), 1 not all."""
-    logs.configure(_level(settings), _format(settings), sys.stderr)
+    # What a daemon tells as news is progress here.
+    level = "warning" if settings.log_level == "info" else settings.log_level
+    logs.configure(level, "console" if sys.stderr.isatty() else settings.log_format, sys.stderr)
     for warning in settings.warnings:
         logs.log("settings_warning", warning, level="warning")
     stopper = Stopper(settings.drain_timeout_seconds, overdue_code=1)
@@ -93,7 +95,7 @@ class Replay:
             return 1
         finally:
             member.close()
-        return self._replay(spans)
+        return self._replay(spans, to_read)
 
     def _introduce(self, spans: Spans) -> None:
         """Say what there is to replay."""
@@ -121,14 +123,14 @@ class Replay:
         else:
             say(f"{topic} is empty: nothing to replay.")
 
-    def _replay(self, spans: Spans) -> int:
+    def _replay(self, spans: Spans, to_read: Spans) -> int:
         board = Board(initial_snapshot(__version__), clock.now())
-        member, dead_letters = self._ends(spans)
+        member, dead_letters = self._ends(spans, to_read)
 
         def on_done() -> None:
             self._stopper.overdue_code = self._verdict(Score.of(board.snapshot))
 
-        progress = Progress(spans, member, board, self._voice, on_done)
+        progress = Progress(to_read, member, board, self._voice, on_done)
         daemon.run_until(
             self._settings,
             board,
@@ -141,12 +143,12 @@ class Replay:
         self._conclude(progress, score)
         return self._verdict(score) if progress.done else 1
 
-    def _ends(self, spans: Spans) -> tuple[BoundedMember, "KeptDeadLetters | None"]:
+    def _ends(self, spans: Spans, to_read: Spans) -> tuple[BoundedMember, "KeptDeadLetters | None"]:
         """Return where dead letters are read, and where refused ones go: None, to the topic."""
         ends = {name: span.end for name, span in spans.items()}
         if not self._choice.selection:
             return BoundedMember(self._properties(), ends, self._sieve.takes), None
-        starts = {name: span.start for name, span in spans.items() if span.dead_letters}
+        starts = {name: span.start for name, span in to_read.items()}
         lone = LoneMember(self._properties(), ends, self._sieve.takes, starts)
         return lone, KeptDeadLetters({}, self._settings.dead_letter_topic)
 
@@ -177,12 +179,3 @@ class Replay:
 
     def _properties(self) -> dict[str, Any]:
         return {**consumer_properties(self._settings), "logger": logs.librdkafka_logger()}
-
-
-def _level(settings: Settings) -> str:
-    """Return the log's level: what a daemon tells as news is progress here."""
-    return "warning" if settings.log_level == "info" else settings.log_level
-
-
-def _format(settings: Settings) -> str:
-    return "console" if sys.stderr.isatty() else settings.log_format
