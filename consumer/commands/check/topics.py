@@ -55,7 +55,7 @@ def _read(
     waiting = set(partitions)
     troubles: dict[str, str] = {}
     member.start(dict.fromkeys(partitions, OFFSET_END), paused=False)
-    connection.forget()
+    connection.heard.last = ""
     deadline = time.monotonic() + _READ_SECONDS
     while waiting and time.monotonic() < deadline:
         for message in member.consume(1000, 0.1):
@@ -67,7 +67,7 @@ def _read(
             if error is not None and not is_end_of_partition(message):
                 troubles[name[0]] = error.str()
     for topic, number in sorted(waiting):
-        why = connection.complaint()
+        why = connection.heard.last
         troubles.setdefault(
             topic, f"partition {number} did not answer in {_READ_SECONDS:g} s{why and f': {why}'}"
         )

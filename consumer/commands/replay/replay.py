@@ -1,6 +1,7 @@
 """A replay from its survey to what came of it."""
 
 import sys
+import textwrap
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
@@ -26,6 +27,7 @@ ON_ORDER = (
 )
 
 _MAX_LINGER_SECONDS = 1.0
+_WIDTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ class Replay:
                 f"{counted(count, 'dead letter')} on {topic},"
                 f" group {self._settings.kafka_group_id}."
             )
-            self._voice.paragraph(ON_ORDER)
+            say(textwrap.fill(ON_ORDER, _WIDTH))
         elif any(span.end > span.low for span in spans.values()):
             say(f"{topic} has nothing new: all of it was replayed. --from-start takes it again.")
         else:
