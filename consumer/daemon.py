@@ -43,13 +43,8 @@ def run(settings: Settings) -> int:
     for warning in settings.warnings:
         logs.log("settings_warning", warning, level="warning")
     board = Board(initial_snapshot(__version__), clock.now())
-    server = HealthServer(
-        settings.http_host,
-        settings.http_port,
-        board,
-        settings.liveness_timeout_seconds,
-        __version__,
-    )
+    patience = settings.liveness_timeout_seconds
+    server = HealthServer(settings.http_host, settings.http_port, board, patience, __version__)
     try:
         address = server.start()
     except OSError as error:
@@ -99,7 +94,7 @@ def run_until(
         jitter=random.random,
         say=logs.Repeats().log,
         beat=board.beat,
-        publish=_publish_on(board),
+        publish=partial(_publish, Reporter(), board),
         before_probe=_reread(settings, api),
     )
     pipeline = pipeline_of(settings)
@@ -188,13 +183,8 @@ def api_of(settings: Settings) -> Api:
     )
 
 
-def _publish_on(board: Board) -> Callable[[Published], None]:
-    reporter = Reporter()
-
-    def publish(published: Published) -> None:
-        board.snapshot = reporter.snapshot(published, time.time())
-
-    return publish
+def _publish(reporter: Reporter, board: Board, published: Published) -> None:
+    board.snapshot = reporter.snapshot(published, time.time())
 
 
 def _reread(settings: Settings, api: Api) -> Callable[[], None]:
