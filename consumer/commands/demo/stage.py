@@ -13,7 +13,7 @@ from typing import Any
 from confluent_kafka import Producer
 
 from consumer import __version__, clock, daemon, settings
-from consumer.commands.demo.feeder import TOPIC, Feeder, committed
+from consumer.commands.demo.feeder import TOPIC, Feeder, by_partition
 from consumer.commands.demo.standin import Standin
 from consumer.commands.demo.story import Story
 from consumer.commands.demo.weather import Weather
@@ -80,11 +80,13 @@ class Stage:
     def is_over(self) -> bool:
         """Whether all that was produced is settled and committed."""
         ends = self.feeder.ends
-        return self.feeder.finished and committed(self.board.snapshot) == ends
+        return self.feeder.finished and by_partition(self.board.snapshot, "committed") == ends
 
     def committed_records(self) -> int:
         """Return how many records of the story are committed."""
-        return sum(offset or 0 for offset in committed(self.board.snapshot).values())
+        return sum(
+            offset or 0 for offset in by_partition(self.board.snapshot, "committed").values()
+        )
 
     def lower_curtain(self) -> float:
         """Stop the daemon as a SIGTERM does; return how long that took."""

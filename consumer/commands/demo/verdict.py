@@ -113,11 +113,10 @@ def _accounts(story: Story, snapshot: Snapshot) -> Finding:
 
 def _requests(api: Memory) -> Finding:
     counters = api.counters()
-    is_right = not counters.repeated_ids
+    if twice := counters.repeated_ids:
+        return Finding(False, "requests", f"{twice:,} ids were named twice in one request")
     text = f"none named an id twice; the largest had {counters.largest_request:,} ids"
-    if not is_right:
-        text = f"{counters.repeated_ids:,} ids were named twice in one request"
-    return Finding(is_right, "requests", text)
+    return Finding(True, "requests", text)
 
 
 def _dead_letters(evidence: Evidence, member: Member) -> Finding:
