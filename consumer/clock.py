@@ -6,15 +6,19 @@ does not. Elsewhere the monotonic clock is the best there is.
 """
 
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
-now: "Callable[[], float]" = (
+now: Callable[[], float] = (
     time.monotonic if _BOOTTIME is None else partial(time.clock_gettime, _BOOTTIME)
 )
 """Seconds since some fixed moment; never goes back."""
+
+
+def rfc3339(unix_seconds: float) -> str:
+    """Return a moment in UTC, to the millisecond."""
+    moment = datetime.fromtimestamp(unix_seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -4,79 +4,51 @@ A crash doesn't leave the group: while its session lasts, nobody else gets the p
 request that is still on its way can overtake the next owner's.
 """
 
-import logging
 import random
 import time
 import traceback
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
 
 from confluent_kafka import KafkaException
 
 from consumer import __version__, clock
-from consumer.core.pipeline import Pipeline, Rules
+from consumer.core.pipeline import Pipeline
+from consumer.core.rules import Rules
 from consumer.core.snapshot import Board, initial_snapshot
 from consumer.core.tally import Tally
 from consumer.core.throttle import Throttle
 from consumer.customerio.api import Api
 from consumer.customerio.carriers import Carriers
 from consumer.engine.loop import Loop
-from consumer.engine.ports import DeadLettersPort, GiveUp, MemberPort, Options, Ports, Published
+from consumer.engine.ports import GiveUp, Options, Ports, Published
 from consumer.kafka import dead_letter_topic
 from consumer.kafka.dead_letters import DeadLetters
 from consumer.kafka.member import Member
-from consumer.kafka.observer import Observer, Questions
+from consumer.kafka.observer import Observer
 from consumer.observability import logs
 from consumer.observability.health import HealthServer
 from consumer.observability.status import Reporter
+from consumer.settings import Credentials, Settings
 from consumer.settings.properties import admin_properties, consumer_properties, producer_properties
 from consumer.stopper import Stopper, end_hard
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
-    from consumer.engine.ports import Listener
-    from consumer.settings import Credentials, Settings
-
-
-class JoiningMember(MemberPort, Protocol):
-    """See `member.Member`."""
-
-    def subscribe(self, topics: "Sequence[str]", listener: "Listener") -> None: ...  # noqa: D102
-
-
-class ClosingDeadLetters(DeadLettersPort, Protocol):
-    """See `dead_letters.DeadLetters`."""
-
-    def close(self, timeout_seconds: float) -> None: ...  # noqa: D102
-
-
-def _never() -> bool:
-    """Say that a daemon's work is never done."""
-    return False
-
-
-def run(settings: "Settings") -> int:
+def run(settings: Settings) -> int:
     """Run until a signal says stop; return the exit code."""
     stopper = Stopper(settings.drain_timeout_seconds)
     stopper.watch()  # first of all: a signal during the start is a stop, not a death
     logs.configure(settings.log_level, settings.log_format)
     logs.log("starting", f"segment-consumer {__version__}", **settings.masked())
     for warning in settings.warnings:
-        logs.log("settings_warning", warning, level=logging.WARNING)
+        logs.log("settings_warning", warning, level="warning")
     board = Board(initial_snapshot(__version__), clock.now())
-    server = HealthServer(
-        settings.http_host,
-        settings.http_port,
-        board,
-        settings.liveness_timeout_seconds,
-        __version__,
-    )
+    patience = settings.liveness_timeout_seconds
+    server = HealthServer(settings.http_host, settings.http_port, board, patience, __version__)
     try:
         address = server.start()
     except OSError as error:
-        logs.log("gave_up", str(error), level=logging.ERROR)
+        logs.log("gave_up", str(error), level="error")
         return 1
     logs.log("listening", f"http://{address}", address=address)
     return guarded(lambda: run_until(settings, board, stopper))
@@ -93,19 +65,17 @@ def guarded(work: Callable[[], int]) -> int:
 
 
 def run_until(
-    settings: "Settings",
+    settings: Settings,
     board: Board,
     stopper: Stopper,
     *,
-    member: "JoiningMember | None" = None,
-    dead_letters: "ClosingDeadLetters | None" = None,
-    pipeline: Pipeline | None = None,
-    is_done: Callable[[], bool] = _never,
+    member: Member | None = None,
+    dead_letters: DeadLetters | None = None,
+    is_done: Callable[[], bool] = lambda: False,
 ) -> int:
     """Wire the daemon up and turn the loop until ``stopper`` says stop; return the exit code.
 
-    ``member``, ``dead_letters`` and ``pipeline`` are the daemon's own unless given; ``is_done``
-    may end it too.
+    ``member`` and ``dead_letters`` are the daemon's own unless given; ``is_done`` may end it too.
     """
     member = member or Member({**consumer_properties(settings), "logger": logs.librdkafka_logger()})
     dead_letters = dead_letters or DeadLetters(
@@ -122,12 +92,12 @@ def run_until(
         clock=clock.now,
         wall=time.time,
         jitter=random.random,
-        say=_Say(),
-        beat=_beat_on(board),
-        publish=_publish_on(board),
+        say=logs.Repeats().log,
+        beat=board.beat,
+        publish=partial(_publish, Reporter(), board),
         before_probe=_reread(settings, api),
     )
-    pipeline = pipeline or pipeline_of(settings)
+    pipeline = pipeline_of(settings)
     loop = Loop(options_of(settings), pipeline, ports)
     stopper.on_stop = loop.request_stop
     observer.start()
@@ -155,7 +125,7 @@ def run_until(
     return 0
 
 
-def options_of(settings: "Settings") -> Options:
+def options_of(settings: Settings) -> Options:
     """Return what the loop has to know."""
     return Options(
         request_timeout_seconds=settings.customerio_timeout_seconds,
@@ -169,7 +139,7 @@ def options_of(settings: "Settings") -> Options:
     )
 
 
-def pipeline_of(settings: "Settings") -> Pipeline:
+def pipeline_of(settings: Settings) -> Pipeline:
     """Return an empty pipeline with its throttle."""
     rules = Rules(
         batch_max_ids=settings.batch_max_ids,
@@ -188,23 +158,19 @@ def pipeline_of(settings: "Settings") -> Pipeline:
     return Pipeline(rules, settings.event_id_type, throttle, Tally())
 
 
-def observer_of(settings: "Settings") -> Observer:
+def observer_of(settings: Settings) -> Observer:
     """Return what asks the cluster about everything but records."""
-    questions = Questions(
-        group_id=settings.kafka_group_id,
-        topics=settings.kafka_topics,
-        dead_letter_trouble=(
-            partial(dead_letter_topic.ensure, settings.dead_letter_topic)
-            if settings.reject_policy == "dead-letter"
-            else None
-        ),
+    ensure = partial(dead_letter_topic.ensure, settings.dead_letter_topic)
+    return Observer(
+        {**admin_properties(settings), "logger": logs.librdkafka_logger()},
+        settings.kafka_group_id,
+        settings.kafka_topics,
+        ensure if settings.reject_policy == "dead-letter" else lambda _, __: None,
         asks_session=settings.kafka_group_protocol == "consumer",
     )
-    logger = logs.librdkafka_logger()
-    return Observer({**admin_properties(settings), "logger": logger}, questions)
 
 
-def api_of(settings: "Settings") -> Api:
+def api_of(settings: Settings) -> Api:
     """Return the API, connected to nothing yet."""
     return Api(
         settings.api_url,
@@ -217,36 +183,11 @@ def api_of(settings: "Settings") -> Api:
     )
 
 
-class _Say:
-    """The loop's voice: what repeats is said at most every 30 s, with a count."""
-
-    def __init__(self) -> None:
-        self._repeats = logs.Repeats()
-
-    def __call__(
-        self, now: float, event: str, key: str, message: str, *, level: str, **fields: object
-    ) -> None:
-        number = logging.getLevelNamesMapping()[level.upper()]
-        self._repeats.log(now, event, key, message, level=number, **fields)
+def _publish(reporter: Reporter, board: Board, published: Published) -> None:
+    board.snapshot = reporter.snapshot(published, time.time())
 
 
-def _beat_on(board: Board) -> Callable[[float], None]:
-    def beat(now: float) -> None:
-        board.turned_at = now
-
-    return beat
-
-
-def _publish_on(board: Board) -> Callable[[Published], None]:
-    reporter = Reporter()
-
-    def publish(published: Published) -> None:
-        board.snapshot = reporter.snapshot(published, time.time())
-
-    return publish
-
-
-def _reread(settings: "Settings", api: Api) -> Callable[[], None]:
+def _reread(settings: Settings, api: Api) -> Callable[[], None]:
     known = settings.credentials
 
     def reread() -> None:
@@ -257,6 +198,6 @@ def _reread(settings: "Settings", api: Api) -> Callable[[], None]:
     return reread
 
 
-def _plain(credentials: "Credentials") -> tuple[str, str]:
+def _plain(credentials: Credentials) -> tuple[str, str]:
     site_id, api_key = credentials
     return site_id.get_secret_value(), api_key.get_secret_value()

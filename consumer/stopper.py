@@ -7,40 +7,35 @@ thread sits in such a call, where a Python signal handler would not run: the wak
 is written by the C handler, and read by the thread.
 """
 
-import logging
 import os
 import select
 import signal
 import socket
 import sys
 import threading
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NoReturn
 
 from consumer import clock
 from consumer.observability import logs
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 OVERTIME_SECONDS = 4.0
 """A stop that is past its time by this much is ended hard; the contract allows 5 s."""
 LAST_WORDS_SECONDS = 0.5
 
 
+@dataclass(slots=True, eq=False)
 class Stopper:
-    """Turns signals into a stop with a deadline, and ends the process if that is not kept.
+    """One stop. ``overdue_code`` is 0 for a daemon, as the next owner goes on."""
 
-    With ``overdue_code``, then: 0 for a daemon, as the next owner goes on.
-    """
-
-    def __init__(self, drain_timeout_seconds: float, *, overdue_code: int = 0) -> None:
-        self.overdue_code = overdue_code
-        self.asked = False
-        self.asked_at = 0.0
-        self.deadline = 0.0
-        self.on_stop: Callable[[float], None] = _nothing
-        self._drain_timeout_seconds = drain_timeout_seconds
-        self._sender: socket.socket | None = None
+    _drain_timeout_seconds: float
+    overdue_code: int = 0
+    asked: bool = False
+    asked_at: float = 0.0
+    deadline: float = 0.0
+    on_stop: Callable[[float], None] = lambda _: None
+    _sender: socket.socket | None = None
 
     def watch(self) -> None:
         """Take over SIGTERM and SIGINT; call it in the main thread."""
@@ -87,7 +82,7 @@ def end_hard(code: int, event: str, message: str, **fields: object) -> NoReturn:
     """Say why, and be gone, whatever other threads are at."""
 
     def say() -> None:
-        logs.log(event, message, level=logging.ERROR, **fields)
+        logs.log(event, message, level="error", **fields)
         logs.flush()
         sys.stdout.flush()
 
@@ -100,7 +95,3 @@ def end_hard(code: int, event: str, message: str, **fields: object) -> NoReturn:
 
 def _ignored(_signal: int, _frame: object) -> None:
     """Do nothing: the thread that reads the wakeup descriptor does."""
-
-
-def _nothing(_deadline: float) -> None:
-    """Stand in until there is a loop to stop."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import (  # type: ignore[attr-defined] # it exports them unsaid
+from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
     AclPermissionType,

@@ -15,7 +15,7 @@ import pytest
 
 from consumer.commands.demo import verdict as demo_verdict
 from consumer.commands.demo.feeder import TOPIC
-from consumer.commands.demo.screen import Look, Screen
+from consumer.commands.demo.screen import Screen
 from consumer.commands.demo.standin import Standin, StandinRequest
 from consumer.commands.demo.story import DATA_DRIVEN_SEGMENT, EVENTS, Story
 from consumer.commands.demo.verdict import Evidence, Finding, findings
@@ -25,7 +25,8 @@ from consumer.core.events import Event, Malformed, Mixed
 from consumer.core.snapshot import snapshot_of
 from consumer.core.tally import Tally
 from consumer.engine.ports import Committed
-from consumer.settings import Settings, load, terminal
+from consumer.settings import Settings, load
+from consumer.settings.sources import allows_colours
 from tests.support.daemon import Daemon
 from tests.support.waiting import eventually
 
@@ -156,10 +157,8 @@ def test_one_member_that_is_wrong_is_found_and_makes_it_fail(tmp_path: Path) -> 
     assert ended.stdout.count("✗") == 1
 
 
-def test_on_a_terminal_it_changes_in_place_and_shows_the_cursor_again(tmp_path: Path) -> None:
+def test_on_a_terminal_it_has_colours(tmp_path: Path) -> None:
     output = in_terminal(tmp_path, TERM="xterm")
-    assert output.count("\x1b[?25l") > 10
-    assert output.rindex("\x1b[?25h") > output.rindex("\x1b[?25l")
     assert "\x1b[32mEvery member is where the last event says" in output
 
 
@@ -440,38 +439,17 @@ def test_offsets_that_are_not_committed_are_found(monkeypatch: pytest.MonkeyPatc
 # -- the screen ------------------------------------------------------------------------------------
 
 
-def test_a_frame_takes_the_place_of_the_one_before() -> None:
-    stream = io.StringIO()
-    screen = Screen(stream, Look(in_place=True, colours=False, unicode=True))
-    screen.frame(["one", "two", "three"])
-    screen.frame(["four"])
-    screen.clear()
-    assert stream.getvalue() == (
-        "\x1b[?25l\x1b[2Kone\n\x1b[2Ktwo\n\x1b[2Kthree\n"
-        "\x1b[?25l\x1b[3F\x1b[2Kfour\n\x1b[J"
-        "\x1b[1F\x1b[J\x1b[?25h"
-    )
-
-
-def test_a_line_that_is_too_long_for_the_terminal_is_cut_outside_of_colours() -> None:
-    stream = io.StringIO()
-    screen = Screen(stream, Look(in_place=True, colours=True, unicode=True))
-    screen.frame(["x" * 70 + screen.paint("y" * 70, "red")])
-    shown = stream.getvalue().split("\x1b[2K")[1]
-    assert shown == "x" * 70 + "\x1b[31m" + "y" * 9 + "\x1b[0m\n"
-
-
-def test_without_unicode_everything_is_ascii() -> None:
-    stream = io.StringIO()
-    screen = Screen(stream, Look(in_place=False, colours=False, unicode=False))
-    screen.line(f"✓ {screen.bar(0.5)} é")
-    assert stream.getvalue() == "+ " + "#" * 20 + "-" * 20 + " ?\n"
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_what_a_pipe_can_show_depends_on_its_encoding(encoding: str) -> None:
+    shown = io.BytesIO()
+    screen = Screen(io.TextIOWrapper(shown, encoding=encoding), colours=True)
+    screen.line("✓ yes, ✗ no")
+    expected = "✓ yes, ✗ no\n" if encoding == "utf-8" else "+ yes, x no\n"
+    assert shown.getvalue().decode() == expected
 
 
 class Terminal(io.StringIO):
     """A stream that says that it is a terminal."""
-
-    encoding = "utf-8"
 
     def isatty(self) -> bool:
         """Return True."""
@@ -479,27 +457,15 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize(
-    ("environment", "look"),
-    [
-        ({}, Look(in_place=True, colours=True, unicode=True)),
-        ({"NO_COLOR": ""}, Look(in_place=True, colours=True, unicode=True)),
-        ({"NO_COLOR": "1"}, Look(in_place=True, colours=False, unicode=True)),
-        ({"TERM": "dumb"}, Look(in_place=False, colours=False, unicode=True)),
-    ],
+    ("environment", "has_colours"),
+    [({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
 )
-def test_what_a_terminal_is_told_depends_on_its_environment(
-    environment: dict[str, str], look: Look, monkeypatch: pytest.MonkeyPatch
+def test_whether_a_terminal_gets_colours_depends_on_its_environment(
+    environment: dict[str, str], *, has_colours: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    told = terminal()
-    assert Look.of(Terminal(), no_color=told.no_color, dumb=told.dumb) == look
-
-
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
-def test_what_a_pipe_can_show_depends_on_its_encoding(encoding: str) -> None:
-    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    look = Look.of(stream, no_color=False, dumb=False)
-    assert look == Look(in_place=False, colours=False, unicode=encoding == "utf-8")
+    screen = Screen(Terminal(), colours=allows_colours())
+    assert screen.paint("yes", "green") == ("\x1b[32myes\x1b[0m" if has_colours else "yes")

@@ -64,7 +64,7 @@ def entries(stream: io.StringIO) -> list[dict[str, Any]]:
 
 
 def test_a_line_has_its_time_level_event_and_message_first() -> None:
-    line = entry(level=logging.ERROR, reason="unauthorized", seconds=1.5, held=None)
+    line = entry(level="error", reason="unauthorized", seconds=1.5, held=None)
     assert list(line) == ["timestamp", "level", "event", "message", "reason", "seconds", "held"]
     assert line["level"] == "error"
     assert line["event"] == "hold"
@@ -204,7 +204,7 @@ def test_nothing_in_a_field_commands_the_terminal() -> None:
 @pytest.mark.parametrize(("stream", "coloured"), [(Terminal(), True), (io.StringIO(), False)])
 def test_only_a_terminal_gets_colour(stream: io.StringIO, coloured: bool) -> None:
     logs.configure("info", "console", stream)
-    logs.log("hold", "wrong", level=logging.ERROR)
+    logs.log("hold", "wrong", level="error")
     assert ("\x1b[31m" in stream.getvalue()) is coloured
 
 
@@ -220,7 +220,7 @@ def test_a_line_without_alarm_has_no_colour_even_there() -> None:
 
 def test_less_than_the_level_is_not_written() -> None:
     assert not written("json", "warning", reason="x")
-    assert written("json", "warning", level=logging.WARNING)
+    assert written("json", "warning", level="warning")
 
 
 def test_other_libraries_are_heard_from_warnings_on() -> None:
@@ -371,7 +371,7 @@ def test_what_repeats_is_said_every_thirty_seconds_with_a_count(stream: io.Strin
 
 def test_different_things_are_said_each_for_itself(stream: io.StringIO) -> None:
     repeats = logs.Repeats()
-    assert repeats.log(0, "request_failed", 56, "503", level=logging.WARNING, status=503)
+    assert repeats.log(0, "request_failed", 56, "503", level="warning", status=503)
     assert repeats.log(0, "request_failed", 57, "503")
     assert repeats.log(0, "commit_failed", 56, "no coordinator")
     assert entries(stream)[0]["status"] == 503

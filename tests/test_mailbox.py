@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from consumer.core.dead_letters import DeadLetter
-from consumer.core.pipeline import Pipeline, Rules
+from consumer.core.pipeline import Pipeline
+from consumer.core.rules import Rules
 from consumer.core.tally import Tally
 from consumer.core.throttle import Throttle
 from consumer.engine.mailbox import RETRY_SECONDS, Mailbox

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, says its documentation
+from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
     AclOperation,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from confluent_kafka import KafkaException, Message
-from confluent_kafka.admin import (  # type: ignore[attr-defined] # it exports them unsaid
+from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,

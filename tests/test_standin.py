@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from consumer import clock
-from consumer.commands.demo.standin import Fault, JournalEntry, SegmentCounters, Standin
+from consumer.commands.demo.standin import Fault, Standin
+from consumer.commands.demo.standin.memory import JournalEntry, SegmentCounters
 from tests.support.api import LOST_ANSWER, LOST_BEFORE, FaultyApi
 from tests.support.waiting import eventually
 

@@ -19,6 +19,7 @@ from consumer.core.ledger import Ledger, base_of, offset_of
 from consumer.core.notes import Notes
 from consumer.core.outcomes import Delivered, Hold, Outcome, Refused, Retry, RetryReason, Unsent
 from consumer.core.refusals import Refusals
+from consumer.core.rules import Rules
 from consumer.core.splitting import Split
 from consumer.core.tally import Tally
 from consumer.core.throttle import Throttle, backoff_seconds
@@ -34,35 +35,23 @@ class Attempt:
     deadline: float
 
 
+@dataclass(slots=True, eq=False)
 class Attempts:
-    """Starts and settles attempts. ``ledgers`` are those of the assignment, by their base."""
+    """Starts and settles attempts. ``_ledgers`` are those of the assignment, by their base."""
 
-    def __init__(
-        self,
-        *,
-        buffer: Buffer,
-        refusals: Refusals,
-        ledgers: Mapping[int, Ledger],
-        throttle: Throttle,
-        tally: Tally,
-        notes: Notes,
-        request_timeout_seconds: float,
-        max_backoff_seconds: float,
-    ) -> None:
-        self._buffer = buffer
-        self._refusals = refusals
-        self._ledgers = ledgers
-        self._throttle = throttle
-        self._tally = tally
-        self._notes = notes
-        self._request_timeout_seconds = request_timeout_seconds
-        self._max_backoff_seconds = max_backoff_seconds
+    _rules: Rules
+    _buffer: Buffer
+    _refusals: Refusals
+    _ledgers: Mapping[int, Ledger]
+    _throttle: Throttle
+    _tally: Tally
+    _notes: Notes
 
     def start(self, batch: Batch, now: float) -> Attempt:
         """Begin the next request of ``batch``."""
         ids = batch.next_ids()
         batch.in_flight = True
-        batch.deadline = now + self._request_timeout_seconds
+        batch.deadline = now + self._rules.request_timeout_seconds
         self._throttle.started(now)
         if batch.split is not None and not batch.failures:
             self._tally.add("batches_total", batch.action, "split")
@@ -114,7 +103,7 @@ class Attempts:
 
     def _retry(self, attempt: Attempt, retry: Retry, now: float, jitter: float) -> None:
         batch, lane = attempt.batch, attempt.batch.lane
-        cap = self._max_backoff_seconds
+        cap = self._rules.max_backoff_seconds
         self._tally.add("retries_total", retry.reason.value)
         self._throttle.failed(
             retry.reason, id(lane), attempt.started_at, now, jitter, retry.retry_after_seconds

@@ -4,7 +4,6 @@ The life of a batch: `open` - ids arrive - `seal` when it is full or leaves - at
 when nothing of it is left. `release` takes out the ids of a partition that went away.
 """
 
-import heapq
 import math
 from collections.abc import Iterator
 
@@ -34,10 +33,6 @@ class Buffer:
         """Yield all lanes."""
         for id_type in ID_TYPES:
             yield from self.by_type[id_type].values()
-
-    def busiest(self, count: int) -> list[Lane]:
-        """Return the lanes that hold the most ids."""
-        return heapq.nlargest(count, self.lanes(), key=_held_by)
 
     def new_lane(self, segment_id: int, id_type: object) -> Lane:
         """Begin a lane."""
@@ -101,10 +96,6 @@ class Buffer:
                 make_due(batch, now, reason)
         self.turns.put_in_front(touched)
 
-    def end_flush(self) -> None:
-        """End what `flush` began: no lane goes first any more."""
-        self.turns.end_flush(self.lanes())
-
     def release(self, bases: set[int]) -> None:
         """Take out the ids of these ledgers."""
         for lane in list(self.lanes()):
@@ -137,7 +128,3 @@ def make_due(batch: Batch, now: float, reason: str) -> bool:
         batch.due_at = now
         batch.reason = reason
     return is_early
-
-
-def _held_by(lane: Lane) -> int:
-    return sum(len(batch.ids) for batch in lane.batches())

@@ -11,6 +11,7 @@ Invariants (tests name them):
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, assert_never
 
 from msgspec import UNSET
@@ -25,10 +26,11 @@ from consumer.core.dead_letters import (
     refusal,
 )
 from consumer.core.decoder import EventDecoder
-from consumer.core.events import Event, IdType, Malformed, Mixed
+from consumer.core.events import Event, Malformed, Mixed
 from consumer.core.lanes import Batch
 from consumer.core.ledger import Ledger
 from consumer.core.refusals import Refusals
+from consumer.core.rules import Rules
 from consumer.core.tally import Tally
 
 
@@ -45,27 +47,16 @@ class Message(Protocol):
     def timestamp(self) -> tuple[int, int]: ...  # noqa: D102
 
 
+@dataclass(slots=True, eq=False)
 class Intake:
-    """Fills ``buffer`` and the ledgers. ``max_ids`` of a batch, ``limit_ids`` of all held ones."""
+    """Fills the buffer and the ledgers."""
 
-    def __init__(
-        self,
-        *,
-        buffer: Buffer,
-        refusals: Refusals,
-        ledgers: Mapping[tuple[str, int], Ledger],
-        tally: Tally,
-        default_id_type: IdType,
-        max_ids: int,
-        limit_ids: int,
-    ) -> None:
-        self._buffer = buffer
-        self._refusals = refusals
-        self._ledgers = ledgers
-        self._tally = tally
-        self._decode = EventDecoder(default_id_type).decode
-        self._max_ids = max_ids
-        self._limit_ids = limit_ids
+    _rules: Rules
+    _decoder: EventDecoder
+    _buffer: Buffer
+    _refusals: Refusals
+    _ledgers: Mapping[tuple[str, int], Ledger]
+    _tally: Tally
 
     def receive(  # noqa: C901, PLR0912, PLR0915 - the hot path: a call per record costs a tenth of it
         self, messages: Sequence[Message], now: float
@@ -74,9 +65,9 @@ class Intake:
 
         Return how many were taken, and those among them that carry an error instead of a record.
         """
-        buffer, refusals, decode = self._buffer, self._refusals, self._decode
-        by_type, max_ids = buffer.by_type, self._max_ids
-        limit = -1 if refusals.is_backed_up() else self._limit_ids
+        buffer, refusals, decode = self._buffer, self._refusals, self._decoder.decode
+        by_type, max_ids = buffer.by_type, self._rules.batch_max_ids
+        limit = -1 if refusals.is_backed_up() else self._rules.buffer_max_ids
         held, unreadable = buffer.held_ids, refusals.unreadable_in_a_row
         errors: list[Message] = []
         ledger: Ledger | None = None

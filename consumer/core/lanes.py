@@ -12,8 +12,6 @@ in either order, and the API keeps whatever it processes last. So:
   batch was delivered by a later attempt, or was released because its partition went away.
 - Batches of the same action fly side by side: a repetition does no harm.
 
-A batch is *open* while it takes ids, then *sealed*, *in flight*, *settled*.
-
 Invariants (tests name them):
 - I2 (this module's part): for an id of one lane, requests start in the order of its changes.
 - I3: a batch has at most the limit of ids, none twice, all of one segment, action and id type.
@@ -21,15 +19,14 @@ Invariants (tests name them):
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
 
-if TYPE_CHECKING:
-    from consumer.core.splitting import Split
+from consumer.core.splitting import Split
 
 FAILING_AFTER = 3  # failed attempts in a row, of whichever batches of a lane
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Batch:
     """The ids of one request, from the first id until all of them are settled.
 
@@ -38,44 +35,23 @@ class Batch:
     holds. ``due_at`` is when the linger of its first id is over.
     """
 
-    __slots__ = (
-        "action",
-        "bases",
-        "blocker",
-        "dead_letters",
-        "deadline",
-        "due_at",
-        "failures",
-        "ids",
-        "in_flight",
-        "lane",
-        "not_before",
-        "opened_at",
-        "reason",
-        "seal",
-        "settled",
-        "split",
-        "timestamp_ms",
-    )
-
-    def __init__(self, lane: "Lane", action: str, opened_at: float, due_at: float) -> None:
-        self.lane = lane
-        self.action = action
-        self.opened_at = opened_at
-        self.due_at = due_at
-        self.ids: dict[str, int] = {}
-        self.bases: set[int] = set()
-        self.timestamp_ms: int | None = None  # Kafka's, of the oldest record; None: unknown
-        self.reason = "linger"
-        self.seal: int | None = None  # the order of sealing; None while open
-        self.in_flight = False
-        self.deadline = math.inf  # of the running attempt
-        self.failures = 0  # attempts in a row that failed
-        self.not_before = -math.inf
-        self.split: Split | None = None
-        self.dead_letters = 0  # dead letters on their way
-        self.settled = False
-        self.blocker: tuple[Batch | Echo, str] | None = None
+    lane: "Lane"
+    action: str
+    opened_at: float
+    due_at: float
+    ids: dict[str, int] = field(default_factory=dict)
+    bases: set[int] = field(default_factory=set)
+    timestamp_ms: int | None = None  # Kafka's, of the oldest record; None: unknown
+    reason: str = "linger"
+    seal: int | None = None  # the order of sealing; None while open
+    in_flight: bool = False
+    deadline: float = math.inf  # of the running attempt
+    failures: int = 0  # attempts in a row that failed
+    not_before: float = -math.inf
+    split: Split | None = None
+    dead_letters: int = 0  # dead letters on their way
+    settled: bool = False
+    blocker: "tuple[Batch | Echo, str] | None" = None
 
     def next_ids(self) -> tuple[str, ...]:
         """Return the ids of the next attempt."""
@@ -102,37 +78,22 @@ class Echo:
     bases: frozenset[int]
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Lane:
     """The batches of one (segment, id_type). ``sealed`` is in the order of sealing."""
 
-    __slots__ = (
-        "_echoes",
-        "add",
-        "failures",
-        "goes_first",
-        "id_type",
-        "last_error",
-        "not_before",
-        "queued",
-        "remove",
-        "sealed",
-        "segment_id",
-        "wake_at",
-    )
-
-    def __init__(self, segment_id: int, id_type: str) -> None:
-        self.segment_id = segment_id
-        self.id_type = id_type
-        self.add: Batch | None = None
-        self.remove: Batch | None = None
-        self.sealed: list[Batch] = []
-        self.queued = False
-        self.goes_first = False  # a partition that it holds is going away
-        self.wake_at = math.inf  # the earliest entry that the timer has for it
-        self.failures = 0  # attempts in a row that failed, whichever batch's
-        self.not_before = -math.inf  # counts while the lane is failing
-        self.last_error = ""
-        self._echoes: list[Echo] = []
+    segment_id: int
+    id_type: str
+    add: Batch | None = None
+    remove: Batch | None = None
+    sealed: list[Batch] = field(default_factory=list)
+    queued: bool = False
+    goes_first: bool = False  # a partition that it holds is going away
+    wake_at: float = math.inf  # the earliest entry that the timer has for it
+    failures: int = 0  # attempts in a row that failed, whichever batch's
+    not_before: float = -math.inf  # counts while the lane is failing
+    last_error: str = ""
+    _echoes: list[Echo] = field(default_factory=list)
 
     def is_failing(self) -> bool:
         """Whether so many attempts failed in a row that one at a time has to do, under backoff."""
@@ -161,6 +122,10 @@ class Lane:
     def batches(self) -> list[Batch]:
         """Return all batches that are not settled, sealed ones first."""
         return [*self.sealed, *self.open_batches()]
+
+    def held_ids(self) -> int:
+        """Return how many ids its batches hold."""
+        return sum(len(batch.ids) for batch in self.batches())
 
     def is_idle(self) -> bool:
         """Whether nothing is left that the lane must remember."""

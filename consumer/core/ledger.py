@@ -17,6 +17,7 @@ Invariants (tests name them):
 """
 
 from collections import deque
+from dataclasses import InitVar, dataclass, field
 from typing import Protocol
 
 _OFFSET_BITS = 63
@@ -29,6 +30,7 @@ class Holder(Protocol):
     settled: bool
 
 
+@dataclass(slots=True, eq=False)
 class Ledger:
     """The account of one assignment of one partition; the ``number`` is never used twice.
 
@@ -38,36 +40,21 @@ class Ledger:
     integer that remembers both (``base + offset``), as small as what each held id can carry.
     """
 
-    __slots__ = (
-        "_holds",
-        "_old_holds",
-        "base",
-        "beginning",
-        "committed",
-        "metadata",
-        "partition",
-        "position",
-        "topic",
-    )
+    number: InitVar[int]
+    topic: str
+    partition: int
+    position: int
+    committed: int | None = None
+    metadata: str = ""
+    base: int = field(init=False)
+    beginning: int = field(init=False)
+    _holds: deque[tuple[int, Holder, float]] = field(default_factory=deque)
+    _old_holds: deque[tuple[int, Holder, float]] = field(default_factory=deque)
+    """Of the log before a restart."""
 
-    def __init__(
-        self,
-        number: int,
-        topic: str,
-        partition: int,
-        position: int,
-        committed: int | None = None,
-        metadata: str = "",
-    ) -> None:
+    def __post_init__(self, number: int) -> None:
         self.base = number << _OFFSET_BITS
-        self.topic = topic
-        self.partition = partition
-        self.position = position
-        self.beginning = position
-        self.committed = committed
-        self.metadata = metadata
-        self._holds: deque[tuple[int, Holder, float]] = deque()
-        self._old_holds: deque[tuple[int, Holder, float]] = deque()  # of the log before a restart
+        self.beginning = self.position
 
     def source(self, offset: int) -> str:
         """Name a record as dead letters and logs do: ``topic:partition:offset``."""

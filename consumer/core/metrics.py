@@ -51,108 +51,91 @@ class Metric:
 _ACTION = Label("action", ("add", "remove"))
 _TOPIC = Label("topic", open=True)
 _PARTITION = Label("partition", open=True)
+_ENDS = Label(
+    "outcome", ("delivered", "superseded", "duplicate", "rejected", "skipped", "released")
+)
+_WHY_SENT = Label("reason", ("size", "linger", "revoke", "shutdown", "pressure", "split"))
+_IDS = (1, 10, 50, 100, 250, 500, 750, 1000)
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _LATENCIES = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 21600, 86400)
 
+
+def _counter(name: str, help_: str, *labels: Label) -> Metric:
+    return Metric(name, "counter", help_, labels)
+
+
+def _gauge(name: str, help_: str, *labels: Label) -> Metric:
+    return Metric(name, "gauge", help_, labels)
+
+
+def _histogram(name: str, help_: str, buckets: tuple[float, ...], *labels: Label) -> Metric:
+    return Metric(name, "histogram", help_, labels, buckets)
+
+
 METRICS: tuple[Metric, ...] = (
-    Metric(
-        "records_total",
-        "counter",
-        "records read",
-        (Label("outcome", ("accepted", "malformed", "tombstone")),),
+    _counter(
+        "records_total", "records read", Label("outcome", ("accepted", "malformed", "tombstone"))
     ),
-    Metric(
-        "ids_received_total", "counter", "every id of a readable record, valid or not", (_ACTION,)
-    ),
-    Metric(
+    _counter("ids_received_total", "every id of a readable record, valid or not", _ACTION),
+    _counter(
         "ids_total",
-        "counter",
         "where ids ended; received = the sum of these + held_ids, in every scrape",
-        (
-            _ACTION,
-            Label(
-                "outcome",
-                ("delivered", "superseded", "duplicate", "rejected", "skipped", "released"),
-            ),
-        ),
+        _ACTION,
+        _ENDS,
     ),
-    Metric("held_ids", "gauge", "ids buffered, waiting or in flight"),
-    Metric("buffer_limit_ids", "gauge", "held ids before consumption pauses"),
-    Metric(
-        "batches_total",
-        "counter",
-        "why a batch left its buffer",
-        (
-            _ACTION,
-            Label("reason", ("size", "linger", "revoke", "shutdown", "pressure", "split")),
-        ),
-    ),
-    Metric(
-        "batch_ids",
-        "histogram",
-        "ids per request",
-        (_ACTION,),
-        (1, 10, 50, 100, 250, 500, 750, 1000),
-    ),
-    Metric(
+    _gauge("held_ids", "ids buffered, waiting or in flight"),
+    _gauge("buffer_limit_ids", "held ids before consumption pauses"),
+    _counter("batches_total", "why a batch left its buffer", _ACTION, _WHY_SENT),
+    _histogram("batch_ids", "ids per request", _IDS, _ACTION),
+    _counter(
         "requests_total",
-        "counter",
         "tries by HTTP status, or timeout, or connection (also an answer cut short)",
-        (_ACTION, Label("status", ("200", "timeout", "connection"), open=True)),
+        _ACTION,
+        Label("status", ("200", "timeout", "connection"), open=True),
     ),
-    Metric(
-        "request_duration_seconds",
-        "histogram",
-        "from connecting to the answer's last byte",
-        (_ACTION,),
-        _SECONDS,
+    _histogram(
+        "request_duration_seconds", "from connecting to the answer's last byte", _SECONDS, _ACTION
     ),
-    Metric("requests_in_flight", "gauge", "requests in flight"),
-    Metric("concurrency_limit", "gauge", "concurrent requests allowed now"),
-    Metric(
+    _gauge("requests_in_flight", "requests in flight"),
+    _gauge("concurrency_limit", "concurrent requests allowed now"),
+    _counter(
         "retries_total",
-        "counter",
         "tries that failed and are repeated: 429, 408 and 5xx, timeout, connection",
-        (Label("reason", tuple(RetryReason)),),
+        Label("reason", tuple(RetryReason)),
     ),
-    Metric(
+    _histogram(
         "delivery_latency_seconds",
-        "histogram",
         "Kafka timestamp of a batch's oldest record to its 200",
-        buckets=_LATENCIES,
+        _LATENCIES,
     ),
-    Metric(
+    _gauge(
         "oldest_unsettled_seconds",
-        "gauge",
         "seconds since the oldest unsettled record was read; 0 when there is none",
     ),
-    Metric("last_delivery_timestamp_seconds", "gauge", "Unix time of the last delivery"),
-    Metric("lag_records", "gauge", "end offset - committed, if assigned now", (_TOPIC, _PARTITION)),
-    Metric("committed_offset", "gauge", "committed, if assigned now", (_TOPIC, _PARTITION)),
-    Metric("assigned_partitions", "gauge", "partitions assigned now"),
-    Metric(
+    _gauge("last_delivery_timestamp_seconds", "Unix time of the last delivery"),
+    _gauge("lag_records", "end offset - committed, if assigned now", _TOPIC, _PARTITION),
+    _gauge("committed_offset", "committed, if assigned now", _TOPIC, _PARTITION),
+    _gauge("assigned_partitions", "partitions assigned now"),
+    _counter(
         "commits_total",
-        "counter",
         "commits, counted when the broker answered",
-        (Label("outcome", ("ok", "failed")),),
+        Label("outcome", ("ok", "failed")),
     ),
-    Metric("offset_resets_total", "counter", "positions that the broker no longer had", (_TOPIC,)),
-    Metric(
+    _counter("offset_resets_total", "positions that the broker no longer had", _TOPIC),
+    _counter(
         "rebalances_total",
-        "counter",
         "what the group did with partitions of ours",
-        (Label("event", ("assigned", "revoked", "lost")),),
+        Label("event", ("assigned", "revoked", "lost")),
     ),
-    Metric(
+    _counter(
         "dead_letters_total",
-        "counter",
         "records on the dead-letter topic, counted when the broker acknowledged them",
-        (Label("reason", ("malformed", "invalid-id", "rejected", "segment-rejected")),),
+        Label("reason", ("malformed", "invalid-id", "rejected", "segment-rejected")),
     ),
-    Metric("paused", "gauge", "1 while the buffer limit pauses consumption"),
-    Metric("hold", "gauge", "1 while held", (Label("reason", tuple(HoldReason)),)),
-    Metric("loop_heartbeat_timestamp_seconds", "gauge", "Unix time of the loop's last turn"),
-    Metric("build_info", "gauge", "1, with the version", (Label("version", open=True),)),
+    _gauge("paused", "1 while the buffer limit pauses consumption"),
+    _gauge("hold", "1 while held", Label("reason", tuple(HoldReason))),
+    _gauge("loop_heartbeat_timestamp_seconds", "Unix time of the loop's last turn"),
+    _gauge("build_info", "1, with the version", Label("version", open=True)),
 )
 
 BY_NAME: Mapping[str, Metric] = {metric.name: metric for metric in METRICS}

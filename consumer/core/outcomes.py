@@ -128,11 +128,7 @@ class Hold:
 
 Outcome = Delivered | Retry | Refused | Hold | Unsent
 
-_GAVE_UP_WAITING = {
-    HTTPStatus.REQUEST_TIMEOUT,
-    HTTPStatus.BAD_GATEWAY,
-    HTTPStatus.GATEWAY_TIMEOUT,
-}
+_GAVE_UP_WAITING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
 """Answers of an intermediary that waited for the API in vain: it may yet apply the request."""
 
 _HOLDS: dict[int, HoldReason] = {

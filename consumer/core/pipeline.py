@@ -21,14 +21,15 @@ Invariants (tests name them):
 - I11: a refused change is settled by `acknowledged` only.
 """
 
+import heapq
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from consumer.core.attempts import Attempt, Attempts
 from consumer.core.buffer import Buffer, make_due
 from consumer.core.dead_letters import DeadLetter
+from consumer.core.decoder import EventDecoder
 from consumer.core.events import IdType
 from consumer.core.intake import Intake, Message
 from consumer.core.lanes import Lane
@@ -36,21 +37,9 @@ from consumer.core.ledger import Ledger
 from consumer.core.notes import Notes
 from consumer.core.outcomes import Outcome
 from consumer.core.refusals import Refusals
+from consumer.core.rules import Rules
 from consumer.core.tally import Tally
 from consumer.core.throttle import Throttle
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the settings say about the pipeline; durations in seconds."""
-
-    batch_max_ids: int
-    linger_seconds: float
-    buffer_max_ids: int
-    request_timeout_seconds: float
-    max_backoff_seconds: float
-    reject_policy: str
-    dead_letter_max_consecutive: int
 
 
 class Pipeline:
@@ -68,32 +57,12 @@ class Pipeline:
         self._turns = self._buffer.turns
         self._ledgers_by_base: dict[int, Ledger] = {}
         self._assignments = 0
-        self._refusals = Refusals(
-            policy=rules.reject_policy,
-            max_consecutive=rules.dead_letter_max_consecutive,
-            buffer=self._buffer,
-            throttle=throttle,
-            tally=tally,
-            notes=self.notes,
-        )
-        self._intake = Intake(
-            buffer=self._buffer,
-            refusals=self._refusals,
-            ledgers=self.ledgers,
-            tally=tally,
-            default_id_type=default_id_type,
-            max_ids=rules.batch_max_ids,
-            limit_ids=rules.buffer_max_ids,
-        )
+        refusals = Refusals(rules, self._buffer, throttle, tally, self.notes)
+        self._refusals = refusals
+        decoder = EventDecoder(default_id_type)
+        self._intake = Intake(rules, decoder, self._buffer, refusals, self.ledgers, tally)
         self._attempts = Attempts(
-            buffer=self._buffer,
-            refusals=self._refusals,
-            ledgers=self._ledgers_by_base,
-            throttle=throttle,
-            tally=tally,
-            notes=self.notes,
-            request_timeout_seconds=rules.request_timeout_seconds,
-            max_backoff_seconds=rules.max_backoff_seconds,
+            rules, self._buffer, refusals, self._ledgers_by_base, throttle, tally, self.notes
         )
 
     # -- partitions -----------------------------------------------------------------------------
@@ -114,7 +83,7 @@ class Pipeline:
 
     def end_flush(self) -> None:
         """End what `flush` began: no lane goes first any more."""
-        self._buffer.end_flush()
+        self._turns.end_flush(self.lanes())
 
     def forget(self, ledgers: Iterable[Ledger]) -> int:
         """Drop all unsettled changes of ``ledgers``; return how many ids were released."""
@@ -223,7 +192,7 @@ class Pipeline:
 
     def busiest(self, count: int) -> list[Lane]:
         """Return the lanes that hold the most ids."""
-        return self._buffer.busiest(count)
+        return heapq.nlargest(count, self.lanes(), key=Lane.held_ids)
 
     def oldest_read_at(self) -> float | None:
         """Return when the oldest unsettled record was read; None when there is none."""

@@ -23,12 +23,7 @@ class Start(Enum):
 
 
 def start_of(
-    topic: str,
-    partition: int,
-    reset: str,
-    *,
-    group_has_commits: bool,
-    census: Mapping[str, int],
+    topic: str, partition: int, reset: str, *, group_has_commits: bool, census: Mapping[str, int]
 ) -> Start:
     """Return where a partition without a committed offset begins.
 

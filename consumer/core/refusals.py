@@ -10,11 +10,13 @@ refuses keep coming: just the case of a wrong workspace.
 """
 
 from collections import deque
+from dataclasses import dataclass, field
 
 from consumer.core.buffer import Buffer
 from consumer.core.dead_letters import DeadLetter
 from consumer.core.notes import Notes
 from consumer.core.outcomes import HoldReason
+from consumer.core.rules import Rules
 from consumer.core.tally import Tally
 from consumer.core.throttle import Throttle
 
@@ -25,30 +27,20 @@ READING_STOPS = frozenset(
 )
 
 
+@dataclass(slots=True, eq=False)
 class Refusals:
     """``outbox`` has the dead letters to send; one that could not be sent is put back."""
 
-    def __init__(
-        self,
-        *,
-        policy: str,
-        max_consecutive: int,
-        buffer: Buffer,
-        throttle: Throttle,
-        tally: Tally,
-        notes: Notes,
-    ) -> None:
-        self.outbox: deque[DeadLetter] = deque()
-        self.unreadable_in_a_row = 0
-        self.requests_in_a_row = 0
-        self._policy = policy
-        self._max_consecutive = max_consecutive
-        self._buffer = buffer
-        self._throttle = throttle
-        self._tally = tally
-        self._notes = notes
-        self._pending: dict[DeadLetter, None] = {}
-        self._pending_bytes = 0
+    _rules: Rules
+    _buffer: Buffer
+    _throttle: Throttle
+    _tally: Tally
+    _notes: Notes
+    outbox: deque[DeadLetter] = field(default_factory=deque)
+    unreadable_in_a_row: int = 0
+    requests_in_a_row: int = 0
+    _pending: dict[DeadLetter, None] = field(default_factory=dict)
+    _pending_bytes: int = 0
 
     @property
     def pending(self) -> int:
@@ -76,14 +68,14 @@ class Refusals:
         ``log_detail`` is what may stand in the log: no id of a person.
         """
         self._notes.add("refused", dead_letter.reason.value, log_detail, source=dead_letter.source)
-        if self._policy == "skip":
+        if self._rules.reject_policy == "skip":
             self._buffer.settle_ids(dead_letter.action, "skipped", dead_letter.held_ids)
             return False
         self._pending[dead_letter] = None
         self._pending_bytes += dead_letter.size_bytes
         if dead_letter.batch is not None:
             dead_letter.batch.dead_letters += 1
-        if self._policy == "stall":
+        if self._rules.reject_policy == "stall":
             self._hold(
                 HoldReason.STALLED,
                 f"REJECT_POLICY is stall and this can't be delivered: {log_detail}"
@@ -98,8 +90,8 @@ class Refusals:
 
     def hold_at_limit(self, in_a_row: int, log_detail: str, now: float) -> None:
         """Hold where going on would empty the topic into the dead letters."""
-        limit = self._max_consecutive
-        if self._policy == "dead-letter" and limit and in_a_row >= limit:
+        limit = self._rules.dead_letter_max_consecutive
+        if self._rules.reject_policy == "dead-letter" and limit and in_a_row >= limit:
             self._hold(
                 HoldReason.DEAD_LETTER_LIMIT,
                 f"{in_a_row} refusals in a row, the last: {log_detail}. Mend the producer or the"

@@ -22,6 +22,15 @@ class Snapshot:
     status: Mapping[str, object]
     not_ready: tuple[str, ...]
 
+    def total(self, *start: str) -> int:
+        """Return the sum of the counters or gauges whose keys begin so."""
+        size = len(start)
+        return int(sum(value for key, value in self.samples.items() if key[:size] == start))
+
+    def ids(self, outcome: str) -> int:
+        """Return how many ids ended so."""
+        return sum(self.total("ids_total", action, outcome) for action in ("add", "remove"))
+
 
 @dataclass(slots=True)
 class Board:
@@ -32,6 +41,10 @@ class Board:
 
     snapshot: Snapshot
     turned_at: float
+
+    def beat(self, now: float) -> None:
+        """Note that the loop turned."""
+        self.turned_at = now
 
 
 def snapshot_of(

@@ -115,9 +115,10 @@ class Api:
 
     def _accepts(self, login: "_Login", deadline: float) -> bool:
         match self._region(login, deadline + GRACE_SECONDS):
-            case Answered(HTTPStatus.OK, body) if _is_object(body):
-                login.vouched = True
-                return True
+            case Answered(HTTPStatus.OK, body) as answer if body.strip():
+                is_accepted = isinstance(outcome_of(answer), Delivered)
+                login.vouched = login.vouched or is_accepted
+                return is_accepted
         return False
 
 
@@ -127,10 +128,3 @@ class _Login:
 
     authorization: bytes
     vouched: bool = False
-
-
-def _is_object(body: bytes) -> bool:
-    try:
-        return isinstance(msgspec.json.decode(body), dict)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False

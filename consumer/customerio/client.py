@@ -54,12 +54,10 @@ class Client:
         proxy = None if proxy_url is None else Proxy.at(proxy_url)
         is_secure = base.scheme == "https"
         self._network = Network(proxy, tunnels=is_secure, timeout_seconds=timeout_seconds)
+        origin = httpcore.URL(self._base).origin
+        trust = _trust(ssl_cert_file) if is_secure else None
         self._connections = Connections(
-            httpcore.URL(self._base).origin,
-            self._network,
-            most=max_connections,
-            idle_seconds=_KEEPALIVE_SECONDS,
-            ssl_context=_trust(ssl_cert_file) if is_secure else None,
+            origin, self._network, trust, max_connections, _KEEPALIVE_SECONDS
         )
         is_forwarded = proxy is not None and not is_secure
         self._client = httpx.Client(

@@ -9,32 +9,25 @@ which another thread just took it.
 import ssl
 import threading
 from collections import deque
+from dataclasses import dataclass, field
 
 import httpcore
 
 
+@dataclass(slots=True, eq=False)
 class Connections:
-    """The connections to one origin: at most ``most`` idle, and none used that idled too long.
+    """The connections to one origin: at most so many idle, and none used that idled too long.
 
-    ``network`` opens them, with ``ssl_context`` if the origin is a secure one.
+    The network opens them, with the SSL context if the origin is a secure one.
     """
 
-    def __init__(
-        self,
-        origin: httpcore.Origin,
-        network: httpcore.NetworkBackend,
-        *,
-        most: int,
-        idle_seconds: float,
-        ssl_context: ssl.SSLContext | None = None,
-    ) -> None:
-        self._origin = origin
-        self._network = network
-        self._most = most
-        self._idle_seconds = idle_seconds
-        self._ssl_context = ssl_context
-        self._idle: deque[httpcore.HTTPConnection] = deque()
-        self._lock = threading.Lock()
+    _origin: httpcore.Origin
+    _network: httpcore.NetworkBackend
+    _ssl_context: ssl.SSLContext | None
+    _most: int
+    _idle_seconds: float
+    _idle: deque[httpcore.HTTPConnection] = field(default_factory=deque)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self) -> httpcore.HTTPConnection:
         """Return the connection that was used last, or one that is yet to be opened."""

@@ -4,16 +4,13 @@ import base64
 import math
 import re
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import httpcore
 
 from consumer.customerio.wire import HEAD_END, Exchange, Running, Wire
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _MAX_TUNNEL_BYTES = 64 * 1024
 _READ_BYTES = 16 * 1024
@@ -65,7 +62,7 @@ class Network(httpcore.NetworkBackend):
         port: int,
         timeout: float | None = None,  # noqa: ARG002 - the exchange has the limits
         local_address: str | None = None,  # noqa: ARG002 - not used by us
-        socket_options: "Iterable[httpcore.SOCKET_OPTION] | None" = None,  # noqa: ARG002 - not used by us
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,  # noqa: ARG002 - not used by us
     ) -> Wire:
         """Open a connection. Raises OSError: nothing of a request can have reached the API."""
         if self._proxy is None:

@@ -12,6 +12,7 @@ state: librdkafka keeps a pause across a revoke.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from consumer.core.ledger import Ledger
 from consumer.core.pipeline import Pipeline
@@ -24,27 +25,20 @@ COUNTS_SECONDS = 2.0
 WATERMARKS_SECONDS = 2.0  # of one leader that does not answer, in one turn of the loop
 
 
+@dataclass(slots=True, eq=False)
 class Assignment:
     """Owned by the loop. ``paused`` is for the buffer's limit, ``pausing`` for whatever reason."""
 
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        *,
-        member: MemberPort,
-        say: Say,
-        offset_reset: str,
-    ) -> None:
-        self.paused = False
-        self.pausing = False
-        self._reset = offset_reset
-        self._pipeline = pipeline
-        self._member = member
-        self._say = say
-        self._starting: dict[Partition, None] = {}
-        self._gone: dict[Partition, None] = {}
-        self._is_paused: set[Partition] = set()
-        self._next_try = -math.inf
+    _pipeline: Pipeline
+    _member: MemberPort
+    _say: Say
+    _reset: str
+    paused: bool = False
+    pausing: bool = False
+    _starting: dict[Partition, None] = field(default_factory=dict)
+    _gone: dict[Partition, None] = field(default_factory=dict)
+    _is_paused: set[Partition] = field(default_factory=set)
+    _next_try: float = -math.inf
 
     def is_paused(self, ledger: Ledger) -> bool:
         """Whether nothing is fetched for this partition now."""

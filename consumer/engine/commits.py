@@ -17,6 +17,7 @@ somebody else's, and with KIP-848 the broker would take it.
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from consumer.core.lease import Lease
 from consumer.core.ledger import Ledger
@@ -40,42 +41,32 @@ PATIENCE_SECONDS = 60.0  # nothing bounds a commit that waits for its answer
 MIN_LEASE_SECONDS = 2.0
 
 
+@dataclass(slots=True, eq=False)
 class Commits:
-    """Owned by the loop. ``ledgers`` are those of the partitions that are assigned now."""
+    """Owned by the loop. ``_ledgers`` are those of the partitions that are assigned now."""
 
-    def __init__(
-        self,
-        options: Options,
-        *,
-        ledgers: Mapping[Partition, Ledger],
-        tally: Tally,
-        member: MemberPort,
-        carriers: CarriersPort,
-        clock: Callable[[], float],
-        beat: Callable[[float], None],
-        say: Say,
-    ) -> None:
-        self.lease = Lease(
-            _lease_seconds(
-                options, options.session_timeout_seconds, options.heartbeat_interval_seconds
-            ),
-            is_agreed=not options.asks_session,
-        )
-        self._options = options
-        self._ledgers = ledgers
-        self._tally = tally
-        self._member = member
-        self._clock = clock
-        self._beat = beat
-        self._wait = carriers.wait
-        self._say = say
-        self._session_seconds: float | None = None  # as the broker told it
-        self._sent: tuple[float, dict[Partition, Ledger]] | None = None
-        self._awaited: tuple[float, dict[Partition, Ledger]] | None = None
-        self._quiet_until = -math.inf
-        self._refused: set[Partition] = set()  # the last time
-        self._next_commit = -math.inf
-        self._next_proof = -math.inf
+    _options: Options
+    _ledgers: Mapping[Partition, Ledger]
+    _tally: Tally
+    _member: MemberPort
+    _carriers: CarriersPort
+    _clock: Callable[[], float]
+    _beat: Callable[[float], None]
+    _say: Say
+    lease: Lease = field(init=False)
+    _session_seconds: float | None = None  # as the broker told it
+    _sent: tuple[float, dict[Partition, Ledger]] | None = None
+    _awaited: tuple[float, dict[Partition, Ledger]] | None = None
+    _quiet_until: float = -math.inf
+    _refused: set[Partition] = field(default_factory=set)  # the last time
+    _next_commit: float = -math.inf
+    _next_proof: float = -math.inf
+
+    def __post_init__(self) -> None:
+        given = self._options
+        session, heartbeat = given.session_timeout_seconds, given.heartbeat_interval_seconds
+        seconds = _lease_seconds(given, session, heartbeat)
+        self.lease = Lease(seconds, is_agreed=not given.asks_session)
 
     def agree(self, view: View) -> None:
         """Agree with the broker how long the lease is, where it tells its session."""
@@ -124,7 +115,7 @@ class Commits:
         until = min(self._quiet_until, deadline)
         while (now := self._clock()) < until:
             self._beat(now)
-            self._wait(0.1)
+            self._carriers.wait(0.1)
 
     def send(self, now: float) -> None:
         """Send what may be committed; while something is held, prove membership with it."""
@@ -184,7 +175,7 @@ class Commits:
                     return
             if clock() >= deadline:
                 return
-            self._wait(0.1)
+            self._carriers.wait(0.1)
 
     def _commit_and_wait(self, offsets: dict[Partition, int], now: float) -> CommitAnswer:
         ledgers = {name: self._ledgers[name] for name in offsets}

@@ -6,6 +6,7 @@ that stay are not disturbed. A stop is the same for all partitions.
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from consumer.core.ledger import Ledger
 from consumer.core.pipeline import Pipeline
@@ -17,35 +18,22 @@ from consumer.engine.requests import BUSY_WAIT_SECONDS, Requests
 from consumer.engine.stop import Stop
 
 
+@dataclass(slots=True, eq=False)
 class Drain:
     """Owned by the loop. ``released`` counts ids that were given up, since the start."""
 
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        *,
-        commits: Commits,
-        requests: Requests,
-        mailbox: Mailbox,
-        publisher: Publisher,
-        stop: Stop,
-        carriers: CarriersPort,
-        clock: Callable[[], float],
-        beat: Callable[[float], None],
-        request_timeout_seconds: float,
-    ) -> None:
-        self.released = 0
-        self.deadline = math.inf  # of the one that runs, or ran when a stop was asked for
-        self._pipeline = pipeline
-        self._commits = commits
-        self._requests = requests
-        self._mailbox = mailbox
-        self._publisher = publisher
-        self._stop = stop
-        self._carriers = carriers
-        self._clock = clock
-        self._beat = beat
-        self._request_timeout_seconds = request_timeout_seconds
+    _pipeline: Pipeline
+    _commits: Commits
+    _requests: Requests
+    _mailbox: Mailbox
+    _publisher: Publisher
+    _stop: Stop
+    _carriers: CarriersPort
+    _clock: Callable[[], float]
+    _beat: Callable[[float], None]
+    _request_timeout_seconds: float
+    released: int = 0
+    deadline: float = math.inf  # of the one that runs, or ran when a stop was asked for
 
     def run(self, ledgers: list[Ledger], deadline: float, reason: str) -> None:
         """Drain ``ledgers`` up to ``deadline``, commit, release what is left, forget them."""

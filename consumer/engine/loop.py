@@ -49,69 +49,33 @@ class Loop:
     """See the module's docstring. Implements `ports.Listener`."""
 
     def __init__(self, options: Options, pipeline: Pipeline, ports: Ports) -> None:
-        self._stop = Stop()
+        self._stop = stop = Stop()
         self._drain_seconds = options.drain_timeout_seconds
         self._pipeline = pipeline
         self._ports = ports
         self._backlog: list[Message] = []  # consumed, and beyond the bounds
         self._is_full = False  # the buffer's limit is what keeps the backlog out
-        self.commits = Commits(
-            options,
-            ledgers=pipeline.ledgers,
-            tally=pipeline.tally,
-            member=ports.member,
-            carriers=ports.carriers,
-            clock=ports.clock,
-            beat=ports.beat,
-            say=ports.say,
+        member, carriers, observer = ports.member, ports.carriers, ports.observer
+        clock, beat, say = ports.clock, ports.beat, ports.say
+        self.commits = commits = Commits(
+            options, pipeline.ledgers, pipeline.tally, member, carriers, clock, beat, say
         )
-        self.requests = Requests(
-            pipeline,
-            self.commits.lease,
-            carriers=ports.carriers,
-            say=ports.say,
-            wall=ports.wall,
-            jitter=ports.jitter,
-            before_probe=ports.before_probe,
+        lease, timeout = commits.lease, options.request_timeout_seconds
+        self.requests = requests = Requests(
+            pipeline, lease, carriers, say, ports.wall, ports.jitter, ports.before_probe
         )
-        self.assignment = Assignment(
-            pipeline,
-            member=ports.member,
-            say=ports.say,
-            offset_reset=options.offset_reset,
-        )
+        self.assignment = assignment = Assignment(pipeline, member, say, options.offset_reset)
         is_kip_848 = options.asks_session  # there the broker finds what is new
-        self._discovery = None if is_kip_848 else Discovery(ports.member, ports.observer)
-        self.outlook = Outlook(
-            pipeline,
-            self.commits,
-            member=ports.member,
-            observer=ports.observer,
-            say=ports.say,
-            needs_dead_letters=options.needs_dead_letters,
+        self._discovery = None if is_kip_848 else Discovery(member, observer)
+        self.outlook = outlook = Outlook(
+            pipeline, commits, member, observer, say, options.needs_dead_letters
         )
-        self.mailbox = Mailbox(pipeline, ports.dead_letters, ports.say)
-        self.publisher = Publisher(
-            pipeline,
-            assignment=self.assignment,
-            outlook=self.outlook,
-            requests=self.requests,
-            stop=self._stop,
-            observer=ports.observer,
-            say=ports.say,
-            publish=ports.publish,
+        self.mailbox = mailbox = Mailbox(pipeline, ports.dead_letters, say)
+        self.publisher = publisher = Publisher(
+            pipeline, assignment, outlook, requests, stop, observer, say, ports.publish
         )
         self.drain = Drain(
-            pipeline,
-            commits=self.commits,
-            requests=self.requests,
-            mailbox=self.mailbox,
-            publisher=self.publisher,
-            stop=self._stop,
-            carriers=ports.carriers,
-            clock=ports.clock,
-            beat=ports.beat,
-            request_timeout_seconds=options.request_timeout_seconds,
+            pipeline, commits, requests, mailbox, publisher, stop, carriers, clock, beat, timeout
         )
 
     # -- what the daemon calls --------------------------------------------------------------------

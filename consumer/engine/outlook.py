@@ -7,6 +7,7 @@ here is fatal; what is wrong outside is waited for.
 
 import math
 from collections.abc import Collection
+from dataclasses import dataclass, field
 
 from consumer.core.outcomes import HoldReason
 from consumer.core.pipeline import Pipeline
@@ -17,31 +18,22 @@ LOOK_SECONDS = 0.5
 TROUBLE_SECONDS = 15.0
 
 
+@dataclass(slots=True, eq=False)
 class Outlook:
     """Owned by the loop. ``problems`` says why it is not ready, besides holds, by what it is."""
 
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        commits: Commits,
-        *,
-        member: MemberPort,
-        observer: ObserverPort,
-        say: Say,
-        needs_dead_letters: bool,
-    ) -> None:
-        self.problems: dict[str, str] = {}
-        self.joined = False
-        self.has_looked = False
-        self._needs_dead_letters = needs_dead_letters
-        self._pipeline = pipeline
-        self._commits = commits
-        self._member = member
-        self._observer = observer
-        self._say = say
-        self._next_look = -math.inf
-        self._since: float | None = None
-        self._client_trouble = ""
+    _pipeline: Pipeline
+    _commits: Commits
+    _member: MemberPort
+    _observer: ObserverPort
+    _say: Say
+    _needs_dead_letters: bool
+    problems: dict[str, str] = field(default_factory=dict)
+    joined: bool = False
+    has_looked: bool = False
+    _next_look: float = -math.inf
+    _since: float | None = None
+    _client_trouble: str = ""
 
     def hear(self, error: Trouble, now: float) -> None:
         """Take in trouble of the client."""

@@ -270,7 +270,7 @@ class Say(Protocol):
 
     def __call__(  # noqa: D102
         self, now: float, event: str, key: str, message: str, *, level: str, **fields: object
-    ) -> None: ...
+    ) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)

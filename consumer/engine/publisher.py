@@ -2,18 +2,13 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from consumer.core.lanes import Lane
 from consumer.core.pipeline import Pipeline
 from consumer.engine.assignment import Assignment
 from consumer.engine.outlook import Outlook
-from consumer.engine.ports import (
-    LaneState,
-    ObserverPort,
-    PartitionState,
-    Published,
-    Say,
-)
+from consumer.engine.ports import LaneState, ObserverPort, PartitionState, Published, Say
 from consumer.engine.requests import Requests
 from consumer.engine.stop import Stop
 
@@ -22,32 +17,21 @@ BUSIEST_LANES = 20
 MANY_LANES = 10_000  # to look at all of them takes some 10 ms
 
 
+@dataclass(slots=True, eq=False)
 class Publisher:
     """Owned by the loop. Looking for the busiest lanes is rationed: it visits all."""
 
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        *,
-        assignment: Assignment,
-        outlook: Outlook,
-        requests: Requests,
-        stop: Stop,
-        observer: ObserverPort,
-        say: Say,
-        publish: Callable[[Published], None],
-    ) -> None:
-        self._pipeline = pipeline
-        self._assignment = assignment
-        self._outlook = outlook
-        self._requests = requests
-        self._stop = stop
-        self._observer = observer
-        self._say = say
-        self._publish = publish
-        self._lanes: tuple[LaneState, ...] = ()
-        self._next_lanes = -math.inf
-        self._next_publish = -math.inf
+    _pipeline: Pipeline
+    _assignment: Assignment
+    _outlook: Outlook
+    _requests: Requests
+    _stop: Stop
+    _observer: ObserverPort
+    _say: Say
+    _publish: Callable[[Published], None]
+    _lanes: tuple[LaneState, ...] = ()
+    _next_lanes: float = -math.inf
+    _next_publish: float = -math.inf
 
     def turn(self, now: float) -> None:
         """Log what the pipeline noted, and publish now and then."""
@@ -113,7 +97,7 @@ def _lane(lane: Lane, now: float) -> LaneState:
     return LaneState(
         segment_id=lane.segment_id,
         id_type=lane.id_type,
-        pending=sum(len(batch.ids) for batch in batches) - in_flight,
+        pending=lane.held_ids() - in_flight,
         in_flight=in_flight,
         oldest_seconds=round(now - min(opened), 3) if opened else 0.0,
         last_error=lane.last_error,

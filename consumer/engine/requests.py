@@ -5,6 +5,7 @@ looks at the clock once more before it writes.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from consumer.core.lease import Lease
 from consumer.core.outcomes import Delivered, error_of, outcome_of, status_label
@@ -17,52 +18,41 @@ IDLE_WAIT_SECONDS = 0.1
 BUSY_WAIT_SECONDS = 0.02
 
 
+@dataclass(slots=True, eq=False)
 class Requests:
     """Owned by the loop. ``last_delivery_wall`` is Unix time; 0 before the first."""
 
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        lease: Lease,
-        *,
-        carriers: CarriersPort,
-        say: Say,
-        wall: Callable[[], float],
-        jitter: Callable[[], float],
-        before_probe: Callable[[], None],
-    ) -> None:
-        self.last_delivery_wall = 0.0
-        self.last_error = ""
-        self._pipeline = pipeline
-        self._throttle = pipeline.throttle
-        self._tally = pipeline.tally
-        self._lease = lease
-        self._carriers = carriers
-        self._say = say
-        self._wall = wall
-        self._jitter = jitter
-        self._before_probe = before_probe
+    _pipeline: Pipeline
+    _lease: Lease
+    _carriers: CarriersPort
+    _say: Say
+    _wall: Callable[[], float]
+    _jitter: Callable[[], float]
+    _before_probe: Callable[[], None]
+    last_delivery_wall: float = 0.0
+    last_error: str = ""
 
     @property
     def in_flight(self) -> int:
         """Return how many requests are in flight."""
-        return self._throttle.in_flight
+        return self._pipeline.throttle.in_flight
 
     def dispatch(self, now: float, latest_start: float, *, is_full: bool = False) -> int:
         """Send what is due, may leave and starts by then; return how many requests it were.
 
         When the buffer ``is_full`` of ids that wait for company, the oldest of them wait no longer.
         """
-        self._pipeline.wake(now)
+        pipeline, throttle = self._pipeline, self._pipeline.throttle
+        pipeline.wake(now)
         if not self._lease.holds(now):
             return 0
-        if self._throttle.holds.keys() & API_HOLDS and self._throttle.may_start(now):
+        if throttle.holds.keys() & API_HOLDS and throttle.may_start(now):
             self._before_probe()
-        attempts = self._pipeline.dispatch(now, latest_start)
+        attempts = pipeline.dispatch(now, latest_start)
         for attempt in attempts:
             self._carriers.send(attempt, self._lease.end)
-        if is_full and not attempts and not self._throttle.in_flight:
-            self._pipeline.flush_oldest(now, self._throttle.slots)
+        if is_full and not attempts and not throttle.in_flight:
+            pipeline.flush_oldest(now, throttle.slots)
         return len(attempts)
 
     def settle(self, results: Sequence[Result], now: float) -> None:
@@ -72,7 +62,7 @@ class Requests:
 
     def until_next(self, now: float) -> float:
         """Return how long nothing can become due; at least a millisecond, so as not to spin."""
-        throttle = self._throttle
+        throttle = self._pipeline.throttle
         next_at = self._pipeline.next_wake()
         if self._pipeline.has_queued() and throttle.in_flight < throttle.slots:
             if self._lease.holds(now):
@@ -86,15 +76,15 @@ class Requests:
         label = status_label(result.answer)
         outcome = outcome_of(result.answer)
         if label is not None:
-            self._tally.add("requests_total", batch.action, label)
-            self._tally.observe(result.seconds, "request_duration_seconds", batch.action)
+            self._pipeline.tally.add("requests_total", batch.action, label)
+            self._pipeline.tally.observe(result.seconds, "request_duration_seconds", batch.action)
         if isinstance(outcome, Delivered):
             self._note_delivery(batch.timestamp_ms)
         elif label is not None:
             self.last_error = error_of(outcome)
-        holds = set(self._throttle.holds)
+        holds = set(self._pipeline.throttle.holds)
         self._pipeline.settle(result.attempt, outcome, now, self._jitter())
-        say_ended(self._say, holds - self._throttle.holds.keys(), now)
+        say_ended(self._say, holds - self._pipeline.throttle.holds.keys(), now)
 
     def _note_delivery(self, timestamp_ms: int | None) -> None:
         wall = self._wall()
@@ -102,4 +92,4 @@ class Requests:
         if timestamp_ms is not None and timestamp_ms > 0:
             latency_seconds = wall - timestamp_ms / 1000
             if latency_seconds >= 0:
-                self._tally.observe(latency_seconds, "delivery_latency_seconds")
+                self._pipeline.tally.observe(latency_seconds, "delivery_latency_seconds")

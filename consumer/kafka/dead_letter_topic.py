@@ -1,10 +1,7 @@
 """The dead-letter topic itself, which is made where it is missing."""
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, says its documentation
-    AdminClient,
-    NewTopic,
-)
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from consumer.kafka.topics import TIMEOUT_SECONDS, Topics, trouble_of
 

@@ -6,20 +6,22 @@ written twice. One that the topic finds too big is tried once more on its own - 
 whole produce request for one big record in it - and then goes without its value.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
+from consumer import clock
 from consumer.core.dead_letters import HEADER_PREFIX, DeadLetter
 from consumer.engine.ports import Report
 
 _TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
 
-_OnDelivery = Callable[[DeadLetter, KafkaError | None, Message | None], None]
+_Error = KafkaError | None
+_OnDelivery = Callable[[DeadLetter, _Error, object], None]
 
 
 class DeadLetters:
@@ -59,7 +61,7 @@ class DeadLetters:
     def _produce(
         self, dead_letter: DeadLetter, on_delivery: _OnDelivery, *, truncated: bool = False
     ) -> bool:
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        now = clock.rfc3339(time.time())
         headers = [*dead_letter.foreign_headers(), *dead_letter.own_headers(now)]
         if truncated:
             headers.append((HEADER_PREFIX + "truncated", b"true"))
@@ -85,18 +87,14 @@ class DeadLetters:
         self._in_flight += 1
         return True
 
-    def _on_delivery(
-        self, dead_letter: DeadLetter, error: KafkaError | None, _: Message | None
-    ) -> None:
+    def _on_delivery(self, dead_letter: DeadLetter, error: _Error, _: object) -> None:
         self._in_flight -= 1
         if error is not None and error.code() in _TOO_LARGE:
             self._alone.append(dead_letter)
         else:
             self._report(dead_letter, error)
 
-    def _on_delivery_alone(
-        self, dead_letter: DeadLetter, error: KafkaError | None, _: Message | None
-    ) -> None:
+    def _on_delivery_alone(self, dead_letter: DeadLetter, error: _Error, _: object) -> None:
         self._in_flight -= 1
         self._alone.popleft()
         is_too_large = error is not None and error.code() in _TOO_LARGE
@@ -107,15 +105,11 @@ class DeadLetters:
         ):
             self._report(dead_letter, error)
 
-    def _on_delivery_truncated(
-        self, dead_letter: DeadLetter, error: KafkaError | None, _: Message | None
-    ) -> None:
+    def _on_delivery_truncated(self, dead_letter: DeadLetter, error: _Error, _: object) -> None:
         self._in_flight -= 1
         self._report(dead_letter, error, truncated=True)
 
-    def _report(
-        self, dead_letter: DeadLetter, error: KafkaError | None, *, truncated: bool = False
-    ) -> None:
+    def _report(self, dead_letter: DeadLetter, error: _Error, *, truncated: bool = False) -> None:
         if error is None:
             self._reports.append(Report(dead_letter, None, truncated=truncated))
             return

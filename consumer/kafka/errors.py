@@ -3,20 +3,11 @@
 # ruff: noqa: SLF001 - librdkafka's local error codes are spelt so
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError, TopicPartition
 
-from consumer.engine.ports import (
-    CommitAnswer,
-    EndOfPartition,
-    MessageError,
-    OffsetGone,
-    Trouble,
-)
-
-if TYPE_CHECKING:
-    from consumer.core.intake import Message
+from consumer.core.intake import Message
+from consumer.engine.ports import CommitAnswer, EndOfPartition, MessageError, OffsetGone, Trouble
 
 _NOT_A_MEMBER = frozenset(
     {
@@ -64,7 +55,7 @@ def trouble(error: KafkaError) -> Trouble:
     return Trouble(error.name(), error.str(), is_fatal)
 
 
-def meaning_of(message: "Message") -> MessageError:
+def meaning_of(message: Message) -> MessageError:
     """Return what a message means that carries an error instead of a record."""
     if is_end_of_partition(message):
         return EndOfPartition()
@@ -74,7 +65,7 @@ def meaning_of(message: "Message") -> MessageError:
     return trouble(error)
 
 
-def is_end_of_partition(message: "Message") -> bool:
+def is_end_of_partition(message: Message) -> bool:
     """Whether a message, which may be a record, says that its partition was read to its end."""
     error = message.error()
     return error is not None and error.code() == KafkaError._PARTITION_EOF

@@ -10,10 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, says its documentation
-    AdminClient,
-    ConsumerGroupDescription,
-)
+from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
 
 _NEVER_SECONDS = 3600.0  # the longest that librdkafka takes; the client doesn't live so long
 

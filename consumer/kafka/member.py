@@ -7,23 +7,13 @@ stored offsets survive a seek, and a commit without offsets would commit them fo
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
 
-from consumer.engine.ports import (
-    CommitAnswer,
-    Committed,
-    Listener,
-    MessageError,
-    Offsets,
-    Partition,
-)
+from consumer.engine.ports import CommitAnswer, Committed, Listener, Offsets, Partition
 from consumer.kafka import errors
 from consumer.kafka.client import Client
-
-if TYPE_CHECKING:
-    from consumer.core.intake import Message
 
 
 class Member:
@@ -48,9 +38,7 @@ class Member:
         """
         return self._client.consume(count, timeout_seconds)
 
-    def meaning_of(self, message: "Message") -> MessageError:
-        """Return what a message means that carries an error instead of a record."""
-        return errors.meaning_of(message)
+    meaning_of = staticmethod(errors.meaning_of)
 
     def start(self, positions: Mapping[Partition, int], *, paused: bool) -> None:
         """Begin reading at these positions.

@@ -7,14 +7,11 @@ asked for explicitly.
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, says its documentation
-    AdminClient,
-    OffsetSpec,
-)
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from consumer import clock
 from consumer.engine.ports import Partition, View
@@ -29,26 +26,27 @@ DeadLetterTrouble = Callable[[AdminClient, Topics], str | None]
 """Says why dead letters can't be written, with what the observer was told; None: they can."""
 
 
-@dataclass(frozen=True, slots=True)
-class Questions:
-    """What is to be asked; ``dead_letter_trouble`` None: there will be no dead letters."""
-
-    group_id: str
-    topics: tuple[str, ...]
-    dead_letter_trouble: DeadLetterTrouble | None
-    asks_session: bool
-
-
 class Observer:
     """Asks in rounds. The owner thread sets ``partitions`` and ``member_id``."""
 
-    def __init__(self, properties: Mapping[str, Any], questions: Questions) -> None:
+    def __init__(
+        self,
+        properties: Mapping[str, Any],
+        group_id: str,
+        topics: tuple[str, ...],
+        dead_letter_trouble: DeadLetterTrouble,
+        *,
+        asks_session: bool,
+    ) -> None:
         self.view = View()
         self.partitions: tuple[Partition, ...] = ()
         self.member_id = ""
-        self._questions = questions
+        self._group_id = group_id
+        self._named = [name for name in topics if not name.startswith("^")]
+        self._dead_letter_trouble = dead_letter_trouble
+        self._asks_session = asks_session
         self._admin = AdminClient(dict(properties))
-        self._group = Group(properties, questions.group_id)
+        self._group = Group(properties, group_id)
         self._ends: dict[Partition, int] = {}
         self._waker = threading.Event()
 
@@ -74,26 +72,18 @@ class Observer:
 
     def _ask(self) -> View:
         """Ask everything once and return the view. Raises KafkaException if no broker answers."""
-        questions = self._questions
         topics: Topics = self._admin.list_topics(timeout=TIMEOUT_SECONDS).topics
-        named = [name for name in questions.topics if not name.startswith("^")]
         session, heartbeat = (
-            broker_session(self._admin, questions.group_id)
-            if questions.asks_session
-            else (None, None)
+            broker_session(self._admin, self._group_id) if self._asks_session else (None, None)
         )
         counts = {name: len(topic.partitions) for name, topic in topics.items()}
-        read = {*named, *(topic for topic, _ in self.partitions)} & counts.keys()
+        read = {*self._named, *(topic for topic, _ in self.partitions)} & counts.keys()
         return View(
             asked=True,
-            missing=self._missing(named, topics),
+            missing=self._missing(topics),
             partition_counts={name: counts[name] for name in read},
             ends=self._ask_ends(),
-            dead_letter_trouble=(
-                questions.dead_letter_trouble(self._admin, topics)
-                if questions.dead_letter_trouble
-                else None
-            ),
+            dead_letter_trouble=self._dead_letter_trouble(self._admin, topics),
             is_member=self._ask_group(),
             session_seconds=session,
             heartbeat_seconds=heartbeat,
@@ -110,11 +100,11 @@ class Observer:
             is_member=None,
         )
 
-    def _missing(self, names: list[str], topics: Topics) -> dict[str, str]:
+    def _missing(self, topics: Topics) -> dict[str, str]:
         """Return the topics that aren't there or may not be read, with the reason."""
-        troubles = {name: trouble_of(name, self._admin, topics) for name in names}
+        troubles = {name: trouble_of(name, self._admin, topics) for name in self._named}
         missing = {name: trouble for name, trouble in troubles.items() if trouble}
-        return unreadable(names, self._admin) | missing
+        return unreadable(self._named, self._admin) | missing
 
     def _ask_ends(self) -> Mapping[Partition, int]:
         wanted = self.partitions

@@ -1,13 +1,7 @@
 """The session of a KIP-848 group, which is the broker's to decide."""
 
-from typing import Any
-
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, says its documentation
-    AdminClient,
-    ConfigResource,
-    ResourceType,
-)
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 _TIMEOUT_SECONDS = 5.0
 
@@ -16,13 +10,11 @@ def broker_session(admin: AdminClient, group_id: str) -> tuple[float | None, flo
     """Return a group's session and heartbeat interval in seconds, where the broker tells."""
     session = heartbeat = None
     for kind, name, prefix in (
-        (ResourceType.BROKER, _broker_id(admin), "group.consumer."),
+        (ResourceType.BROKER, broker_id(admin), "group.consumer."),
         (ResourceType.GROUP, group_id, "consumer."),
     ):
         try:
-            resource = ConfigResource(kind, name)
-            futures = admin.describe_configs([resource], request_timeout=_TIMEOUT_SECONDS)
-            config = next(iter(futures.values())).result()
+            config = config_of(kind, name, admin)
         except KafkaException as error:
             if error.args[0].code() == KafkaError._UNSUPPORTED_FEATURE:  # noqa: SLF001 - librdkafka's local error codes are spelt so
                 break  # asked again, for the group, that would take the whole timeout
@@ -34,10 +26,18 @@ def broker_session(admin: AdminClient, group_id: str) -> tuple[float | None, flo
     return session, heartbeat
 
 
-def _broker_id(admin: AdminClient) -> str:
+def config_of(kind: ResourceType, name: str, admin: AdminClient) -> dict[str, str]:
+    """Return what is configured of a resource. Raises KafkaException, ValueError, TypeError."""
+    futures = admin.describe_configs([ConfigResource(kind, name)], request_timeout=_TIMEOUT_SECONDS)
+    entries = next(iter(futures.values())).result()
+    return {key: entry.value for key, entry in entries.items() if entry.value}
+
+
+def broker_id(admin: AdminClient) -> str:
+    """Return the id of one broker, whichever it is."""
     brokers = admin.list_topics(timeout=_TIMEOUT_SECONDS).brokers
     return str(next(iter(brokers), 0))
 
 
-def _seconds(entry: Any) -> float | None:  # noqa: ANN401 - the library's entry has no public type
-    return int(entry.value) / 1000 if entry is not None and entry.value else None
+def _seconds(milliseconds: str | None) -> float | None:
+    return int(milliseconds) / 1000 if milliseconds else None

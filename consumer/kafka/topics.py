@@ -3,11 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, says its documentation
-    AclOperation,
-    AdminClient,
-    TopicMetadata,
-)
+from confluent_kafka.admin import AclOperation, AdminClient, TopicMetadata
 
 from consumer.kafka.errors import text_of
 

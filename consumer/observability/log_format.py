@@ -6,7 +6,8 @@ import math
 import traceback
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from datetime import UTC, datetime
+
+from consumer import clock
 
 LIBRDKAFKA = "segment_consumer.librdkafka"
 """The logger of librdkafka: it says facility, client and text as arguments."""
@@ -24,7 +25,7 @@ class Json(logging.Formatter):
         """Return the line of a record."""
         fields = {_text(name): _sayable(value) for name, value in _fields(record).items()}
         line = {
-            "timestamp": _timestamp(record),
+            "timestamp": clock.rfc3339(record.created),
             "level": record.levelname.lower(),
             "event": _event(record),
             "message": _message(record),
@@ -44,15 +45,11 @@ class Console(logging.Formatter):
         fields = {_text(name): _sayable(value) for name, value in _fields(record).items()}
         lines = str(fields.pop("traceback", "")).splitlines()
         colour = self._colours.get(record.levelname, "")
-        start = f"{_timestamp(record)} {colour}{record.levelname:<8}{_NO_COLOUR if colour else ''}"
+        level = f"{colour}{record.levelname:<8}{_NO_COLOUR if colour else ''}"
         words = [f"{_printable(name)}={_word(value)}" for name, value in fields.items()]
-        line = f"{start} {_event(record):<15} {_printable(_message(record))}"
+        start = f"{clock.rfc3339(record.created)} {level} {_event(record):<15}"
+        line = f"{start} {_printable(_message(record))}"
         return "\n    ".join(["  ".join([line, *words]), *map(_printable, lines)])
-
-
-def _timestamp(record: logging.LogRecord) -> str:
-    moment = datetime.fromtimestamp(record.created, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _event(record: logging.LogRecord) -> str:

@@ -1,6 +1,6 @@
 """The log: one line per event on standard output, JSON or for people.
 
-    log("hold", "the API refuses our credentials", level=logging.ERROR, reason="unauthorized")
+    log("hold", "the API refuses our credentials", level="error", reason="unauthorized")
 
 A line is flushed when it is written, and whatever its fields are it is written: a log call never
 raises. librdkafka and other libraries come through the same lines.
@@ -43,14 +43,15 @@ def configure(level: str = "info", fmt: str = "json", stream: TextIO | None = No
     root.setLevel(max(logging.WARNING, _logger.level))
 
 
-def log(event: str, message: str, *, level: int = logging.INFO, **fields: object) -> None:
+def log(event: str, message: str, *, level: str = "info", **fields: object) -> None:
     """Write a line. An exception as ``exc_info`` becomes the field ``traceback``."""
-    if not _logger.isEnabledFor(level):
+    number = logging.getLevelNamesMapping()[level.upper()]
+    if not _logger.isEnabledFor(number):
         return
     error = fields.pop("exc_info", None)
     if isinstance(error, BaseException):
         fields["traceback"] = "".join(traceback.format_exception(error))
-    _logger.log(level, "%s", message, extra={"event": event, "fields": fields})
+    _logger.log(number, "%s", message, extra={"event": event, "fields": fields})
 
 
 def librdkafka_logger() -> logging.Logger:
@@ -90,7 +91,7 @@ class Repeats:
         key: object,
         message: str,
         *,
-        level: int = logging.INFO,
+        level: str = "info",
         **fields: object,
     ) -> bool:
         """Write a line unless (event, key) was said lately; return whether it was written."""

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
 
-from consumer import __version__
+from consumer import __version__, clock
 from consumer.core.metrics import Key
 from consumer.core.snapshot import Snapshot, snapshot_of
 from consumer.engine.ports import LaneState, PartitionState, Published
@@ -28,7 +27,7 @@ class Reporter:
             "holds": [
                 {
                     "reason": hold.reason.value,
-                    "since": _rfc3339(wall - (seen.at - hold.since)),
+                    "since": clock.rfc3339(wall - (seen.at - hold.since)),
                     "detail": hold.detail,
                 }
                 for hold in seen.holds
@@ -114,8 +113,3 @@ def _partition(each: PartitionState) -> dict[str, object]:
 
 def _segment(lane: LaneState) -> dict[str, object]:
     return asdict(lane) | {"last_error": lane.last_error or None}
-
-
-def _rfc3339(unix: float) -> str:
-    moment = datetime.fromtimestamp(unix, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

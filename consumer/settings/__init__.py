@@ -29,10 +29,9 @@ from consumer.settings.problems import (
     lines_of,
     without_credentials,
 )
-from consumer.settings.sources import terminal
 from consumer.settings.subscription import is_topic_name, parse_topics
 
-__all__ = ["SECRETS", "VARIABLES", "Credentials", "Settings", "SettingsError", "load", "terminal"]
+__all__ = ["SECRETS", "VARIABLES", "Credentials", "Settings", "SettingsError", "load"]
 
 Credentials = tuple[SecretStr, SecretStr]
 """The site id and the key of the Track API."""

@@ -4,28 +4,17 @@ Operators tune with ``KAFKA_CONFIG``: it comes after our tuning and before what 
 """
 
 import socket
-from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from consumer.settings.librdkafka import (
-    COMMON,
-    CONSUMER,
-    CONSUMER_OWNED,
-    PRODUCER,
-    PRODUCER_OWNED,
-    VARIABLES,
-    Properties,
-)
-
-if TYPE_CHECKING:
-    from consumer.settings import Settings
+from consumer.settings import Settings, librdkafka
+from consumer.settings.librdkafka import Properties
 
 
-def consumer_properties(settings: "Settings") -> Properties:
+def consumer_properties(settings: Settings) -> Properties:
     """Return what the consumer is created with."""
-    properties = _with_operators(COMMON | CONSUMER, settings)
-    properties |= CONSUMER_OWNED | {"group.id": settings.kafka_group_id}
+    properties = _with_operators(librdkafka.COMMON | librdkafka.CONSUMER, settings)
+    properties |= librdkafka.CONSUMER_OWNED | {"group.id": settings.kafka_group_id}
     if settings.kafka_group_instance_id:
         properties["group.instance.id"] = settings.kafka_group_instance_id
     if settings.kafka_group_protocol == "consumer":
@@ -42,21 +31,22 @@ def consumer_properties(settings: "Settings") -> Properties:
     }
 
 
-def producer_properties(settings: "Settings") -> Properties:
+def producer_properties(settings: Settings) -> Properties:
     """Return what the dead-letter producer is created with."""
-    return _with_operators(COMMON | PRODUCER, settings) | PRODUCER_OWNED
+    properties = _with_operators(librdkafka.COMMON | librdkafka.PRODUCER, settings)
+    return properties | librdkafka.PRODUCER_OWNED
 
 
-def admin_properties(settings: "Settings") -> Properties:
+def admin_properties(settings: Settings) -> Properties:
     """Return what the admin client is created with."""
-    return _with_operators(COMMON, settings)
+    return _with_operators(librdkafka.COMMON, settings)
 
 
-def _with_operators(tuning: Properties, settings: "Settings") -> Properties:
+def _with_operators(tuning: Properties, settings: Settings) -> Properties:
     properties = dict(tuning)
     for name, value in settings.kafka_config.items():
         properties[name] = value.get_secret_value()
-    for name, variable in VARIABLES.items():
+    for name, variable in librdkafka.VARIABLES.items():
         value = getattr(settings, variable.lower())
         if value is not None:
             properties[name] = value.get_secret_value() if isinstance(value, SecretStr) else value

@@ -42,14 +42,6 @@ class Found:
     problems: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Terminal:
-    """What the terminal must not be told: colours, and any command if it is ``dumb``."""
-
-    no_color: bool
-    dumb: bool
-
-
 def sources(
     settings: type[BaseSettings], environ: Mapping[str, str] | None
 ) -> tuple[PydanticBaseSettingsSource, ...]:
@@ -102,11 +94,9 @@ def read_secret(path: Path) -> str | None:
         return None
 
 
-def terminal() -> Terminal:
-    """Return what the environment says about the terminal (https://no-color.org)."""
-    return Terminal(
-        no_color=bool(os.environ.get("NO_COLOR")), dumb=os.environ.get("TERM") == "dumb"
-    )
+def allows_colours() -> bool:
+    """Whether a terminal may be told colours (https://no-color.org)."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def _cleaned(text: str, *, secret: bool) -> str:

@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from consumer.core.pipeline import Rules
+from consumer.core.rules import Rules
 from consumer.engine.ports import Options
 
 

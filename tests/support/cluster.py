@@ -13,7 +13,7 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import (  # type: ignore[attr-defined] # it exports them unsaid
+from confluent_kafka.admin import (
     AdminClient,
     MemberDescription,
     NewPartitions,

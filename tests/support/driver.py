@@ -7,7 +7,8 @@ from consumer.core.dead_letters import DeadLetter
 from consumer.core.events import IdType
 from consumer.core.ledger import Ledger
 from consumer.core.outcomes import Delivered, Hold, HoldReason, Outcome, Refused, Retry, RetryReason
-from consumer.core.pipeline import Pipeline, Rules
+from consumer.core.pipeline import Pipeline
+from consumer.core.rules import Rules
 from consumer.core.tally import Tally
 from consumer.core.throttle import Throttle
 from tests.support.records import FakeMessage

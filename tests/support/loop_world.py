@@ -14,7 +14,8 @@ from consumer.core.attempts import Attempt
 from consumer.core.dead_letters import DeadLetter
 from consumer.core.intake import Message
 from consumer.core.outcomes import Answer, Answered
-from consumer.core.pipeline import Pipeline, Rules
+from consumer.core.pipeline import Pipeline
+from consumer.core.rules import Rules
 from consumer.core.tally import Tally
 from consumer.core.throttle import Throttle
 from consumer.engine.loop import Loop

@@ -30,7 +30,8 @@ from consumer.core.outcomes import (
     RetryReason,
     Unsent,
 )
-from consumer.core.pipeline import Pipeline, Rules
+from consumer.core.pipeline import Pipeline
+from consumer.core.rules import Rules
 from consumer.core.tally import Tally
 from consumer.core.throttle import API_HOLDS, Throttle, backoff_seconds
 from tests.support.account import Account, Change, Health, LaneName, Parcel, Truth

@@ -70,7 +70,7 @@ def _of_answer(answer: Answered, settings: Settings) -> tuple[State, str, str]:
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
             return State.FAILED, said, _KEYS
         case status if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-            other = _other(settings.customerio_region)
+            other = "us" if settings.customerio_region == "eu" else "eu"
             host = urlsplit(answer.location or "").netloc or "elsewhere"
             to_do = f"set CUSTOMERIO_REGION={other}, if the account is there"
             if settings.customerio_url:
@@ -79,11 +79,8 @@ def _of_answer(answer: Answered, settings: Settings) -> tuple[State, str, str]:
         case HTTPStatus.TOO_MANY_REQUESTS | HTTPStatus.REQUEST_TIMEOUT:
             return State.FAILED, said, "nothing is wrong here; try again later"
         case status if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return (
-                State.FAILED,
-                said,
-                "the API or a proxy has trouble; the daemon would wait for it",
-            )
+            to_do = "the API or a proxy has trouble; the daemon would wait for it"
+            return State.FAILED, said, to_do
         case _:
             return State.FAILED, said, f"is {settings.api_url} the Track API? See CUSTOMERIO_URL"
 
@@ -124,7 +121,3 @@ def _about_the_way(detail: str, settings: Settings) -> str:
 
 def _host_of(url: str) -> str:
     return (urlsplit(url).hostname or url).lower()
-
-
-def _other(region: str) -> str:
-    return "us" if region == "eu" else "eu"

@@ -45,13 +45,13 @@ _HINTS = (
 
 
 class Connection:
-    """The admin client with what is heard about it and about the member."""
+    """The admin client, with what librdkafka complains about on its account and the member's."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._heard = _Heard()
+        self.heard = Heard()
         self._logger = logging.getLogger("consumer.commands.check")
-        self._logger.handlers = [self._heard]
+        self._logger.handlers = [self.heard]
         self._logger.propagate = False
         self._properties: dict[str, Any] = {**admin_properties(settings), "logger": self._logger}
         self.admin = AdminClient(self._properties)
@@ -74,7 +74,7 @@ class Connection:
                 listed = self.admin.list_topics(timeout=_TRY_SECONDS)
             except KafkaException as error:
                 self.admin.poll(0)
-                said = self.complaint()
+                said = self.heard.last
                 if time.monotonic() < deadline and not _HOPELESS.search(said):
                     continue
                 said = said or error.args[0].str()
@@ -89,16 +89,8 @@ class Connection:
         except KafkaException:
             return None
 
-    def complaint(self) -> str:
-        """Return what librdkafka complained about last; empty: nothing."""
-        return self._heard.last
 
-    def forget(self) -> None:
-        """Begin to listen anew."""
-        self._heard.last = ""
-
-
-class _Heard(logging.Handler):
+class Heard(logging.Handler):
     """Keeps the last complaint. librdkafka's records carry facility, client and text."""
 
     def __init__(self) -> None:
@@ -106,6 +98,7 @@ class _Heard(logging.Handler):
         self.last = ""
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Keep what the record says."""
         text = record.args[-1] if isinstance(record.args, tuple) and record.args else record.msg
         self.last = _NOISE.sub("", _NOISE.sub("", str(text)))
 

@@ -4,11 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, says its documentation
-    AclOperation,
-    AdminClient,
-    ConsumerGroupDescription,
-)
+from confluent_kafka.admin import AclOperation, AdminClient, ConsumerGroupDescription
 
 from consumer.commands.check.connection import Connection
 from consumer.commands.check.finding import Finding, State, count
@@ -93,12 +89,9 @@ def _committed_finding(
     tried = "committed offsets"
     answers = member.committed(partitions, _ANSWER_SECONDS)
     if len(answers) < len(partitions):
-        return Finding(
-            State.FAILED,
-            tried,
-            f"no answer for {len(partitions) - len(answers)} of {len(partitions)} partitions",
-            "allow DESCRIBE on the group and on the topics; see the group's coordinator",
-        )
+        said = f"no answer for {len(partitions) - len(answers)} of {len(partitions)} partitions"
+        to_do = "allow DESCRIBE on the group and on the topics; see the group's coordinator"
+        return Finding(State.FAILED, tried, said, to_do)
     fresh = sum(answer.offset is None for answer in answers.values())
     came_back = f"{len(partitions) - fresh} of {count(len(partitions), 'partition')} have one"
     reset = settings.kafka_auto_offset_reset
@@ -107,9 +100,8 @@ def _committed_finding(
     if reset == "error":
         to_do = "set KAFKA_AUTO_OFFSET_RESET to earliest or latest: with error the daemon gives up"
         return Finding(State.FAILED, tried, came_back, to_do)
-    return Finding(
-        State.GOOD, tried, f"{came_back}; the others start as KAFKA_AUTO_OFFSET_RESET={reset} says"
-    )
+    came_back += f"; the others start as KAFKA_AUTO_OFFSET_RESET={reset} says"
+    return Finding(State.GOOD, tried, came_back)
 
 
 def _dead_letter_finding(settings: Settings, admin: AdminClient) -> Finding:
@@ -119,9 +111,7 @@ def _dead_letter_finding(settings: Settings, admin: AdminClient) -> Finding:
         policy = settings.reject_policy
         return Finding(State.SKIPPED, tried, f"isn't used with REJECT_POLICY={policy}")
     futures = admin.describe_topics(
-        TopicCollection([name]),
-        include_authorized_operations=True,
-        request_timeout=_ANSWER_SECONDS,
+        TopicCollection([name]), include_authorized_operations=True, request_timeout=_ANSWER_SECONDS
     )
     try:
         allowed = futures[name].result().authorized_operations
@@ -140,9 +130,6 @@ def _creation_finding(name: str, tried: str, admin: AdminClient) -> Finding:
     error = dead_letter_topic.create(name, admin, only_try=True)
     if error is None:
         return Finding(State.GOOD, tried, "is missing; the daemon may create it and will")
-    return Finding(
-        State.FAILED,
-        tried,
-        f"is missing and can't be created: {error.str()}",
-        f"create it, or allow CREATE and WRITE on topic {name}",
-    )
+    said = f"is missing and can't be created: {error.str()}"
+    to_do = f"create it, or allow CREATE and WRITE on topic {name}"
+    return Finding(State.FAILED, tried, said, to_do)

@@ -1,20 +1,12 @@
 """Check of the group's session: who decides it, and whether a request fits into it."""
 
-from typing import Any
-
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, says its documentation
-    AdminClient,
-    ConfigResource,
-    ResourceType,
-)
+from confluent_kafka.admin import AdminClient, ResourceType
 
 from consumer.commands.check.finding import Finding, State
-from consumer.kafka.session import broker_session
+from consumer.kafka.session import broker_id, broker_session, config_of
 from consumer.settings import Settings
 from consumer.settings.agreement import LEASE_SECONDS
-
-_ANSWER_SECONDS = 4.0
 
 
 def session_finding(settings: Settings, admin: AdminClient) -> Finding:
@@ -24,25 +16,20 @@ def session_finding(settings: Settings, admin: AdminClient) -> Finding:
     if not config:
         if settings.kafka_group_protocol == "classic":
             return Finding(State.GOOD, tried, f"{_session(settings)}, as our settings say")
-        return Finding(
-            State.WARNING,
-            tried,
-            "the broker doesn't tell its session (DescribeConfigs)",
+        said = "the broker doesn't tell its session (DescribeConfigs)"
+        to_do = (
             f"make sure that it is at least {settings.kafka_session_timeout_seconds:g} s, as"
-            " KAFKA_SESSION_TIMEOUT_SECONDS says, or allow DESCRIBE_CONFIGS on the cluster",
+            " KAFKA_SESSION_TIMEOUT_SECONDS says, or allow DESCRIBE_CONFIGS on the cluster"
         )
+        return Finding(State.WARNING, tried, said, to_do)
     if settings.kafka_group_protocol == "classic":
         return _classic(settings, config, tried)
     protocols = config.get("group.coordinator.rebalance.protocols", "")
     if "group.consumer.session.timeout.ms" not in config or (
         protocols and "consumer" not in protocols.split(",")
     ):
-        return Finding(
-            State.FAILED,
-            tried,
-            "the broker doesn't offer it",
-            "set KAFKA_GROUP_PROTOCOL=classic, or use Kafka 4.0 or newer",
-        )
+        to_do = "set KAFKA_GROUP_PROTOCOL=classic, or use Kafka 4.0 or newer"
+        return Finding(State.FAILED, tried, "the broker doesn't offer it", to_do)
     return _kip_848(settings, *broker_session(admin, settings.kafka_group_id), tried)
 
 
@@ -51,12 +38,9 @@ def _classic(settings: Settings, config: dict[str, str], tried: str) -> Finding:
     longest = int(config.get("group.max.session.timeout.ms", 1e12)) / 1000
     if shortest <= settings.kafka_session_timeout_seconds <= longest:
         return Finding(State.GOOD, tried, f"{_session(settings)}, which the broker allows")
-    return Finding(
-        State.FAILED,
-        tried,
-        f"the broker allows sessions from {shortest:g} to {longest:g} s",
-        f"KAFKA_SESSION_TIMEOUT_SECONDS is {settings.kafka_session_timeout_seconds:g}",
-    )
+    said = f"the broker allows sessions from {shortest:g} to {longest:g} s"
+    ours = f"KAFKA_SESSION_TIMEOUT_SECONDS is {settings.kafka_session_timeout_seconds:g}"
+    return Finding(State.FAILED, tried, said, ours)
 
 
 def _kip_848(
@@ -68,13 +52,11 @@ def _kip_848(
     counts = min(session, settings.kafka_session_timeout_seconds)
     least = settings.customerio_timeout_seconds + heartbeat + LEASE_SECONDS
     if counts < least:
-        return Finding(
-            State.FAILED,
-            tried,
-            said,
+        to_do = (
             f"raise group.consumer.session.timeout.ms to {least:g} s or more, or lower"
-            " CUSTOMERIO_TIMEOUT_SECONDS: no request may outlive the membership that sent it",
+            " CUSTOMERIO_TIMEOUT_SECONDS: no request may outlive the membership that sent it"
         )
+        return Finding(State.FAILED, tried, said, to_do)
     if session < settings.kafka_session_timeout_seconds:
         to_do = f"set KAFKA_SESSION_TIMEOUT_SECONDS={session:g}; the smaller counts anyhow"
         return Finding(State.WARNING, tried, said, to_do)
@@ -84,13 +66,9 @@ def _kip_848(
 def _broker_config(admin: AdminClient) -> dict[str, str]:
     """Return a broker's configuration; empty: it doesn't tell."""
     try:
-        brokers = admin.list_topics(timeout=_ANSWER_SECONDS).brokers
-        resource = ConfigResource(ResourceType.BROKER, str(next(iter(brokers), 0)))
-        futures = admin.describe_configs([resource], request_timeout=_ANSWER_SECONDS)
-        entries: dict[str, Any] = next(iter(futures.values())).result()
+        return config_of(ResourceType.BROKER, broker_id(admin), admin)
     except KafkaException:
         return {}
-    return {name: entry.value for name, entry in entries.items() if entry.value}
 
 
 def _session(settings: Settings) -> str:

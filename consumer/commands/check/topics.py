@@ -55,7 +55,7 @@ def _read(
     waiting = set(partitions)
     troubles: dict[str, str] = {}
     member.start(dict.fromkeys(partitions, OFFSET_END), paused=False)
-    connection.forget()
+    connection.heard.last = ""
     deadline = time.monotonic() + _READ_SECONDS
     while waiting and time.monotonic() < deadline:
         for message in member.consume(1000, 0.1):
@@ -67,7 +67,7 @@ def _read(
             if error is not None and not is_end_of_partition(message):
                 troubles[name[0]] = error.str()
     for topic, number in sorted(waiting):
-        why = connection.complaint()
+        why = connection.heard.last
         troubles.setdefault(
             topic, f"partition {number} did not answer in {_READ_SECONDS:g} s{why and f': {why}'}"
         )
@@ -89,16 +89,12 @@ def _matched_finding(expression: str, names: Sequence[str], troubles: Mapping[st
     tried = f"topics {expression}"
     for name in names:
         if name in troubles:
-            return Finding(
-                State.FAILED, tried, f"{name}: {troubles[name]}", _about_topic(troubles[name], name)
-            )
+            said, to_do = troubles[name], _about_topic(troubles[name], name)
+            return Finding(State.FAILED, tried, f"{name}: {said}", to_do)
     if not names:
-        return Finding(
-            State.WARNING,
-            tried,
-            "matches no topic that exists and may be described",
-            "correct KAFKA_TOPICS, unless the topic is yet to come; it is picked up then",
-        )
+        said = "matches no topic that exists and may be described"
+        to_do = "correct KAFKA_TOPICS, unless the topic is yet to come; it is picked up then"
+        return Finding(State.WARNING, tried, said, to_do)
     shown = ", ".join(names[:_SHOWN_TOPICS]) + (", ..." if len(names) > _SHOWN_TOPICS else "")
     return Finding(State.GOOD, tried, f"can be read, {count(len(names), 'topic')} now: {shown}")
 

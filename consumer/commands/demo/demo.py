@@ -7,32 +7,28 @@ from typing import TextIO
 
 from consumer import clock
 from consumer.commands.demo.feeder import TOPIC
-from consumer.commands.demo.screen import Look, Screen
+from consumer.commands.demo.screen import Screen
 from consumer.commands.demo.stage import Stage, StageError
 from consumer.commands.demo.text import Progress, complaints, introduction, on_the_way
 from consumer.commands.demo.verdict import Evidence, Finding, findings, outcomes
-from consumer.settings.sources import Terminal
 
-_FRAME_SECONDS = 0.125
 _LINE_SECONDS = 1.0
 _STANDSTILL_SECONDS = 30.0
 
 
-def run(stream: TextIO, terminal: Terminal, events: int, *, keep: bool) -> int:
+def run(stream: TextIO, events: int, *, keep: bool, colours: bool) -> int:
     """Play the demo; return 0 if everything was verified, 1 if not.
 
     With ``keep`` it goes on with a few events until it is interrupted, and is verified then.
     """
-    screen = Screen(stream, Look.of(stream, no_color=terminal.no_color, dumb=terminal.dumb))
+    screen = Screen(stream, colours=colours)
     try:
         return _Demo(screen, events, keep=keep).play()
     except KeyboardInterrupt:
-        screen.close()
         screen.line("\n  Interrupted: nothing was verified, and nothing is left behind.")
     except BrokenPipeError:  # nobody reads any more; nor shall Python try when it flushes
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except (StageError, OSError) as error:
-        screen.close()
         screen.line(f"  The demo can't begin: {error}")
     return 1
 
@@ -45,7 +41,7 @@ class _Demo:
         self._stage = Stage(events)
         self._stage.feeder.goes_on = keep
         self._began_at = clock.now()
-        self._progress = Progress(self._stage, events, self._began_at)
+        self._progress = Progress(self._stage, self._began_at)
         self._moved_at = self._began_at
         self._seen: object = None
 
@@ -55,10 +51,7 @@ class _Demo:
         self._watch()
         seconds = clock.now() - self._began_at
         stopped_seconds = self._stage.lower_curtain()
-        self._screen.clear()
-        if not self._screen.look.in_place:
-            self._say([""])
-        self._say(["  Verified:", ""])
+        self._say(["", "  Verified:", ""])
         right = [self._tell(finding) for finding in self._findings(stopped_seconds)]
         self._say(["", "  On the way:", "", *on_the_way(self._stage, seconds)])
         self._say([*complaints(self._stage, self._screen.paint), ""])
@@ -68,24 +61,18 @@ class _Demo:
     def _watch(self) -> None:
         """Show the progress until it is over or nothing moves any more."""
         feeder = self._stage.feeder
+        if feeder.goes_on:
+            self._say(["  Ctrl-C ends the events; what is held is delivered, then verified.", ""])
         while True:
             try:
                 if self._stage.is_over() or self._is_stuck():
                     return
-                self._show()
+                time.sleep(_LINE_SECONDS)
+                self._screen.line(self._progress.line())
             except KeyboardInterrupt:
                 if not feeder.goes_on:
                     raise
                 feeder.goes_on = False
-
-    def _show(self) -> None:
-        screen = self._screen
-        if screen.look.in_place:
-            screen.frame([*self._progress.block(screen.bar, screen.paint)])
-            time.sleep(_FRAME_SECONDS)
-        else:
-            time.sleep(_LINE_SECONDS)
-            screen.line(self._progress.line())
 
     def _is_stuck(self) -> bool:
         """Whether there is nothing more to wait for."""

@@ -93,8 +93,8 @@ class Feeder:
 
     def _unread(self) -> int:
         """Return how many records of the fullest partition the daemon has not read yet."""
-        read = positions(self._board.snapshot)
-        return max(end - read.get(partition, 0) for partition, end in self.ends.items())
+        read = by_partition(self._board.snapshot, "position")
+        return max(end - (read.get(partition) or 0) for partition, end in self.ends.items())
 
     def _on_failure(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:
@@ -115,15 +115,7 @@ class _Pace:
         time.sleep(max(0.0, self._next - now))
 
 
-def positions(snapshot: Snapshot) -> dict[int, int]:
-    """Return by partition up to where the daemon has read."""
-    return {each["partition"]: each["position"] for each in _partitions_of(snapshot)}
-
-
-def committed(snapshot: Snapshot) -> dict[int, int | None]:
-    """Return by partition what is committed, as the daemon knows it."""
-    return {each["partition"]: each["committed"] for each in _partitions_of(snapshot)}
-
-
-def _partitions_of(snapshot: Snapshot) -> list[dict[str, Any]]:
-    return cast("list[dict[str, Any]]", snapshot.status["partitions"])
+def by_partition(snapshot: Snapshot, name: str) -> dict[int, int | None]:
+    """Return an offset that the daemon knows of each partition: ``position`` or ``committed``."""
+    partitions = cast("list[dict[str, Any]]", snapshot.status["partitions"])
+    return {each["partition"]: each[name] for each in partitions}

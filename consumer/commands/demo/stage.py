@@ -8,12 +8,12 @@ import io
 import json
 import logging
 import threading
-from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import Producer
 
 from consumer import __version__, clock, daemon, settings
-from consumer.commands.demo.feeder import TOPIC, Feeder, committed
+from consumer.commands.demo.feeder import TOPIC, Feeder, by_partition
 from consumer.commands.demo.standin import Standin
 from consumer.commands.demo.story import Story
 from consumer.commands.demo.weather import Weather
@@ -35,15 +35,6 @@ _PATIENCE_SECONDS = 10.0
 
 class StageError(Exception):
     """The demo can't begin."""
-
-
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    """A line of the daemon's log."""
-
-    level: str
-    event: str
-    message: str
 
 
 class Stage:
@@ -89,11 +80,13 @@ class Stage:
     def is_over(self) -> bool:
         """Whether all that was produced is settled and committed."""
         ends = self.feeder.ends
-        return self.feeder.finished and committed(self.board.snapshot) == ends
+        return self.feeder.finished and by_partition(self.board.snapshot, "committed") == ends
 
     def committed_records(self) -> int:
         """Return how many records of the story are committed."""
-        return sum(offset or 0 for offset in committed(self.board.snapshot).values())
+        return sum(
+            offset or 0 for offset in by_partition(self.board.snapshot, "committed").values()
+        )
 
     def lower_curtain(self) -> float:
         """Stop the daemon as a SIGTERM does; return how long that took."""
@@ -105,10 +98,9 @@ class Stage:
         self._server.stop()
         return clock.now() - asked_at
 
-    def log(self) -> list[LogLine]:
+    def log(self) -> list[dict[str, Any]]:
         """Return what the daemon's log has so far."""
-        lines = map(json.loads, self._log.getvalue().splitlines())
-        return [LogLine(line["level"], line["event"], line["message"]) for line in lines]
+        return [json.loads(line) for line in self._log.getvalue().splitlines()]
 
     def _run(self) -> None:
         try:

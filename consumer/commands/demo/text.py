@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 
 from consumer import __version__, clock
 from consumer.commands.demo.stage import TIMES, Stage
-from consumer.commands.demo.verdict import outcomes, total
 
 Paint = Callable[[str, str], str]
 """A text and a colour's name to what is shown."""
@@ -33,54 +32,24 @@ def introduction(address: str, paint: Paint) -> Iterator[str]:
 class Progress:
     """How far it is; ``began_at`` is on ``clock.now()``."""
 
-    def __init__(self, stage: Stage, events: int, began_at: float) -> None:
+    def __init__(self, stage: Stage, began_at: float) -> None:
         self._stage = stage
-        self._events = events
         self._began_at = began_at
         self._delivered: deque[tuple[float, int]] = deque()
 
-    def block(self, bar: Callable[[float], str], paint: Paint) -> Iterator[str]:
-        """Yield it as lines that are to change in place."""
-        snapshot = self._stage.board.snapshot
-        delivered = outcomes(snapshot)["delivered"]
-        records = total(snapshot, "records_total")
-        report = self._stage.weather.report
-        yield f"  {bar(records / self._events)}  {records:,} of {self._events:,} events"
-        yield ""
-        yield (
-            f"  delivered     {paint(f'{delivered:>9,}', 'bold')} ids,"
-            f" {self._rate(delivered):,.0f} a second"
-        )
-        yield (
-            f"  requests      {total(snapshot, 'requests_total'):>9,},"
-            f" {total(snapshot, 'requests_in_flight')} in flight of"
-            f" {total(snapshot, 'concurrency_limit')},"
-            f" {total(snapshot, 'retries_total'):,} tried again"
-        )
-        yield f"  held          {total(snapshot, 'held_ids'):>9,} ids: buffered, waiting, in flight"
-        yield f"  lag           {self._lag():>9,} records that are not committed yet"
-        yield f"  dead letters  {total(snapshot, 'dead_letters_total'):>9,}"
-        yield f"  time          {clock.now() - self._began_at:>9.0f} s"
-        yield f"  the API       {paint(report, 'yellow') if report else 'answers'}"
-        if self._stage.feeder.goes_on:
-            yield ""
-            yield paint(
-                "  Ctrl-C ends the events; what is held is delivered, then verified.", "dim"
-            )
-
     def line(self) -> str:
-        """Return it as one line."""
+        """Return it as a line."""
         snapshot = self._stage.board.snapshot
-        delivered = outcomes(snapshot)["delivered"]
+        delivered = snapshot.ids("delivered")
         report = self._stage.weather.report
         return (
             f"  {clock.now() - self._began_at:3.0f} s"
-            f"  {total(snapshot, 'records_total'):>9,} events read"
+            f"  {snapshot.total('records_total'):>9,} events read"
             f"  {delivered:>9,} ids delivered, {self._rate(delivered):>6,.0f}/s"
-            f"  {total(snapshot, 'requests_total'):>5,} requests"
-            f"  {total(snapshot, 'held_ids'):>6,} held"
+            f"  {snapshot.total('requests_total'):>5,} requests"
+            f"  {snapshot.total('held_ids'):>6,} held"
             f"  lag {self._lag():>6,}"
-            f"  {total(snapshot, 'dead_letters_total')} dead letters"
+            f"  {snapshot.total('dead_letters_total')} dead letters"
             f"{f'  the API {report}' if report else ''}"
         )
 
@@ -102,7 +71,7 @@ def on_the_way(stage: Stage, seconds: float) -> Iterator[str]:
     """Yield what happened."""
     snapshot, story, seen = stage.board.snapshot, stage.feeder.story, stage.weather.seen
     api = stage.standin.counters()
-    ids, retries = total(snapshot, "ids_received_total"), total(snapshot, "retries_total")
+    ids, retries = snapshot.total("ids_received_total"), snapshot.total("retries_total")
     for text in (
         (
             f"{story.told:,} events with {ids:,} ids became {api.accepted:,} accepted requests,"
@@ -127,6 +96,6 @@ def on_the_way(stage: Stage, seconds: float) -> Iterator[str]:
 
 def complaints(stage: Stage, paint: Paint) -> Iterator[str]:
     """Yield the errors in the daemon's log."""
-    errors = [line for line in stage.log() if line.level in {"error", "critical"}]
+    errors = [line for line in stage.log() if line["level"] in {"error", "critical"}]
     for line in errors[:_SHOWN_LOGS]:
-        yield paint(f"  - the daemon's log: {line.event}: {line.message}", "red")
+        yield paint(f"  - the daemon's log: {line['event']}: {line['message']}", "red")

@@ -58,18 +58,9 @@ def findings(evidence: Evidence) -> Iterator[Finding]:
         member.close()
 
 
-def total(snapshot: Snapshot, *name: str) -> int:
-    """Return the sum of all series of a metric that begin so."""
-    size = len(name)
-    return int(sum(value for key, value in snapshot.samples.items() if key[:size] == name))
-
-
 def outcomes(snapshot: Snapshot) -> dict[str, int]:
     """Return how many ids ended how."""
-    return {
-        outcome: sum(total(snapshot, "ids_total", action, outcome) for action in ("add", "remove"))
-        for outcome in _OUTCOMES
-    }
+    return {outcome: snapshot.ids(outcome) for outcome in _OUTCOMES}
 
 
 def _memberships(story: Story, api: Memory) -> Finding:
@@ -88,38 +79,30 @@ def _memberships(story: Story, api: Memory) -> Finding:
     if wrong:
         return Finding(False, "memberships", _many(wrong))
     segments = len(known)
-    return Finding(
-        True,
-        "memberships",
-        f"{ins + outs:,} in {segments} segments are as their last event says:"
-        f" {ins:,} in, {outs:,} out",
-    )
+    told = f"{ins + outs:,} in {segments} segments are as their last event says"
+    return Finding(True, "memberships", f"{told}: {ins:,} in, {outs:,} out")
 
 
 def _accounts(story: Story, snapshot: Snapshot) -> Finding:
     ended = outcomes(snapshot)
-    held = total(snapshot, "held_ids")
-    told = {
-        **{f"ids to {action}": count for action, count in story.ids.items()},
-        "malformed records": story.unreadable,
-        "tombstones": story.tombstones,
-        "records": story.told,
-        "ids held": 0,
-        "ids released": 0,
-        "offsets missed": 0,
+    total = snapshot.total
+    held = total("held_ids")
+    compared = {
+        "ids to add": (total("ids_received_total", "add"), story.ids["add"]),
+        "ids to remove": (total("ids_received_total", "remove"), story.ids["remove"]),
+        "malformed records": (total("records_total", "malformed"), story.unreadable),
+        "tombstones": (total("records_total", "tombstone"), story.tombstones),
+        "records": (total("records_total"), story.told),
+        "ids held": (held, 0),
+        "ids released": (ended["released"], 0),
+        "offsets missed": (total("offset_resets_total"), 0),
     }
-    seen = {
-        **{f"ids to {a}": total(snapshot, "ids_received_total", a) for a in story.ids},
-        "malformed records": total(snapshot, "records_total", "malformed"),
-        "tombstones": total(snapshot, "records_total", "tombstone"),
-        "records": total(snapshot, "records_total"),
-        "ids held": held,
-        "ids released": ended["released"],
-        "offsets missed": total(snapshot, "offset_resets_total"),
-    }
-    wrong = [f"{name}: {seen[name]:,} instead of {told[name]:,}" for name in told]
-    wrong = [text for text, name in zip(wrong, told, strict=True) if seen[name] != told[name]]
-    received = total(snapshot, "ids_received_total")
+    wrong = [
+        f"{name}: {seen:,} instead of {told:,}"
+        for name, (seen, told) in compared.items()
+        if seen != told
+    ]
+    received = total("ids_received_total")
     if received != sum(ended.values()) + held:
         wrong.append(f"{received:,} ids received, {sum(ended.values()) + held:,} accounted for")
     if wrong:
@@ -130,11 +113,10 @@ def _accounts(story: Story, snapshot: Snapshot) -> Finding:
 
 def _requests(api: Memory) -> Finding:
     counters = api.counters()
-    is_right = not counters.repeated_ids
+    if twice := counters.repeated_ids:
+        return Finding(False, "requests", f"{twice:,} ids were named twice in one request")
     text = f"none named an id twice; the largest had {counters.largest_request:,} ids"
-    if not is_right:
-        text = f"{counters.repeated_ids:,} ids were named twice in one request"
-    return Finding(is_right, "requests", text)
+    return Finding(True, "requests", text)
 
 
 def _dead_letters(evidence: Evidence, member: Member) -> Finding:
@@ -154,7 +136,7 @@ def _dead_letters(evidence: Evidence, member: Member) -> Finding:
             invalid += len(event["ids"])
         else:
             refused.update((event["segment_id"], name) for name in event["ids"])
-    counted = total(evidence.snapshot, "dead_letters_total")
+    counted = evidence.snapshot.total("dead_letters_total")
     checks = {
         "the unreadable records are not there byte for byte": unreadable == story.malformed,
         f"{invalid:,} invalid ids instead of {story.invalid:,}": invalid == story.invalid,

@@ -1,19 +1,15 @@
 """The list of a dry run: a line for each dead letter that a replay would take."""
 
-import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from consumer.commands.replay.dead_letters import UNKNOWN, Selection, change_of, labels_of, place_of
 from consumer.commands.replay.member import BoundedMember, EndOfSpan
 from consumer.commands.replay.voice import Voice, counted
 from consumer.core.decoder import EventDecoder
 from consumer.core.events import IdType
+from consumer.core.intake import Message
 from consumer.engine.ports import OffsetGone, Partition, Trouble
 from consumer.observability import logs
-
-if TYPE_CHECKING:
-    from consumer.core.intake import Message
 
 _HEADINGS = ("dead letter", "refused at", "reason", "segment", "action", "ids", "source", "detail")
 _WIDTHS = (11, 24, 16, 10, 6, 5, 24, 0)
@@ -30,7 +26,7 @@ class Listing:
         self._voice = voice
         self._dead_letters = 0
 
-    def takes(self, message: "Message") -> bool:
+    def takes(self, message: Message) -> bool:
         """Whether a dead letter was chosen; it is written at once."""
         labels, change = labels_of(message), change_of(message, self._decoder)
         if not self._selection.takes(labels, change):
@@ -64,7 +60,7 @@ class Listing:
                         place = place_of(message)
                         self._voice.line(f"{place} was deleted meanwhile: list again")
                     elif isinstance(meaning, Trouble):
-                        logs.log("kafka_error", meaning.detail, level=logging.WARNING)
+                        logs.log("kafka_error", meaning.detail, level="warning")
         self._voice.line(
             f"{counted(self._dead_letters, 'dead letter')}; nothing was replayed or committed"
         )

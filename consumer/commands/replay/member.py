@@ -5,21 +5,17 @@ change refused again goes to the topic once more before its offset is committed.
 loop gets the end of the partition, at the end as of the start, so no commit passes one unseen.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from confluent_kafka import KafkaError
 
-from consumer.engine.ports import CommitAnswer, Committed, Offsets, Partition, Report
+from consumer.core.dead_letters import DeadLetter
+from consumer.core.intake import Message
+from consumer.engine.ports import CommitAnswer, Committed, Listener, Offsets, Partition, Report
+from consumer.kafka.dead_letters import DeadLetters
 from consumer.kafka.errors import is_end_of_partition
 from consumer.kafka.member import Member
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from consumer.core.dead_letters import DeadLetter
-    from consumer.core.intake import Message
-    from consumer.engine.ports import Listener
 
 
 class BoundedMember(Member):
@@ -32,7 +28,7 @@ class BoundedMember(Member):
         self,
         properties: Mapping[str, Any],
         ends: Mapping[Partition, int],
-        takes: "Callable[[Message], bool]",
+        takes: Callable[[Message], bool],
     ) -> None:
         super().__init__(properties)
         self.reached: dict[Partition, int] = {}
@@ -82,7 +78,7 @@ class LoneMember(BoundedMember):
         self,
         properties: Mapping[str, Any],
         ends: Mapping[Partition, int],
-        takes: "Callable[[Message], bool]",
+        takes: Callable[[Message], bool],
         starts: Mapping[Partition, int],
     ) -> None:
         super().__init__(properties, ends, takes)
@@ -90,7 +86,7 @@ class LoneMember(BoundedMember):
         self._is_assigned = False
         self._unanswered: Mapping[Partition, Offsets] = {}
 
-    def subscribe(self, topics: "Sequence[str]", listener: "Listener") -> None:  # noqa: ARG002 - joins nothing
+    def subscribe(self, topics: Sequence[str], listener: Listener) -> None:  # noqa: ARG002 - joins nothing
         """Have the listener; it is assigned everything at the first `consume`."""
         self._client.listener = listener
 
@@ -124,7 +120,7 @@ class LoneMember(BoundedMember):
 
 
 class EndOfSpan:
-    """Says as librdkafka does that a partition was read to its end; a `Message`."""
+    """Says as librdkafka does that a partition was read to its end: an error, and no record."""
 
     _ERROR = KafkaError(KafkaError._PARTITION_EOF)  # noqa: SLF001 - librdkafka's local error codes are spelt so
 
@@ -148,42 +144,17 @@ class EndOfSpan:
         """Return the end."""
         return self._end
 
-    def key(self) -> None:
-        """Return nothing: it is no record."""
 
-    def value(self) -> None:
-        """Return nothing: it is no record."""
-
-    def headers(self) -> None:
-        """Return nothing: it is no record."""
-
-    def timestamp(self) -> tuple[int, int]:
-        """Return that there is none."""
-        return 0, 0
-
-
-class KeptDeadLetters:
+class KeptDeadLetters(DeadLetters):
     """Where refused dead letters go in a replay that commits nothing: nowhere.
 
     They are on the topic, uncommitted, already, and a copy would be one more with each such replay.
-    Implements `daemon.ClosingDeadLetters`.
     """
 
-    def __init__(self) -> None:
-        self._reports: list[Report] = []
-
-    def send(self, dead_letter: "DeadLetter") -> bool:
-        """Take a dead letter."""
+    def send(self, dead_letter: DeadLetter) -> bool:
+        """Say with the next `poll` that the broker has it."""
         self._reports.append(Report(dead_letter, None))
         return True
-
-    def poll(self, timeout_seconds: float = 0.0) -> "Sequence[Report]":  # noqa: ARG002 - nothing is waited for
-        """Return that the broker has them."""
-        reports, self._reports = self._reports, []
-        return reports
-
-    def close(self, timeout_seconds: float) -> None:
-        """Do nothing."""
 
 
 def _taken(offsets: Mapping[Partition, Offsets]) -> CommitAnswer:

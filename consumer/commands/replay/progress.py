@@ -5,7 +5,7 @@ to there was delivered, or refused again with its new dead letter acknowledged.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from consumer import clock
@@ -27,25 +27,15 @@ class Score:
     needless: int
     refused_ids: int
     unreadable: int
-    held: int
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> "Score":
         """Return what a snapshot says."""
-
-        def ids(*outcomes: str) -> int:
-            return sum(
-                int(count)
-                for key, count in snapshot.samples.items()
-                if key[0] == "ids_total" and key[2] in outcomes
-            )
-
         return cls(
-            delivered=ids("delivered"),
-            needless=ids("superseded", "duplicate"),
-            refused_ids=ids("rejected"),
-            unreadable=int(snapshot.samples["records_total", "malformed"]),
-            held=int(snapshot.samples["held_ids",]),
+            delivered=snapshot.ids("delivered"),
+            needless=snapshot.ids("superseded") + snapshot.ids("duplicate"),
+            refused_ids=snapshot.ids("rejected"),
+            unreadable=snapshot.total("records_total", "malformed"),
         )
 
     @property
@@ -63,30 +53,24 @@ class Score:
         return ", ".join(parts)
 
 
+@dataclass(slots=True, eq=False)
 class Progress:
     """Looks at the board before each turn of the loop, on the thread that owns the member.
 
-    Partitions that another member of the group has are looked up at the broker.
+    Partitions that another member of the group has are looked up at the broker. Each of ``_spans``
+    has something to read.
     """
 
-    def __init__(
-        self,
-        spans: Spans,
-        member: BoundedMember,
-        board: Board,
-        voice: Voice,
-        on_done: Callable[[], None],
-    ) -> None:
-        self._spans = {name: span for name, span in spans.items() if span.dead_letters}
-        self._member = member
-        self._board = board
-        self._voice = voice
-        self._on_done = on_done
-        self._seen: Snapshot | None = None
-        self._holds: tuple[str, ...] = ()
-        self._elsewhere: set[Partition] = set()  # replayed by other members
-        self._next_elsewhere = 0.0
-        self.done = False
+    _spans: Spans
+    _member: BoundedMember
+    _board: Board
+    _voice: Voice
+    _on_done: Callable[[], None]
+    done: bool = False
+    _seen: Snapshot | None = None
+    _holds: tuple[str, ...] = ()
+    _elsewhere: set[Partition] = field(default_factory=set)  # replayed by other members
+    _next_elsewhere: float = 0.0
 
     def is_done(self) -> bool:
         """Say how it stands, and whether everything is settled and committed."""

@@ -1,9 +1,9 @@
 """A replay from its survey to what came of it."""
 
-import logging
 import sys
+import textwrap
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from consumer import __version__, clock, daemon
 from consumer.commands.replay.dead_letters import Selection, Sieve
@@ -15,11 +15,9 @@ from consumer.commands.replay.voice import Voice, counted
 from consumer.core.snapshot import Board, initial_snapshot
 from consumer.kafka.member import Member
 from consumer.observability import logs
+from consumer.settings import Settings
 from consumer.settings.properties import consumer_properties
 from consumer.stopper import Stopper
-
-if TYPE_CHECKING:
-    from consumer.settings import Settings
 
 ON_ORDER = (
     "A replay delivers the old changes as they are, beside the daemon and in no order with it. If a"
@@ -29,6 +27,7 @@ ON_ORDER = (
 )
 
 _MAX_LINGER_SECONDS = 1.0
+_WIDTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +39,20 @@ class Choice:
     dry_run: bool = False
 
 
-def run(settings: "Settings", choice: Choice, stream: TextIO) -> int:
+def run(settings: Settings, choice: Choice, stream: TextIO) -> int:
     """Replay, or list; return the exit code: 0 all replayed (or listed), 1 not all."""
-    logs.configure(_level(settings), _format(settings), sys.stderr)
+    # What a daemon tells as news is progress here.
+    level = "warning" if settings.log_level == "info" else settings.log_level
+    logs.configure(level, "console" if sys.stderr.isatty() else settings.log_format, sys.stderr)
     for warning in settings.warnings:
-        logs.log("settings_warning", warning, level=logging.WARNING)
+        logs.log("settings_warning", warning, level="warning")
     stopper = Stopper(settings.drain_timeout_seconds, overdue_code=1)
     stopper.watch()
     replay = Replay(replaying(settings), choice, Voice(stream), stopper)
     return daemon.guarded(replay.run)
 
 
-def replaying(settings: "Settings") -> "Settings":
+def replaying(settings: Settings) -> Settings:
     """Return the daemon's settings as a replay has them."""
     return settings.model_copy(
         update={
@@ -70,9 +71,7 @@ def replaying(settings: "Settings") -> "Settings":
 class Replay:
     """One run; ``settings`` are those of `replaying`."""
 
-    def __init__(
-        self, settings: "Settings", choice: Choice, voice: Voice, stopper: Stopper
-    ) -> None:
+    def __init__(self, settings: Settings, choice: Choice, voice: Voice, stopper: Stopper) -> None:
         self._settings = settings
         self._choice = choice
         self._voice = voice
@@ -98,7 +97,7 @@ class Replay:
             return 1
         finally:
             member.close()
-        return self._replay(spans)
+        return self._replay(spans, to_read)
 
     def _introduce(self, spans: Spans) -> None:
         """Say what there is to replay."""
@@ -120,20 +119,20 @@ class Replay:
                 f"{counted(count, 'dead letter')} on {topic},"
                 f" group {self._settings.kafka_group_id}."
             )
-            self._voice.paragraph(ON_ORDER)
+            say(textwrap.fill(ON_ORDER, _WIDTH))
         elif any(span.end > span.low for span in spans.values()):
             say(f"{topic} has nothing new: all of it was replayed. --from-start takes it again.")
         else:
             say(f"{topic} is empty: nothing to replay.")
 
-    def _replay(self, spans: Spans) -> int:
+    def _replay(self, spans: Spans, to_read: Spans) -> int:
         board = Board(initial_snapshot(__version__), clock.now())
-        member, dead_letters = self._ends(spans)
+        member, dead_letters = self._ends(spans, to_read)
 
         def on_done() -> None:
             self._stopper.overdue_code = self._verdict(Score.of(board.snapshot))
 
-        progress = Progress(spans, member, board, self._voice, on_done)
+        progress = Progress(to_read, member, board, self._voice, on_done)
         daemon.run_until(
             self._settings,
             board,
@@ -146,14 +145,14 @@ class Replay:
         self._conclude(progress, score)
         return self._verdict(score) if progress.done else 1
 
-    def _ends(self, spans: Spans) -> tuple[BoundedMember, "KeptDeadLetters | None"]:
+    def _ends(self, spans: Spans, to_read: Spans) -> tuple[BoundedMember, "KeptDeadLetters | None"]:
         """Return where dead letters are read, and where refused ones go: None, to the topic."""
         ends = {name: span.end for name, span in spans.items()}
         if not self._choice.selection:
             return BoundedMember(self._properties(), ends, self._sieve.takes), None
-        starts = {name: span.start for name, span in spans.items() if span.dead_letters}
+        starts = {name: span.start for name, span in to_read.items()}
         lone = LoneMember(self._properties(), ends, self._sieve.takes, starts)
-        return lone, KeptDeadLetters()
+        return lone, KeptDeadLetters({}, self._settings.dead_letter_topic)
 
     def _verdict(self, score: Score) -> int:
         return 1 if score.has_refused or self._sieve.without_value else 0
@@ -182,12 +181,3 @@ class Replay:
 
     def _properties(self) -> dict[str, Any]:
         return {**consumer_properties(self._settings), "logger": logs.librdkafka_logger()}
-
-
-def _level(settings: "Settings") -> str:
-    """Return the log's level: what a daemon tells as news is progress here."""
-    return "warning" if settings.log_level == "info" else settings.log_level
-
-
-def _format(settings: "Settings") -> str:
-    return "console" if sys.stderr.isatty() else settings.log_format

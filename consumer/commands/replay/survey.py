@@ -7,7 +7,7 @@ committed. What can't be answered is waited for, visibly, until somebody says st
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -16,10 +16,8 @@ from consumer.commands.replay.voice import Voice, counted
 from consumer.engine.ports import Committed, Offsets, Partition
 from consumer.kafka.member import Member
 from consumer.observability import logs
+from consumer.settings import Settings
 from consumer.settings.properties import admin_properties
-
-if TYPE_CHECKING:
-    from consumer.settings import Settings
 
 T = TypeVar("T")
 
@@ -67,16 +65,11 @@ class Span:
 Spans = Mapping[Partition, Span]
 
 
-@dataclass(frozen=True, slots=True)
-class _NotYet:
-    why: str
-
-
 class Survey:
     """Asks with a member that has not joined yet; waits until ``is_stopped``."""
 
     def __init__(
-        self, settings: "Settings", member: Member, voice: Voice, is_stopped: Callable[[], bool]
+        self, settings: Settings, member: Member, voice: Voice, is_stopped: Callable[[], bool]
     ) -> None:
         self._settings = settings
         self._topic = settings.dead_letter_topic
@@ -84,11 +77,8 @@ class Survey:
         self._member = member
         self._voice = voice
         self._is_stopped = is_stopped
-        properties: dict[str, Any] = {
-            **admin_properties(settings),
-            "logger": logs.librdkafka_logger(),
-        }
-        self._admin = AdminClient(properties)
+        logger: Any = logs.librdkafka_logger()
+        self._admin = AdminClient({**admin_properties(settings), "logger": logger})
 
     def spans(self, *, from_start: bool) -> Spans:
         """Return the span of each partition; none if there is no such topic.
@@ -107,22 +97,22 @@ class Survey:
         if offsets:
             self._patiently(lambda: self._moved(offsets))
 
-    def _partition_count(self) -> int | _NotYet:
+    def _partition_count(self) -> int | str:
         try:
             described = self._admin.list_topics(self._topic, timeout=_TIMEOUT_SECONDS).topics
         except KafkaException as error:
-            return _NotYet(f"no broker answers: {error.args[0].str()}")
+            return f"no broker answers: {error.args[0].str()}"
         topic = described[self._topic]
         if topic.error is None:
             return len(topic.partitions)
         if topic.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             return 0
-        return _NotYet(f"topic {self._topic}: {topic.error.str()}")
+        return f"topic {self._topic}: {topic.error.str()}"
 
-    def _spans_of(self, names: list[Partition], *, from_start: bool) -> Spans | _NotYet:
+    def _spans_of(self, names: list[Partition], *, from_start: bool) -> Spans | str:
         committed = self._member.committed(names, _TIMEOUT_SECONDS) if names else {}
         if missing := set(names) - committed.keys():
-            return _NotYet(
+            return (
                 f"the broker doesn't tell what group {self._group} committed for"
                 f" {counted(len(missing), 'partition')}; the group must be readable"
             )
@@ -130,27 +120,28 @@ class Survey:
         for name in names:
             marks = self._member.watermarks(name, _TIMEOUT_SECONDS)
             if marks is None:
-                return _NotYet(f"the broker doesn't tell where {name[0]}:{name[1]} ends")
+                return f"the broker doesn't tell where {name[0]}:{name[1]} ends"
             spans[name] = _span(*marks, committed[name], from_start=from_start)
         return spans
 
-    def _moved(self, offsets: Mapping[Partition, int]) -> bool | _NotYet:
+    def _moved(self, offsets: Mapping[Partition, int]) -> bool | str:
         answer = self._member.commit_now({name: Offsets(each) for name, each in offsets.items()})
         if answer.error is None:
             return True
         if answer.is_member:
-            return _NotYet(f"the broker doesn't move the offsets: {answer.error}")
-        return _NotYet(
+            return f"the broker doesn't move the offsets: {answer.error}"
+        return (
             f"group {self._group} has members: another replay runs, or one was killed less than"
             f" {self._settings.kafka_session_timeout_seconds:g} s ago"
         )
 
-    def _patiently(self, ask: Callable[[], T | _NotYet]) -> T:
+    def _patiently(self, ask: Callable[[], T | str]) -> T:
+        """Ask until there is an answer; a text says why there is none yet."""
         while not self._is_stopped():
             answer = ask()
-            if not isinstance(answer, _NotYet):
+            if not isinstance(answer, str):
                 return answer
-            self._voice.progress(f"waiting: {answer.why}")
+            self._voice.progress(f"waiting: {answer}")
             time.sleep(_PAUSE_SECONDS)
         raise InterruptedSurveyError
 

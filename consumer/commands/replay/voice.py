@@ -5,15 +5,12 @@ The same on a terminal, in a pipe and in a job's log. Nobody reading any more is
 
 import contextlib
 import os
-import textwrap
 from typing import TextIO
 
 from consumer import clock
 
 FIRST_PROGRESS_SECONDS = 2.0
 PROGRESS_SECONDS = 5.0
-
-_WIDTH = 100
 
 
 class Voice:
@@ -41,10 +38,6 @@ class Voice:
         if is_news or now >= self._next_progress:
             self._next_progress = now + PROGRESS_SECONDS
             self.line(text)
-
-    def paragraph(self, text: str) -> None:
-        """Write a text of several lines."""
-        self.line(textwrap.fill(text, _WIDTH))
 
     def _discard(self) -> None:
         """Let what is left in the buffer go nowhere, else Python complains of it at exit."""

@@ -11,15 +11,7 @@ its state.
 
 from consumer.commands.demo.standin.api import StandinRequest
 from consumer.commands.demo.standin.fault import Fault
-from consumer.commands.demo.standin.memory import Counters, JournalEntry, Memory, SegmentCounters
+from consumer.commands.demo.standin.memory import Memory
 from consumer.commands.demo.standin.server import Standin
 
-__all__ = [
-    "Counters",
-    "Fault",
-    "JournalEntry",
-    "Memory",
-    "SegmentCounters",
-    "Standin",
-    "StandinRequest",
-]
+__all__ = ["Fault", "Memory", "Standin", "StandinRequest"]

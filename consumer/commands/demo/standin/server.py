@@ -3,9 +3,11 @@
 import asyncio
 import base64
 import socket
+import ssl
 import struct
 import threading
-from typing import TYPE_CHECKING, Self, cast
+from collections.abc import Callable
+from typing import Self, cast
 from urllib.parse import parse_qs
 
 import msgspec
@@ -18,14 +20,9 @@ from consumer.commands.demo.standin.api import (
     region,
     understand,
 )
+from consumer.commands.demo.standin.fault import Fault
 from consumer.commands.demo.standin.http import HttpRequest, Reply, take_request
 from consumer.commands.demo.standin.memory import Memory
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable
-
-    from consumer.commands.demo.standin.fault import Fault
 
 _STARTUP_SECONDS = 10.0
 _TURNS_TO_ACCEPT = 5  # of the event loop, until an accepted socket is a connection
@@ -40,8 +37,8 @@ class Standin(Memory):
         *,
         site_id: str = "site",
         api_key: str = "key",
-        fault: "Callable[[StandinRequest], Fault | None] | None" = None,
-        ssl_context: "ssl.SSLContext | None" = None,
+        fault: Callable[[StandinRequest], Fault | None] | None = None,
+        ssl_context: ssl.SSLContext | None = None,
         journal_limit: int = 10_000,
         remember_ids: bool = True,
     ) -> None:
@@ -173,7 +170,7 @@ class _Connection(asyncio.Protocol):
         self._standin.answer(request, status)
         self._transport.write(answer)
 
-    def _misbehave(self, request: StandinRequest, fault: "Fault") -> None:
+    def _misbehave(self, request: StandinRequest, fault: Fault) -> None:
         loop = asyncio.get_running_loop()
         if fault.apply_after_seconds is not None:
             loop.call_later(fault.apply_after_seconds, self._standin.apply, request)
@@ -183,7 +180,7 @@ class _Connection(asyncio.Protocol):
             self._answer(request, *self._outcome(request, fault))
             self._end(fault)
 
-    async def _take_time(self, request: StandinRequest, fault: "Fault") -> None:
+    async def _take_time(self, request: StandinRequest, fault: Fault) -> None:
         await asyncio.sleep(fault.delay_seconds)
         if fault.hang:
             await self._lost.wait()
@@ -199,11 +196,11 @@ class _Connection(asyncio.Protocol):
         self._task = None
         self.data_received(b"")
 
-    def _end(self, fault: "Fault") -> None:
+    def _end(self, fault: Fault) -> None:
         if fault.cut_at is not None or fault.reset:
             self.close(reset=fault.reset)
 
-    def _outcome(self, request: StandinRequest, fault: "Fault") -> tuple[int | None, bytes]:
+    def _outcome(self, request: StandinRequest, fault: Fault) -> tuple[int | None, bytes]:
         """Apply the request if the fault lets it; return what is answered."""
         if self._lost.is_set():
             return None, b""
