@@ -38,7 +38,7 @@ class Assignment:
     _starting: dict[Partition, None] = field(default_factory=dict)
     _gone: dict[Partition, None] = field(default_factory=dict)
     _is_paused: set[Partition] = field(default_factory=set)
-    _next_try: float = -math.inf
+    _retry_at: float = -math.inf
 
     def is_paused(self, ledger: Ledger) -> bool:
         """Whether nothing is fetched for this partition now."""
@@ -64,7 +64,7 @@ class Assignment:
 
     def retry(self, now: float) -> None:
         """Begin those that could not begin yet."""
-        if now < self._next_try:
+        if now < self._retry_at:
             return
         if self._starting:
             self._start(now)
@@ -135,14 +135,14 @@ class Assignment:
 
     def _start(self, now: float, *, in_callback: bool = False) -> None:
         """Begin the partitions whose start the broker tells."""
-        self._next_try = now + RETRY_SECONDS
+        self._retry_at = now + RETRY_SECONDS
         positions: dict[Partition, int] = {}
         member = self._member
         answers = member.committed(self._starting, 2.0) if self._starting else {}
         fresh = [name for name, each in answers.items() if each.offset is None]
         if in_callback and fresh and self._reset == "latest":
             fresh = []  # takes `partition_counts`, which are not to be asked for in a callback
-            self._next_try = now
+            self._retry_at = now
         starts = self._first_positions(fresh) if fresh else {}
         for name, answer in answers.items():
             if answer.offset is not None:
@@ -200,7 +200,7 @@ class Assignment:
 
     def _go_on(self, now: float) -> None:
         """Begin partitions whose position is gone again, once the broker says what it has."""
-        self._next_try = now + RETRY_SECONDS
+        self._retry_at = now + RETRY_SECONDS
         for name in list(self._gone):
             marks = self._member.watermarks(name, WATERMARKS_SECONDS)
             if marks is None:

@@ -1,7 +1,8 @@
 """The loop: one thread that owns the consumer, the pipeline and every decision.
 
 A turn: consume (rebalance callbacks fire here) -> receive -> settle what came back -> dispatch what
-is due -> dead letters -> commit -> pause or resume -> look around -> publish.
+is due -> dead letters -> discover and start partitions -> commit -> pause or resume -> look around
+-> publish.
 
 It does no I/O of its own: it talks to `ports`, reads the clock once per step and blocks only inside
 a port, so the same code runs in a simulation. When there is nothing to do it blocks where other
@@ -98,7 +99,7 @@ class Loop:
         self._receive(messages, now)
         self.requests.settle(results, now)
         if not self._stop.requested:  # what starts now must be over by the stop's deadline
-            self.requests.dispatch(now, math.inf, is_full=self.assignment.paused)
+            self.requests.dispatch(now, math.inf, is_paused=self.assignment.paused)
         self.mailbox.turn(now)
         if self._discovery is not None:
             self._discovery.look(now)

@@ -240,7 +240,7 @@ class Published:
     """The engine at one moment: everything that anybody outside may know of it.
 
     ``at`` is on the engine's clock. ``holds`` are those of the throttle; ``problems`` says why it
-    is not ready besides them, by what it is. ``released`` counts ids since the start.
+    is not ready besides them, by what it is.
     """
 
     at: float

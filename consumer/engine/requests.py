@@ -37,10 +37,10 @@ class Requests:
         """Return how many requests are in flight."""
         return self._pipeline.throttle.in_flight
 
-    def dispatch(self, now: float, latest_start: float, *, is_full: bool = False) -> int:
+    def dispatch(self, now: float, latest_start: float, *, is_paused: bool = False) -> int:
         """Send what is due, may leave and starts by then; return how many requests it were.
 
-        When the buffer ``is_full`` of ids that wait for company, the oldest of them wait no longer.
+        When reading ``is_paused`` as the buffer is full, what waits for company waits no longer.
         """
         pipeline, throttle = self._pipeline, self._pipeline.throttle
         pipeline.wake(now)
@@ -51,7 +51,7 @@ class Requests:
         attempts = pipeline.dispatch(now, latest_start)
         for attempt in attempts:
             self._carriers.send(attempt, self._lease.end)
-        if is_full and not attempts and not throttle.in_flight:
+        if is_paused and not attempts and not throttle.in_flight:
             pipeline.flush_oldest(now, throttle.slots)
         return len(attempts)
 

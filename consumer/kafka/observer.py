@@ -22,8 +22,9 @@ from consumer.kafka.topics import TIMEOUT_SECONDS, Topics, trouble_of, unreadabl
 
 _INTERVAL_SECONDS = 3.0
 
-DeadLetterTrouble = Callable[[AdminClient, Topics], str | None]
-"""Says why dead letters can't be written, with what the observer was told; None: they can."""
+EnsureDeadLetters = Callable[[AdminClient, Topics], str | None]
+"""Makes the dead-letter topic where it is missing from what the observer was told, for that is not
+the observer's to do; returns why it can't be written, None: it can."""
 
 
 class Observer:
@@ -34,7 +35,7 @@ class Observer:
         properties: Mapping[str, Any],
         group_id: str,
         topics: tuple[str, ...],
-        dead_letter_trouble: DeadLetterTrouble,
+        ensure_dead_letters: EnsureDeadLetters,
         *,
         asks_session: bool,
     ) -> None:
@@ -43,7 +44,7 @@ class Observer:
         self.member_id = ""
         self._group_id = group_id
         self._named = [name for name in topics if not name.startswith("^")]
-        self._dead_letter_trouble = dead_letter_trouble
+        self._ensure_dead_letters = ensure_dead_letters
         self._asks_session = asks_session
         self._admin = AdminClient(dict(properties))
         self._group = Group(properties, group_id)
@@ -83,7 +84,7 @@ class Observer:
             missing=self._missing(topics),
             partition_counts={name: counts[name] for name in read},
             ends=self._ask_ends(),
-            dead_letter_trouble=self._dead_letter_trouble(self._admin, topics),
+            dead_letter_trouble=self._ensure_dead_letters(self._admin, topics),
             is_member=self._ask_group(),
             session_seconds=session,
             heartbeat_seconds=heartbeat,
