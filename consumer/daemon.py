@@ -71,11 +71,12 @@ def run_until(
     *,
     member: Member | None = None,
     dead_letters: DeadLetters | None = None,
+    pipeline: Pipeline | None = None,
     is_done: Callable[[], bool] = lambda: False,
 ) -> int:
     """Wire the daemon up and turn the loop until ``stopper`` says stop; return the exit code.
 
-    ``member`` and ``dead_letters`` are the daemon's own unless given; ``is_done`` may end it too.
+    What isn't given is the daemon's own; ``is_done`` may end it too.
     """
     member = member or Member({**consumer_properties(settings), "logger": logs.librdkafka_logger()})
     dead_letters = dead_letters or DeadLetters(
@@ -97,7 +98,7 @@ def run_until(
         publish=partial(_publish, Reporter(), board),
         before_probe=_reread(settings, api),
     )
-    pipeline = pipeline_of(settings)
+    pipeline = pipeline or pipeline_of(settings)
     loop = Loop(options_of(settings), pipeline, ports)
     stopper.on_stop = loop.request_stop
     observer.start()

@@ -84,9 +84,7 @@ class Stage:
 
     def committed_records(self) -> int:
         """Return how many records of the story are committed."""
-        return sum(
-            offset or 0 for offset in by_partition(self.board.snapshot, "committed").values()
-        )
+        return self.board.snapshot.total("committed_offset")
 
     def lower_curtain(self) -> float:
         """Stop the daemon as a SIGTERM does; return how long that took."""
