@@ -56,7 +56,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Tell the process that began the workers what this one left out."""
     config: Any = session.config
     if hasattr(config, "workeroutput"):
-        config.workeroutput["left_out"] = config.stash.get(_LEFT_OUT, {})
+        config.workeroutput["left_out"] = dict(config.stash.get(_LEFT_OUT, {}))
 
 
 @pytest.hookimpl(optionalhook=True)
