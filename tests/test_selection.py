@@ -31,7 +31,7 @@ def suite(pytester: pytest.Pytester) -> pytest.Pytester:
     return pytester
 
 
-@pytest.mark.parametrize("arguments", [[], ["tests"], ["tests/"]], ids=str)
+@pytest.mark.parametrize("arguments", [[], ["tests/"]], ids=str)
 def test_a_plain_run_leaves_out_what_takes_long_and_says_so(
     suite: pytest.Pytester, arguments: list[str]
 ) -> None:
@@ -40,11 +40,7 @@ def test_a_plain_run_leaves_out_what_takes_long_and_says_so(
     result.stdout.fnmatch_lines([LEFT_OUT])
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [["--everything"], ["tests/test_it.py"], ["tests/test_it.py", "--everything"]],
-    ids=str,
-)
+@pytest.mark.parametrize("arguments", [["--everything"], ["tests/test_it.py"]], ids=str)
 def test_everything_or_what_is_named_is_run_whole(
     suite: pytest.Pytester, arguments: list[str]
 ) -> None:
@@ -57,8 +53,3 @@ def test_a_plain_run_has_workers_and_says_what_they_left_out(suite: pytest.Pytes
     result = suite.runpytest_subprocess("--maxprocesses=2")
     result.assert_outcomes(passed=3)
     result.stdout.fnmatch_lines(["2 workers*", LEFT_OUT])
-
-
-def test_a_file_is_run_without_workers(suite: pytest.Pytester) -> None:
-    result = suite.runpytest_inprocess("tests/test_it.py")
-    result.stdout.no_fnmatch_line("*workers*")

