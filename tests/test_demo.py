@@ -73,6 +73,7 @@ def play(*arguments: str, directory: Path, **environment: str) -> Daemon:
 # -- the command -----------------------------------------------------------------------------------
 
 
+@pytest.mark.long("sizes")
 def test_it_verifies_a_hundred_thousand_events_in_less_than_a_minute(tmp_path: Path) -> None:
     with play(directory=tmp_path) as demo:
         assert demo.wait(60) == 0

@@ -65,7 +65,7 @@ def test_members_frozen_for_longer_than_their_session_overwrite_nothing(
     flipping.await_members(5)
 
 
-@pytest.mark.long("freezes and cuts beyond one of each kind", keep=("consumer",))
+@pytest.mark.long("freezes and cuts beyond one of each kind")
 def test_a_member_frozen_in_a_drain_overwrites_nothing(
     scenario: Scenario, flipping: Flipping
 ) -> None:
@@ -108,7 +108,7 @@ def test_a_member_cut_off_from_kafka_only_overwrites_nothing(
     assert_right(flipping.finish(other, request_seconds=REQUEST_SECONDS))
 
 
-@pytest.mark.long("freezes and cuts beyond one of each kind", keep=("classic",))
+@pytest.mark.long("freezes and cuts beyond one of each kind")
 def test_what_a_drain_sends_is_over_when_others_take_over(
     scenario: Scenario, flipping: Flipping
 ) -> None:

@@ -17,7 +17,7 @@ REQUEST_SECONDS = 3
 PARTITIONS = 10
 
 
-@pytest.mark.long("the other protocol where one shows it", keep=("classic",))
+@pytest.mark.long("partitions that come in a drain")
 @both_protocols
 def test_i2_partitions_that_come_while_a_member_drains_do_not_hurry_the_next_owner(
     scenario: "Scenario",

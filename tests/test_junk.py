@@ -418,7 +418,7 @@ def headers_of(message: Message) -> Headers:
 def as_dead_letters(messages: list[Message]) -> dict[str, DeadLetter]:
     """Return what was found on the dead-letter topic, by source.
 
-    The invalid ids of one record may be in several letters, of at most 1000 each.
+    The invalid ids of one record may be in several dead letters, of at most 1000 each.
     """
     dead_letters: dict[str, DeadLetter] = {}
     for message in messages:
@@ -429,7 +429,7 @@ def as_dead_letters(messages: list[Message]) -> dict[str, DeadLetter]:
             assert source not in dead_letters, "twice"
             dead_letters[source] = DeadLetter(reason, message.key(), message.value(), foreign)
         else:
-            asked = json.loads(message.value() or b"")
+            asked = json.loads(message.value() or b"", parse_int=_integer)
             assert asked.keys() == {"segment_id", "action", "id_type", "ids"}
             assert len(asked["ids"]) <= 1000
             before = (
@@ -457,7 +457,7 @@ def await_settled(scenario: "Scenario", daemon: "Daemon") -> None:
 def assert_as_it_must_be(
     scenario: "Scenario", daemon: "Daemon", account: Account, reader: DeadLetterReader
 ) -> None:
-    """Compare what came out with the account: letters, members and metrics."""
+    """Compare what came out with the account: dead letters, members and metrics."""
     dead_letters, expected = as_dead_letters(reader.news()), account.take_dead_letters()
     assert dead_letters.keys() == expected.keys()
     for source, dead_letter in expected.items():

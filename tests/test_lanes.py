@@ -70,7 +70,7 @@ def test_a_remove_waits_for_an_add_that_waits_for_its_next_try(
 def test_a_remove_waits_for_an_ambiguous_adds_deadline_though_its_retry_succeeded(
     driver: Driver, failure: Outcome
 ) -> None:
-    """The API may apply the first try yet, until its own deadline."""
+    """The API may apply the first attempt yet, until its own deadline."""
     driver.read(event("add", "x"))
     driver.read(event("remove", "y"))
     first = next(each for each in driver.wait().attempts() if each.batch.action == "add")
@@ -397,7 +397,7 @@ def test_a_failing_lane_tries_one_at_a_time_under_backoff_while_others_go_on() -
     driver.read(event("add", "other", segment=2))
     assert driver.sent() == ["add other"]
     driver.wait(0.25)
-    assert driver.sent() == [], "one of its tries is still in flight"
+    assert driver.sent() == [], "one of its attempts is still in flight"
 
 
 def test_a_failing_lane_waits_for_its_own_backoff_too() -> None:

@@ -10,7 +10,7 @@ from consumer.core.ledger import Ledger, base_of, offset_of
 
 @dataclass(eq=False)
 class Batch:
-    """What a ledger sees of a batch or a letter."""
+    """What a ledger sees of a batch or a dead letter."""
 
     settled: bool = False
 

@@ -480,27 +480,28 @@ def test_dead_letters_that_a_hold_keeps_back_do_not_make_the_topic_unavailable()
 def test_i4_under_a_low_rate_batches_are_far_fuller_instead_of_waiting_in_line() -> None:
     def mean_ids(rate: float) -> float:
         world = World(
-            lambda _, offset: event("add", f"c{offset}", segment=offset % 2000 + 1),
-            per_second=1_000,
+            lambda _, offset: event("add", f"c{offset}", segment=offset % 1000 + 1),
+            per_second=500,
             requests_per_second=rate,
             max_in_flight=64,
             linger_seconds=1.0,
         )
-        world.run_until(210)
-        late = [len(attempt.ids) for at, attempt in world.sent if at > START + 120]
+        world.run_until(120)
+        late = [len(attempt.ids) for at, attempt in world.sent if at > START + 60]
         return sum(late) / len(late)
 
-    assert mean_ids(20) > 5 * mean_ids(200)
+    assert mean_ids(10) > 5 * mean_ids(100)
 
 
 def test_i4_a_hot_segment_does_not_delay_the_single_change_of_another() -> None:
     """However much of one segment is waiting: once read, the other leaves within its linger."""
-    lonely = 300_000
+    lonely = 60_000
     world = World(
         lambda _, offset: (
             event("add", "x", segment=2) if offset == lonely else event("add", f"c{offset}")
         ),
-        per_second=50_000,
+        per_second=10_000,
+        requests_per_second=20.0,
     )
     world.latency = 0.05
     world.run_while(lambda: world.pipeline.ledgers.get((TOPIC, 0)) is None)

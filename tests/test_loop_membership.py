@@ -72,7 +72,7 @@ def test_i9_a_stop_before_the_session_is_known_waits_for_nothing() -> None:
 
 
 def test_a_broker_that_does_not_tell_its_session_is_taken_to_have_the_settings() -> None:
-    world = World(one_each, asks_session=True)
+    world = World(one_each, asks_session=True, per_second=1_000)
     world.run_until(10)
     assert world.sent
     assert world.loop.commits.lease.seconds == 32.0

@@ -98,14 +98,14 @@ def retries(daemon: "Daemon", reason: str) -> float:
 def await_retries(
     daemon: "Daemon", reason: str, more: int, provoke: "Callable[[], None]" = lambda: None
 ) -> None:
-    """Wait for so many more failed tries; ``provoke`` is called again and again meanwhile."""
+    """Wait for so many more failed attempts; ``provoke`` is called again and again meanwhile."""
     enough = retries(daemon, reason) + more
 
     def provoked() -> float:
         provoke()
         return retries(daemon, reason)
 
-    what = f"{more} more tries that end with {reason}"
+    what = f"{more} more attempts that end with {reason}"
     eventually(provoked, PATIENCE_SECONDS, what, until=lambda count: count >= enough)
 
 
@@ -434,5 +434,5 @@ def dead_letters(scenario: "Scenario") -> int:
 
 
 def await_dead_letters(scenario: "Scenario", count: int) -> None:
-    what = f"{count} letters"
+    what = f"{count} dead letters"
     eventually(lambda: dead_letters(scenario), PATIENCE_SECONDS, what, until=lambda n: n >= count)

@@ -150,11 +150,11 @@ def await_outage_of(daemon: "Daemon", seconds: float) -> None:
 def await_tries(daemon: "Daemon", more: int) -> None:
     enough = attempts(daemon) + more
     longest = more * (BACKOFF_SECONDS + REQUEST_SECONDS) + SLACK_SECONDS
-    eventually(lambda: attempts(daemon), longest, f"{more} tries", until=lambda n: n >= enough)
+    eventually(lambda: attempts(daemon), longest, f"{more} attempts", until=lambda n: n >= enough)
 
 
 def most_tries(seconds: float) -> float:
-    """Return how many tries an outage of so many seconds may see."""
+    """Return how many attempts an outage of so many seconds may see."""
     return FIRST_TRIES + TRIES_PER_BACKOFF * seconds / BACKOFF_SECONDS
 
 
@@ -187,7 +187,7 @@ def endure(
     (member,) = scenario.broker.group_members(scenario.group)
     tried = scenario.api.counters().requests
     eventually(
-        lambda: attempts(daemon), PATIENCE_SECONDS, "their tries", until=lambda n: n == tried
+        lambda: attempts(daemon), PATIENCE_SECONDS, "their attempts", until=lambda n: n == tried
     )
     with outage:
         began = time.monotonic()

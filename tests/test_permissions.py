@@ -120,6 +120,7 @@ def test_whoever_skips_what_is_refused_needs_no_right_to_write(
     assert daemon.exit_code is None
 
 
+@pytest.mark.long("permissions beyond those of dead letters")
 def test_a_topic_that_may_be_described_and_not_read_is_said_and_read_when_it_may(
     scenario: "Scenario", admin: AdminClient
 ) -> None:

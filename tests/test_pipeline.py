@@ -809,7 +809,7 @@ def test_i12_a_bad_single_that_was_tried_first_costs_one_id() -> None:
 
 
 def test_a_refused_single_says_what_the_api_said_of_it_not_of_the_lanes_other_batches() -> None:
-    """Another batch of the lane was delivered between, and the letter said nothing."""
+    """Another batch of the lane was delivered between, and the dead letter said nothing."""
     driver = Driver(batch_max_ids=20)
     driver.read(event("add", *names(20)))
     driver.answer(driver.one_try(), REFUSED)

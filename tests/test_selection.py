@@ -40,7 +40,9 @@ def test_a_plain_run_leaves_out_what_takes_long_and_says_so(
     result.stdout.fnmatch_lines([LEFT_OUT])
 
 
-@pytest.mark.parametrize("arguments", [["--everything"], ["tests/test_it.py"]], ids=str)
+@pytest.mark.parametrize(
+    "arguments", [["--everything"], ["tests/test_it.py"], ["-k", "test_"]], ids=str
+)
 def test_everything_or_what_is_named_is_run_whole(
     suite: pytest.Pytester, arguments: list[str]
 ) -> None:

@@ -1,4 +1,4 @@
-"""Finding the bad ids of a refused batch: few tries, no wrong verdict, whatever happens between."""
+"""Finding the bad ids of a refused batch: few attempts, no wrong verdict, whatever happens."""
 
 import random
 from collections.abc import Callable, Collection
@@ -33,7 +33,7 @@ class Search:
             self._settle(part, self.delivered)
             self._settle(self.split.accepted(), self.refused)
         else:
-            names, whole = self.split.refused(self.unsettled, f"400 at try {self.attempts}")
+            names, whole = self.split.refused(self.unsettled, f"400 at attempt {self.attempts}")
             self.whole = self.whole or whole
             self._settle(names, self.refused)
         return part
@@ -123,9 +123,9 @@ def test_what_the_api_said_last_is_remembered() -> None:
     search = Search(ids(20), ["customer-0"])
     assert search.split.detail == "400 at first"
     search.step()
-    assert search.split.detail == "400 at try 2"
+    assert search.split.detail == "400 at attempt 2"
     search.step()
-    assert search.split.detail == "400 at try 2"
+    assert search.split.detail == "400 at attempt 2"
 
 
 def test_i12_good_ids_do_not_pay_when_the_singles_went_with_their_partition() -> None:
@@ -174,7 +174,7 @@ def test_when_only_refused_singles_are_left_they_are_tried_once_more() -> None:
 def test_i12_no_verdict_is_wrong_though_ids_go_away_at_any_time(
     count: int, data: st.DataObject
 ) -> None:
-    """Only eight bad singles may condemn a good id; everything is settled in bounded tries."""
+    """Only eight bad singles may condemn a good id; everything is settled in bounded attempts."""
     names = ids(count)
     bad = data.draw(st.sets(st.sampled_from(names), max_size=count))
     search = Search(names, bad)

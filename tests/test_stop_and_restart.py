@@ -163,9 +163,7 @@ def test_a_hanging_api_does_not_delay_a_stop(scenario: "Scenario") -> None:
     assert len(scenario.api.members(1)) == 500
 
 
-@pytest.mark.long(
-    "ways of an outage beyond one of each kind", keep=("frozen-classic", "frozen-consumer")
-)
+@pytest.mark.long("ways of an outage beyond one of each kind", keep=("frozen-consumer",))
 @both_protocols
 @pytest.mark.parametrize("broker_is", ["killed", "frozen"])
 def test_a_broker_that_is_away_does_not_delay_a_stop(scenario: "Scenario", broker_is: str) -> None:
@@ -456,7 +454,7 @@ def await_reason(daemon: "Daemon", code: str) -> None:
 # A broker that goes and returns
 
 
-@pytest.mark.long("ways of an outage beyond one of each kind", keep=("consumer",))
+@pytest.mark.long("ways of an outage beyond one of each kind")
 @both_protocols
 def test_a_group_that_its_coordinator_forgot_is_joined_anew(
     api: "FaultyApi", protocol: str

@@ -89,7 +89,7 @@ METRICS: tuple[Metric, ...] = (
     _histogram("batch_ids", "ids per request", _IDS, _ACTION),
     _counter(
         "requests_total",
-        "tries by HTTP status, or timeout, or connection (also an answer cut short)",
+        "attempts by HTTP status, or timeout, or connection (also an answer cut short)",
         _ACTION,
         Label("status", ("200", "timeout", "connection"), open=True),
     ),
@@ -100,7 +100,7 @@ METRICS: tuple[Metric, ...] = (
     _gauge("concurrency_limit", "concurrent requests allowed now"),
     _counter(
         "retries_total",
-        "tries that failed and are repeated: 429, 408 and 5xx, timeout, connection",
+        "attempts that failed and are repeated: 429, 408 and 5xx, timeout, connection",
         Label("reason", tuple(RetryReason)),
     ),
     _histogram(

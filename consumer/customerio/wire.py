@@ -170,7 +170,7 @@ class Wire(httpcore.NetworkStream):
     def _complete(
         self, operation: Callable[[], T], event: int, time_left: Callable[[], float]
     ) -> T:
-        """Try ``operation`` until it need not wait, looking at the clock right before each try."""
+        """Call ``operation`` until it need not wait; the clock is looked at right before."""
         while True:
             try:
                 left = time_left()

@@ -23,7 +23,7 @@ _TOO_LONG = 200
 class Junk:
     """Makes junk, each piece once. What it made must be on the dead-letter topic, and nothing else.
 
-    A letter may be there twice: delivery is at least once.
+    A dead letter may be there twice: delivery is at least once.
     """
 
     def __init__(self, topic: str, draw: random.Random) -> None:

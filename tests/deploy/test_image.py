@@ -103,6 +103,19 @@ def test_the_daemon_listens_soon_after_its_start(image: Image) -> None:
     assert float(said) < _START_SECONDS
 
 
+def test_what_the_commands_import_is_compiled(image: Image) -> None:
+    """A read-only file system keeps nothing that is compiled later."""
+    said = image.run(
+        "-c",
+        "import consumer, pathlib; root = pathlib.Path(consumer.__file__).parent;"
+        "print(*(str(each.relative_to(root)) for each in root.rglob('*.py')"
+        " if not list(each.parent.glob(f'__pycache__/{each.stem}.*.pyc'))))",
+        entrypoint="python3",
+    )
+    # What is started with -m only, and what the tests alone import.
+    assert set(said.split()) <= {"commands/demo/standin/__main__.py"}
+
+
 def test_the_demo_is_verified_in_it(image: Image) -> None:
     assert "Every member is where the last event says" in image.run("demo", "--events", "5000")
 

@@ -28,7 +28,7 @@ BELOW: tuple[Mutant, ...] = (
         tests=("tests/test_api.py::test_a_deadline_that_passed_before_is_a_timeout",),
     ),
     Mutant(
-        name="a-try-that-was-given-up-counts-when-it-comes-back",
+        name="an-attempt-that-was-given-up-counts-when-it-comes-back",
         breaks="I6",
         file="consumer/customerio/carriers.py",
         old="return self._pending.pop(result.attempt, 0) is None",

@@ -191,7 +191,7 @@ CORE: tuple[Mutant, ...] = (
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
-        name="a-released-try-leaves-no-echo",
+        name="a-released-attempt-leaves-no-echo",
         breaks="I2",
         file="consumer/core/buffer.py",
         old="batch.lane.echo(batch, gone, batch.deadline)  # the running attempt stays in the way",

@@ -16,7 +16,7 @@ class Taken:
     number: int
     handed: dict[int, float] = field(default_factory=dict)  # by offset, when
     latest: dict[Change, int] = field(default_factory=dict)  # the last offset that says so
-    in_flight: set[tuple[int, str]] = field(default_factory=set)  # offset and id of tries
+    in_flight: set[tuple[int, str]] = field(default_factory=set)  # offset and id of attempts
 
 
 def is_shared(name: str) -> bool:

@@ -28,7 +28,7 @@ MISTAKES = ("401", "403", "301", "404", "html", "418")
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """A try on its way. ``origins``: by id, its partition, assignment and offset."""
+    """An attempt on its way. ``origins``: by id, its partition, assignment and offset."""
 
     process: "Process"
     attempt: "Attempt"

@@ -21,7 +21,7 @@ GRACE_SECONDS = 1.0
 
 
 class Carriers:
-    """``watch`` hears of each try when the loop hands it over, and of each result it collects."""
+    """``watch`` hears of each attempt that is handed over, and of each result it collects."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Carriers:
         self._results: list[Result] = []
 
     def send(self, attempt: Attempt, lease_end: float) -> None:
-        """Hand a try to a carrier."""
+        """Hand an attempt to a carrier."""
         self._process.point()
         now, batch = self._scheduler.now, attempt.batch
         request = Request(

@@ -1,7 +1,7 @@
 """Says what must never happen, looking from outside: at the broker, the API and the topics.
 
 It keeps no ledger and no lanes. The one thing that it takes from the inside is the origin that each
-id of a try remembers, to know which record a request is about.
+id of an attempt remembers, to know which record a request is about.
 """
 
 import json
@@ -119,7 +119,7 @@ class Oracle(Watch):
     # -- the API ----------------------------------------------------------------------------------
 
     def origins_of(self, process: "Process", attempt: "Attempt") -> dict[str, tuple[int, int, int]]:
-        """Return partition, assignment and offset of each id of a try."""
+        """Return partition, assignment and offset of each id of an attempt."""
         account = self.accounts[process.number]
         for ledger in process.pipeline.ledgers.values():
             if (process.number, ledger.base) not in self.ledgers:

@@ -69,14 +69,14 @@ class Parcel:
     seal: int | None = None
     batch: Batch | None = None
     in_flight: bool = False
-    until: float = -math.inf  # of the running try
+    until: float = -math.inf  # of the running attempt
     attempts: int = 0
     not_before: float = -math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """A try that may be applied until ``until``, whatever is known of it."""
+    """An attempt that may be applied until ``until``, whatever is known of it."""
 
     lane: LaneName
     action: str
@@ -86,7 +86,7 @@ class Echo:
 
 @dataclass(slots=True)
 class Health:
-    """How the tries of one lane went."""
+    """How the attempts of one lane went."""
 
     failures: int = 0
     not_before: float = -math.inf
@@ -99,7 +99,7 @@ class Account:
         self.changes: list[Change] = []
         self.received: Counter[str] = Counter()
         self.fates: Counter[tuple[str, str]] = Counter()
-        self.refused: list[Change] = []  # neither in a batch nor in a letter yet
+        self.refused: list[Change] = []  # neither in a batch nor in a dead letter yet
         self.health: dict[LaneName, Health] = {}
         self._max_ids = max_ids
         self._linger_seconds = linger_seconds
@@ -182,7 +182,7 @@ class Account:
         self._close(parcel)
 
     def echo(self, attempt: Attempt, until: float) -> None:
-        """Take down that nobody knows whether the try was applied, or will be."""
+        """Take down that nobody knows whether the attempt was applied, or will be."""
         parcel = self.parcel_of(attempt)
         echo = Echo(parcel.lane, parcel.action, frozenset(attempt.ids), until)
         self._echoes.append(echo)
@@ -194,15 +194,19 @@ class Account:
     # -- what was sent --------------------------------------------------------------------------
 
     def sent(self, attempt: Attempt, now: float) -> Parcel:
-        """Return the parcel that the try carries, having checked that it may leave (I2, I4, I5)."""
+        """Return the parcel that it carries, having checked that it may leave (I2, I4, I5)."""
         parcel = self._carried_by(attempt)
-        assert set(attempt.ids) <= parcel.changes.keys(), "a try carries what is not its batch's"
+        assert set(attempt.ids) <= parcel.changes.keys(), (
+            "an attempt carries what is not its batch's"
+        )
         is_first = parcel.batch is None
-        assert not is_first or len(attempt.ids) == len(parcel.changes), "a first try is not whole"
+        assert not is_first or len(attempt.ids) == len(parcel.changes), (
+            "a first attempt is not whole"
+        )
         if parcel.seal is None:
             assert parcel.earliest <= now, "an open batch left before it was due"
             self._seal(parcel)
-        assert not parcel.in_flight, "a batch has two tries at once"
+        assert not parcel.in_flight, "a batch has two attempts at once"
         assert parcel.not_before <= now, "a batch left before its backoff was over"
         self.forget_echoes(now)
         assert not self._stands_back(parcel), "an earlier opposite request may yet be applied"
@@ -212,7 +216,7 @@ class Account:
         return parcel
 
     def parcel_of(self, attempt: Attempt) -> Parcel:
-        """Return what a running try carries; an empty one if all of it was released."""
+        """Return what a running attempt carries; an empty one if all of it was released."""
         found = [parcel for parcel in self._sealed if parcel.batch is attempt.batch]
         lane = (attempt.batch.lane.segment_id, attempt.batch.lane.id_type)
         return found[0] if found else Parcel(lane, attempt.batch.action, 0.0, 0.0)
@@ -230,7 +234,7 @@ class Account:
         ]
         open_one = [self._open[name]] if name in self._open else []
         candidates = [*known, *full, *open_one]
-        assert candidates, "a try carries nothing that waits"
+        assert candidates, "an attempt carries nothing that waits"
         return candidates[0]
 
     def _seal(self, parcel: Parcel) -> None:

@@ -1,4 +1,4 @@
-"""Drives a pipeline by hand: records in, tries out, answers in, on a clock that a test moves."""
+"""Drives a pipeline by hand: records in, attempts out, answers in, on a clock that a test moves."""
 
 from typing import Any
 
@@ -90,16 +90,16 @@ class Driver:
         return self.pipeline.dispatch(self.now)
 
     def one_try(self) -> Attempt:
-        """Return the one try that starts now."""
+        """Return the one attempt that starts now."""
         (attempt,) = self.attempts()
         return attempt
 
     def sent(self) -> list[str]:
-        """Start what can start now; return action and ids of each try, as one line."""
+        """Start what can start now; return action and ids of each attempt, as one line."""
         return [describe(attempt) for attempt in self.attempts()]
 
     def answer(self, attempt: Attempt, outcome: Outcome, jitter: float = 0.0) -> None:
-        """Answer a try."""
+        """Answer an attempt."""
         self.pipeline.settle(attempt, outcome, self.now, jitter)
 
     def run(self, outcome: Outcome = DELIVERED) -> list[str]:
@@ -133,5 +133,5 @@ class Driver:
 
 
 def describe(attempt: Attempt) -> str:
-    """Return a try's action and ids."""
+    """Return an attempt's action and ids."""
     return f"{attempt.batch.action} {' '.join(attempt.ids)}"

@@ -88,7 +88,7 @@ class Setup:
 
 @dataclass(eq=False, slots=True)
 class Request:
-    """A try on its way, or one that may be applied although nobody waits for it any more."""
+    """An attempt on its way, or one that may be applied although nobody waits for it any more."""
 
     attempt: Attempt
     lane: LaneName

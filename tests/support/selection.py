@@ -1,8 +1,8 @@
 """What a plain ``pytest`` runs, side by side within minutes; ``--everything`` runs the rest too.
 
 A test of which a run of minutes has no need says so, and why, with ``@pytest.mark.long(reason)``.
-``keep`` names the parameters (as in the brackets of the test's name) that stay. What is named on
-the command line - a file, a folder, a test - is run whole.
+``keep`` names the parameters (as in the brackets of the test's name) that stay. What is chosen on
+the command line - a file, a folder, a test, with ``-k``, ``-m`` or ``--lf`` - is run whole.
 """
 
 from collections import Counter
@@ -13,8 +13,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-WORKERS = 6
-"""Processes of a run of the whole suite, each with its own broker. They wait most of the time, so
+WORKERS = 4
+"""Processes of a run of the whole suite, each with its own broker. They wait half of the time, so
 there are more of them than cores; more than these get into each other's way on two."""
 
 _LEFT_OUT = pytest.StashKey[dict[str, int]]()
@@ -82,6 +82,9 @@ def _closing_line(left_out: "Mapping[str, int]") -> str:
 
 def _is_whole(config: pytest.Config) -> bool:
     """Whether nothing was chosen: the folders of the configuration, or the same ones named."""
+    option = config.option
+    if option.keyword or option.markexpr or getattr(option, "lf", False):
+        return False
     return {arg.rstrip("/") for arg in config.args} == set(config.getini("testpaths"))
 
 
