@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from consumer.core.ledger import Ledger
 from consumer.core.pipeline import Pipeline
 from consumer.core.positions import Start, census_of, census_text, start_of
+from consumer.engine.discovery import COUNTS_SECONDS
 from consumer.engine.ports import GiveUp, MemberPort, Partition, Say
 
 RESUME_BELOW = 0.8
 RETRY_SECONDS = 1.0
-COUNTS_SECONDS = 2.0
 WATERMARKS_SECONDS = 2.0  # of one leader that does not answer, in one turn of the loop
 
 

@@ -11,8 +11,9 @@ five times slower.
 
 Rebalances (`ports.Listener`): *assigned* begins fresh ledgers; *revoked* drains, commits, releases
 and forgets, and other partitions are not disturbed; *lost* releases and forgets without a commit.
-A stop is the same as revoking everything. The parts: `assignment`, `commits` with the lease,
-`requests`, `drain`, `mailbox` for dead letters, `outlook` for what stands in the way, `publisher`.
+A stop is the same as revoking everything. The parts: `assignment`, `discovery` of what is new,
+`commits` with the lease, `requests`, `drain`, `stop`, `mailbox` for dead letters, `outlook` for
+what stands in the way, `publisher`.
 """
 
 import math

@@ -93,7 +93,7 @@ MessageError = EndOfPartition | OffsetGone | Trouble
 
 
 class Listener(Protocol):
-    """What the group and the broker tell; called inside `MemberPort.consume` and ``close``."""
+    """What the group and the broker tell, inside `MemberPort.consume` or as the member leaves."""
 
     def assigned(self, partitions: Sequence[Partition]) -> None:
         """Take over partitions: answer with `MemberPort.start` now or later."""
@@ -134,7 +134,6 @@ class MemberPort(Protocol):
     ) -> dict[str, int] | None: ...
     def is_reachable(self, timeout_seconds: float) -> bool: ...  # noqa: D102
     def member_id(self) -> str: ...  # noqa: D102
-    def close(self) -> None: ...  # noqa: D102
 
 
 # -- the API and the dead letters -----------------------------------------------------------------

@@ -344,9 +344,6 @@ class _Member:
     def member_id(self) -> str:
         return "member"
 
-    def close(self) -> None:
-        """Do nothing."""
-
 
 class _Carriers:
     def __init__(self, world: World) -> None:
