@@ -80,7 +80,7 @@ CORE: tuple[Mutant, ...] = (
         """,
         new="""
                 batch.bases.add(ledger.base)
-                holders = self.__dict__.setdefault("holders", {})
+                holders = buffer.__dict__.setdefault("holders", {})
                 if (topic, partition) not in holders.setdefault(batch, set()):
                     holders[batch].add((topic, partition))
                     ledger.hold(offset, batch, now)

@@ -88,7 +88,7 @@ LOOP: tuple[Mutant, ...] = (
         """,
         new="""
         if not offsets and now >= self._next_proof and self._has_unsettled():
-            name, ledger = next(iter(self._pipeline.ledgers.items()))
+            name, ledger = next(iter(self._ledgers.items()))
             offsets = {name: ledger.beginning if ledger.committed is None else ledger.committed}
         """,
         tests=("tests/test_loop.py::test_i1_a_commit_whose_answer_was_lost_is_not_taken_back",),
@@ -443,8 +443,8 @@ LOOP: tuple[Mutant, ...] = (
         """,
         new="""
             positions[name] = position
-            self._ports.member.start({name: position}, paused=False)
-            for message in self._ports.member.consume(1, 0.0):
+            self._member.start({name: position}, paused=False)
+            for message in self._member.consume(1, 0.0):
                 position = message.offset() + 1
             self._pipeline.assign(*name, position, answer.offset, metadata)
         """,
