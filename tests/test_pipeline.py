@@ -562,10 +562,11 @@ def test_a_try_whose_answer_was_lost_echoes_until_its_deadline_for_its_partition
 @pytest.mark.parametrize(
     ("outcome", "segments", "is_outage"),
     [
-        (UNAVAILABLE, (1, 1, 1), False),
-        (UNAVAILABLE, (1, 2, 3), True),
-        (THROTTLED, (1, 1, 1), True),
-        (NOT_CONNECTED, (1, 1, 1), True),
+        (UNAVAILABLE, (1, 1, 1, 1, 1, 1, 1, 1), False),
+        (UNAVAILABLE, (1, 2, 3, 4, 5, 6, 7), False),
+        (UNAVAILABLE, (1, 2, 3, 4, 5, 6, 7, 8), True),
+        (THROTTLED, (1, 1, 1, 2, 2, 3, 3, 3), True),
+        (NOT_CONNECTED, (1, 1, 1, 2, 2, 3, 3, 3), True),
     ],
 )
 def test_an_outage_is_told_from_one_failing_segment(
@@ -586,7 +587,7 @@ def test_retry_after_pauses_the_other_segments_too() -> None:
     driver.answer(driver.wait().one_try(), Retry(RetryReason.THROTTLED, "429", False, 30.0))
     driver.read(event("add", "y", segment=2))
     assert driver.wait(29.9).sent() == []
-    assert driver.wait(0.1).sent() == ["add x"]
+    assert len(driver.wait(0.1).sent()) == 1, "one probe"
 
 
 def test_a_failed_request_is_noted_and_waits_longer_each_time() -> None:

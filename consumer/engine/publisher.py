@@ -60,7 +60,7 @@ class Publisher:
             is_stopping=self._stop.requested or self._stop.has_begun,
             has_joined=self._outlook.joined,
             has_looked=self._outlook.has_looked,
-            holds=tuple(throttle.holds.values()),
+            holds=pipeline.holds(now),
             problems=dict(self._outlook.problems),
             partitions=self._partitions(),
             lanes=self._lanes,

@@ -312,7 +312,7 @@ CORE: tuple[Mutant, ...] = (
         name="a-hold-lets-everything-through",
         breaks="I10",
         file="consumer/core/throttle.py",
-        old="return self._one_at_a_time or bool(self.holds)",
+        old="return self._one_at_a_time or self.is_held",
         new="return self._one_at_a_time",
         tests=("tests/test_throttle.py",),
     ),
