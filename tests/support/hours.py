@@ -8,7 +8,6 @@ import heapq
 import itertools
 import math
 import random
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -47,6 +46,7 @@ class Hours:
     pipeline: Pipeline = field(init=False)
     sent: list[tuple[float, int]] = field(default_factory=list)
     delivered: list[tuple[float, int]] = field(default_factory=list)
+    well: set[int] = field(default_factory=set)  # segments that had a delivery
 
     def __post_init__(self) -> None:
         rules = Rules(1, 5.0, 10**6, 10.0, 60.0, "dead-letter", 0)
@@ -109,14 +109,11 @@ class Hours:
             self.pipeline.settle(attempt, outcome_of(answer), self.now, self._draw.random())
             if answer is OK:
                 self.delivered.append((self.now, segment))
+                self.well.add(segment)
                 if segment in self.flowing:
                     self.read([segment])
 
     # -- what is seen ---------------------------------------------------------------------------
-
-    def deliveries(self) -> Counter[int]:
-        """Return how many batches of each segment were delivered."""
-        return Counter(segment for _, segment in self.delivered)
 
     def requests(self, since: float = 0.0, until: float = math.inf) -> int:
         """Return how many requests started in that time."""
