@@ -195,6 +195,8 @@ class Pipeline:
         at = self.throttle.earliest_start()
         if not self.has_queued():
             at = max(at, self.next_wake())
+        if self.throttle.in_flight:
+            at = now  # it is under way
         next_probe = max(at, now) if at < math.inf else None
         return tuple(
             replace(hold, next_probe=next_probe) if reason in ENDED_BY_A_REQUEST else hold

@@ -227,7 +227,7 @@ class Throttle:
         if old is None and is_bad:
             return
         attempts = 1 if old is None else old.attempts + 1
-        detail = f"{retry.detail}; {attempts} attempts failed, none succeeded"
+        detail = f"{retry.detail}; failed attempts in a row: {attempts}"
         since = now if old is None else old.since
         self._trouble = HoldState(HoldReason.API_UNAVAILABLE, since, detail, attempts)
         if HoldReason.API_UNAVAILABLE in self.holds:
