@@ -1,4 +1,4 @@
-"""Changes to how trouble is told apart and waited out: a segment's, several segments', the API's."""
+"""Changes to how trouble is told apart and waited out: a segment's, some segments', the API's."""
 
 from tests.mutants.mutant import Mutant
 
