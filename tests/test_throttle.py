@@ -586,10 +586,10 @@ def test_a_hold_that_comes_back_is_a_new_one_with_a_short_backoff() -> None:
 
 def test_a_lane_known_to_be_bad_begins_no_hold_but_is_a_probe_like_any_other() -> None:
     desk = Desk()
-    assert not desk.hold(desk.start(), is_bad=True)
+    assert not desk.hold(desk.start(), HoldReason.UNEXPECTED_ANSWER, is_bad=True)
     assert not desk.throttle.holds
     assert desk.may_start()
-    desk.hold(desk.start())
+    assert desk.hold(desk.start(), UNAUTHORIZED, is_bad=True), "that is no lane's fault"
     desk.wait_until_free()
     desk.wait(0.1).hold(desk.start(), is_bad=True, jitter=0.5)
     assert not desk.may_start()

@@ -181,8 +181,8 @@ class Throttle:
         """
         self.in_flight -= 1
         before = self._api_holds()
-        if not before and is_bad:
-            return False
+        if not before and is_bad and reason is HoldReason.UNEXPECTED_ANSWER:
+            return False  # that one segment's; no other reason ever is
         if self._was_probe(started_at):
             self._probe_failed(started_at, now, jitter)
             for hold in before:

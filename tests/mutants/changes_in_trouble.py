@@ -86,7 +86,7 @@ TROUBLE: tuple[Mutant, ...] = (
         name="a-bad-lane-holds-everybody-for-ever",
         breaks="I8",
         file="consumer/core/throttle.py",
-        old="if not before and is_bad:",
+        old="if not before and is_bad and reason is HoldReason.UNEXPECTED_ANSWER:",
         new="if not before and not reason:",
         tests=("tests/test_throttle.py",),
     ),
