@@ -59,9 +59,13 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class TimedOut:
-    """The request's deadline passed before the answer was complete. It may yet be applied."""
+    """The request's deadline passed before the answer was complete.
+
+    ``ambiguous``: it may yet be applied, because the whole request was sent.
+    """
 
     detail: str
+    ambiguous: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +148,8 @@ def outcome_of(answer: Answer) -> Outcome:
     match answer:
         case Answered():
             return _of_status(answer)
-        case TimedOut(detail):
-            return Retry(RetryReason.TIMEOUT, detail, ambiguous=True)
+        case TimedOut(detail, ambiguous):
+            return Retry(RetryReason.TIMEOUT, detail, ambiguous)
         case Broken(detail, ambiguous):
             return Retry(RetryReason.CONNECTION, detail, ambiguous)
         case Unsent():
