@@ -10,7 +10,6 @@ An *answer* is what the HTTP side saw; an *outcome* is what the pipeline does ab
 """
 
 import json
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
@@ -282,4 +281,6 @@ def _shown(error: object) -> str:
 
 
 def _is_word(value: object) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"[a-z]+(_[a-z]+)*", value) is not None
+    """Whether a text is lower-case letters of ASCII and ``_``: no number, no address."""
+    letters = value.replace("_", "") if isinstance(value, str) else ""
+    return letters.isascii() and letters.isalpha() and letters.islower()

@@ -94,10 +94,7 @@ class Client:
             finally:
                 response.close()
             exchange.time_left()
-            if (
-                HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES
-                and not exchange.written
-            ):
+            if not exchange.written and answer.status < HTTPStatus.MULTIPLE_CHOICES:
                 raise httpcore.RemoteProtocolError("a success before the request was sent")
         except LeaseOverError:
             return Unsent("the lease was over before the request was sent completely")
