@@ -337,8 +337,8 @@ CORE: tuple[Mutant, ...] = (
         name="a-login-page-is-a-delivery",
         breaks="I10",
         file="consumer/core/outcomes.py",
-        old="< HTTPStatus.MULTIPLE_CHOICES and _is_the_apis(answer.body):",
-        new="< HTTPStatus.MULTIPLE_CHOICES:",
+        old="if body is None or errors or",
+        new="if errors or",
         tests=("tests/test_outcomes.py",),
     ),
     Mutant(
