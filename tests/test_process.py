@@ -415,6 +415,28 @@ def test_a_cause_is_told_too() -> None:
     assert PERSON not in ended.stdout
 
 
+def test_an_error_in_a_connections_thread_is_told_and_serving_goes_on() -> None:
+    ended = program(
+        textwrap.dedent(CRASH)
+        + textwrap.dedent("""
+            from http.client import HTTPConnection, RemoteDisconnected
+            from consumer.observability.http_server import HttpServer
+            server = HttpServer("127.0.0.1", 0, lambda path, accept: fail())
+            host, _, port = server.start().partition(":")
+            for _ in range(2):
+                connection = HTTPConnection(host, int(port), timeout=5)
+                connection.request("GET", "/")
+                try:
+                    connection.getresponse()
+                except RemoteDisconnected:
+                    pass
+            server.stop()
+        """)
+    )
+    assert [line["event"] for line in lines(ended.stdout)] == ["uncaught"] * 2, ended
+    assert PERSON not in ended.stdout + ended.stderr
+
+
 def test_sigquit_writes_every_threads_stack_and_it_goes_on() -> None:
     with Daemon(SETTINGS) as daemon:
         daemon.wait_log("listening", 20)
