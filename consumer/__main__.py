@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from consumer import __version__, settings
 from consumer.commands.demo.story import EVENTS
+from consumer.commands.output import Output
 from consumer.core.dead_letters import DeadLetterReason
 from consumer.settings.sources import allows_colours
 
@@ -20,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return run(chosen)
     except settings.SettingsError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - the command line's own voice
+        Output(sys.stderr).line(str(error))
         return 2
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
