@@ -272,3 +272,11 @@ def test_an_excerpt_is_short_and_printable_whatever_was_answered(body: bytes) ->
     line = excerpt(body)
     assert line.isprintable()
     assert len(line) <= EXCERPT_CHARACTERS + 1
+
+
+def test_the_summary_of_a_refused_login_says_what_to_do() -> None:
+    seen = summary(Answered(401, b'{"meta": {"error": "anna@example.com"}}'))
+    assert seen.startswith("401 with 39 bytes of JSON: CUSTOMERIO_SITE_ID and CUSTOMERIO_API_KEY")
+    assert "anna" not in seen
+    assert summary(Answered(403)).startswith("403, empty: CUSTOMERIO_SITE_ID and")
+    assert summary(Answered(403, vouched=True)) == "403, empty"

@@ -17,6 +17,12 @@ from typing import assert_never
 
 EXCERPT_CHARACTERS = 300
 
+CREDENTIALS = (
+    "CUSTOMERIO_SITE_ID and CUSTOMERIO_API_KEY must be those of the Track API (not an App API key),"
+    " of this workspace and region"
+)
+"""What to do about a login that the API refuses."""
+
 
 class HoldReason(StrEnum):
     """Why nothing is sent or gets through. The values are the labels of the ``hold`` metric."""
@@ -133,6 +139,7 @@ class Hold:
 
 Outcome = Delivered | Retry | Refused | Hold | Unsent
 
+_LOGIN_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _HOLDS: dict[int, HoldReason] = {
     HTTPStatus.UNAUTHORIZED: HoldReason.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN: HoldReason.UNAUTHORIZED,
@@ -187,12 +194,14 @@ def error_of(outcome: Outcome) -> str:
 def summary(answer: Answered) -> str:
     """Return status, kind and size of an answer, for logs and status.
 
-    Never a word of the body: the API may quote the ids that it was sent, and no id of a person
-    belongs there. The dead letter has the excerpt.
+    Of a refused login also what to do. Never a word of the body: the API may quote the ids that it
+    was sent, and no id of a person belongs there. The dead letter has the excerpt.
     """
     size, start = len(answer.body), answer.body.lstrip()[:1]
     kind = {b"{": "JSON", b"[": "JSON", b'"': "JSON", b"<": "HTML"}.get(start, "text")
-    return f"{answer.status} with {size} bytes of {kind}" if start else f"{answer.status}, empty"
+    seen = f"{answer.status} with {size} bytes of {kind}" if start else f"{answer.status}, empty"
+    login = {HTTPStatus.UNAUTHORIZED} if answer.vouched else _LOGIN_REFUSED
+    return f"{seen}: {CREDENTIALS}" if answer.status in login else seen
 
 
 def excerpt(body: bytes) -> str:
