@@ -128,9 +128,6 @@ class Hold:
 
 Outcome = Delivered | Retry | Refused | Hold | Unsent
 
-_GAVE_UP_WAITING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
-"""Answers of an intermediary that waited for the API in vain: it may yet apply the request."""
-
 _HOLDS: dict[int, HoldReason] = {
     HTTPStatus.UNAUTHORIZED: HoldReason.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN: HoldReason.UNAUTHORIZED,
@@ -207,7 +204,8 @@ def _of_status(answer: Answered) -> Outcome:
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return Retry(RetryReason.THROTTLED, detail, False, wait_seconds)
     if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Retry(RetryReason.SERVER, detail, status in _GAVE_UP_WAITING, wait_seconds)
+        # Perhaps an intermediary's, which gave up on what the API may yet apply (520 to 524 too).
+        return Retry(RetryReason.SERVER, detail, True, wait_seconds)
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         target = (answer.location or "").partition("?")[0]
         to = f" to {excerpt(target.encode())}" if target else ""
