@@ -63,6 +63,7 @@ class World:
         )
         self.processes: list[Process] = []
         self.touched: set[str] = set()  # ids whose end nobody can foretell
+        self.ever_failing: set[int] = set()  # segments of a failing minority
         self._loop_of = loop_of
         self._seen: object = None
         self._progress_at = 0.0
@@ -114,9 +115,10 @@ class World:
             now, seen = self.scheduler.now, (dict(self.group.commits), self.oracle.requests)
             if seen != self._seen:
                 self._seen, self._progress_at = seen, now
-            if now > self._progress_at + PATIENCE_SECONDS:
+            told_to_wait = max(0.0, self.api.asked_to_wait_until - self.setup.chaos_seconds)
+            if now > max(self._progress_at, self.api.asked_to_wait_until) + PATIENCE_SECONDS:
                 raise Violation(f"I8: no progress in {PATIENCE_SECONDS} s of calm: {behind}")
-            if now > self.setup.chaos_seconds + LONG_SECONDS:
+            if now > self.setup.chaos_seconds + LONG_SECONDS + told_to_wait:
                 raise Violation(f"I8: behind after {LONG_SECONDS} s of calm: {behind}")
             self.scheduler.after(LOOK_SECONDS, self._look)
 
