@@ -119,10 +119,17 @@ def final_failures(process: "Process", pipeline: "Pipeline", ports: "Ports") -> 
     return real_loop(process, pipeline, ports)
 
 
+def waits_of_all(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loop:
+    """Return a loop where one segment's failure, or its ``Retry-After``, is everybody's."""
+    _with_outcomes(pipeline, lambda retry: replace(retry, reason=RetryReason.THROTTLED))
+    return real_loop(process, pipeline, ports)
+
+
 BROKEN: dict[str, tuple[LoopOf, str]] = {
     "a lease that always holds": (endless_lease, "I5"),
     "a ledger that commits the position": (hasty_ledger, "I1"),
     "a lane that keeps no order": (unruly_lane, "I2"),
     "connections that are used again without a look": (blind_connections, "I2"),
     "5xx that are taken as final": (final_failures, "I2"),
+    "failures of one segment that all wait for": (waits_of_all, "I8"),
 }

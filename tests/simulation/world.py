@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 60.0
 LONG_SECONDS = 600.0
 LOOK_SECONDS = 0.25
+LOOK_AT_HEALTHY_SECONDS = 1.0
 
 LoopOf = Callable[["Process", "Pipeline", "Ports"], Loop]
 
@@ -79,6 +80,8 @@ class World:
             for _ in range(self.setup.members):
                 self.scheduler.after(2.0 * self.draw.random(), self.start_process)
             self.faults.start()
+            if self.setup.is_patchy:
+                self.scheduler.after(LOOK_AT_HEALTHY_SECONDS, self._look_at_healthy)
             self.scheduler.at(self.setup.chaos_seconds, self._end_chaos)
             self.scheduler.run()
             check_last_words(self)
@@ -121,6 +124,13 @@ class World:
             if now > self.setup.chaos_seconds + LONG_SECONDS + told_to_wait:
                 raise Violation(f"I8: behind after {LONG_SECONDS} s of calm: {behind}")
             self.scheduler.after(LOOK_SECONDS, self._look)
+
+    def _look_at_healthy(self) -> None:
+        """Look whether segments that are well wait for those that aren't (I8)."""
+        if self.scheduler.now < self.setup.chaos_seconds:
+            for process in self.alive():
+                self.oracle.check_healthy(process, self.ever_failing, self.setup.rules)
+            self.scheduler.after(LOOK_AT_HEALTHY_SECONDS, self._look_at_healthy)
 
     def _is_committed(self, log: PartitionLog) -> bool:
         commit = self.group.commits.get(log.partition)
