@@ -16,6 +16,7 @@ PURE_LIBRARIES = {
     "collections.abc",
     "dataclasses",
     "enum",
+    "hashlib",
     "heapq",
     "http",
     "itertools",
