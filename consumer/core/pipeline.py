@@ -33,13 +33,14 @@ from consumer.core.decoder import EventDecoder
 from consumer.core.events import IdType
 from consumer.core.intake import Intake, Message
 from consumer.core.lanes import Lane
-from consumer.core.ledger import Ledger
+from consumer.core.ledger import Ledger, timestamp_ms_of
 from consumer.core.notes import Notes
 from consumer.core.outcomes import Outcome
 from consumer.core.refusals import Refusals
 from consumer.core.rules import Rules
 from consumer.core.tally import Tally
 from consumer.core.throttle import Throttle
+from consumer.core.troubles import Troubles
 
 
 class Pipeline:
@@ -159,6 +160,16 @@ class Pipeline:
             were_early = [make_due(batch, now, "pressure") for batch in lane.open_batches()]
             lanes -= any(were_early)
 
+    def oldest_timestamp_ms(self, attempt: Attempt) -> int | None:
+        """Return the Kafka timestamp of the oldest record with held ids in ``attempt``.
+
+        None: none is held any more, or none has a timestamp.
+        """
+        held = attempt.batch.ids
+        origins = (held[name] for name in attempt.ids if name in held)
+        oldest = min(held.values() if attempt.batch.split is None else origins, default=None)
+        return None if oldest is None else timestamp_ms_of(oldest)
+
     def settle(self, attempt: Attempt, outcome: Outcome, now: float, jitter: float) -> None:
         """Take in what became of an attempt; see `attempts`."""
         self._attempts.settle(attempt, outcome, now, jitter)
@@ -185,6 +196,11 @@ class Pipeline:
     def held_ids(self) -> int:
         """Return how many ids are buffered, waiting, in flight or in dead letters on their way."""
         return self._buffer.held_ids
+
+    @property
+    def troubles(self) -> Troubles:
+        """The batches whose last attempt brought no delivery."""
+        return self._buffer.troubles
 
     def lanes(self) -> Iterator[Lane]:
         """Yield all lanes."""

@@ -11,9 +11,8 @@ from typing import Protocol
 from consumer.core.attempts import Attempt
 from consumer.core.dead_letters import DeadLetter
 from consumer.core.intake import Message
-from consumer.core.outcomes import Answer
+from consumer.core.outcomes import Answer, HoldReason
 from consumer.core.tally import Counts
-from consumer.core.throttle import HoldState
 
 Partition = tuple[str, int]
 """A topic and the number of one of its partitions."""
@@ -211,6 +210,31 @@ class ObserverPort(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class BlockedBy:
+    """What keeps a partition's commit back: a batch of a lane, or a dead letter on its way.
+
+    ``segment_id`` and ``id_type`` are None for a record that can't be read. ``age_seconds`` counts
+    from when it was read, ``attempts`` those in a row without a delivery; no error: not tried yet.
+    """
+
+    segment_id: int | None
+    id_type: str | None
+    age_seconds: float
+    attempts: int
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldView:
+    """A hold as it is shown. ``next_probe`` is when a request may tell whether it is over."""
+
+    reason: HoldReason
+    since: float
+    detail: str
+    next_probe: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class PartitionState:
     """One assigned partition. ``end`` is None until the broker told it."""
 
@@ -220,33 +244,39 @@ class PartitionState:
     committed: int | None
     end: int | None
     paused: bool
+    blocked_by: BlockedBy | None
 
 
 @dataclass(frozen=True, slots=True)
 class LaneState:
-    """One of the busiest lanes; ``oldest_seconds`` is the age of its oldest batch."""
+    """One lane; ``oldest_seconds`` is the age of its oldest batch.
+
+    ``attempts`` are those in a row without a delivery, of the batch that has most of them.
+    """
 
     segment_id: int
     id_type: str
     pending: int
     in_flight: int
     oldest_seconds: float
+    attempts: int
     last_error: str
+    last_error_at: float  # only if there is one
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
     """The engine at one moment: everything that anybody outside may know of it.
 
-    ``at`` is on the engine's clock. ``holds`` are those of the throttle; ``problems`` says why it
-    is not ready besides them, by what it is.
+    ``at`` is on the engine's clock, as all times but the last delivery's. ``holds`` are those of the
+    throttle; ``problems`` says why it is not ready besides them, by what it is.
     """
 
     at: float
     is_stopping: bool
     has_joined: bool
     has_looked: bool
-    holds: tuple[HoldState, ...]
+    holds: tuple[HoldView, ...]
     problems: Mapping[str, str]
     partitions: tuple[PartitionState, ...]
     lanes: tuple[LaneState, ...]
@@ -258,6 +288,7 @@ class Published:
     in_flight: int
     concurrency_limit: int
     last_api_error: str
+    last_api_error_at: float  # only if there is one
     last_delivery_wall: float  # Unix time
 
 
