@@ -9,6 +9,7 @@ import argparse
 import math
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -92,7 +93,9 @@ class Scene:
             held_ids=200_000 if stopped else 4_211,
             buffer_limit_ids=200_000,
             is_paused=stopped,
-            oldest_read_at=self.began if bad and self.state != "well" else now - 4,
+            oldest_read_at=self.began
+            if bad and (stopped or self.state == "stuck-segment")
+            else now - 4,
             in_flight=0 if stopped else 3,
             concurrency_limit=1 if stopped else 6 + round(2 * math.sin(now / 200)),
             last_api_error=error,
@@ -221,7 +224,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.pictures is None:
         with serving(options.state, options.port) as address:
-            print(f"http://{address}/ shows {options.state}; Ctrl-C ends it", flush=True)
+            sys.stdout.write(f"http://{address}/ shows {options.state}; Ctrl-C ends it\n")
+            sys.stdout.flush()
             threading.Event().wait()
     options.pictures.mkdir(parents=True, exist_ok=True)
     for state in STATES:
@@ -230,7 +234,7 @@ def main() -> None:
                 for look in ("light", "dark"):
                     file = options.pictures / f"{state}-{width}-{look}.png"
                     take_picture(address, file, width, height, dark=look == "dark")
-                    print(file, flush=True)
+                    sys.stdout.write(f"{file}\n")
 
 
 if __name__ == "__main__":
