@@ -197,8 +197,9 @@ def test_a_step_has_what_happened_in_it() -> None:
         tally.add("requests_total", action, label)
     tally.observe(0.2, "delivery_latency_seconds")
     history.turn(tally.freeze(), GAUGES, 109.9, 1.7e9 + 9.9)
-    assert len(history.steps) == 0
+    before = history.steps
     history.turn(tally.freeze(), GAUGES, 110.1, 1.7e9 + 10.1)
+    assert not before
     (step,) = history.steps
     assert step == {
         "at": "2023-11-14T22:13:30.100Z",

@@ -268,8 +268,8 @@ class LaneState:
 class Published:
     """The engine at one moment: everything that anybody outside may know of it.
 
-    ``at`` is on the engine's clock, as all times but the last delivery's. ``holds`` are those of the
-    throttle; ``problems`` says why it is not ready besides them, by what it is.
+    ``at`` is on the engine's clock, as all times but the last delivery's. ``problems`` says why it
+    is not ready besides its holds, by what it is.
     """
 
     at: float

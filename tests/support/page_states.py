@@ -1,8 +1,8 @@
 """The page in the states that it must be good in, from made-up published values.
 
 ``python -m tests.support.page_states held`` serves one of them until Ctrl-C;
-``python -m tests.support.page_states --pictures DIR`` takes pictures of all with chromium, on a desk
-and on a phone, light and dark.
+``python -m tests.support.page_states --pictures DIR`` takes pictures of all with chromium, on a
+desk and on a phone, light and dark.
 """
 
 import argparse
@@ -88,7 +88,7 @@ class Scene:
             if bad and self.state == "kafka-away"
             else {},
             partitions=partitions,
-            lanes=self._lanes(bad, now, error),
+            lanes=self._lanes(now, error),
             counts=self._tally.freeze(),
             held_ids=200_000 if stopped else 4_211,
             buffer_limit_ids=200_000,
@@ -151,7 +151,7 @@ class Scene:
             blocker,
         )
 
-    def _lanes(self, bad: bool, now: float, error: str) -> tuple[LaneState, ...]:
+    def _lanes(self, now: float, error: str) -> tuple[LaneState, ...]:
         lanes = [
             LaneState(60 + n, "email" if n % 3 else "id", 900 - 40 * n, 0, 4.9 - n / 5, 0, "", 0.0)
             for n in range(14)
