@@ -27,7 +27,8 @@ class History:
     def __init__(self) -> None:
         self.steps: tuple[Step, ...] = ()
         self._kept: deque[Step] = deque(maxlen=MAX_STEPS)
-        self._at = math.nan
+        self._due_at = -math.inf
+        self._at = 0.0
         self._counts: Counts | None = None
 
     def turn(
@@ -38,7 +39,7 @@ class History:
         ``gauges`` go in as they are.
         """
         before = self._counts
-        if before is not None and now - self._at < STEP_SECONDS:
+        if now < self._due_at:
             return
         if before is not None:
             self._kept.append(
@@ -50,8 +51,9 @@ class History:
                 }
             )
             self.steps = tuple(self._kept)
-        late = 0.0 if before is None else (now - self._at) % STEP_SECONDS
-        self._at, self._counts = now - late, counts
+        late = 0.0 if before is None else (now - self._due_at) % STEP_SECONDS
+        self._due_at = now - late + STEP_SECONDS
+        self._at, self._counts = now, counts
 
 
 def quantile(bounds: Sequence[float], counts: Sequence[int], share: float) -> float | None:
