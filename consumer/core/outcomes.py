@@ -10,7 +10,7 @@ An *answer* is what the HTTP side saw; an *outcome* is what the pipeline does ab
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
 from typing import assert_never
@@ -54,7 +54,8 @@ class Answered:
     ``vouched`` says that this URL and these credentials are known to be right: for a 403 because
     ``/api/v1/accounts/region`` accepted them just now, for a 404 because of that or of an earlier
     delivery. It means nothing for other statuses. ``retry_after_seconds`` is the ``Retry-After``
-    header's, whichever form it had, from the moment of the answer.
+    header's, whichever form it had, from the moment of the answer; ``vouching_seconds`` went into
+    asking, after the answer.
     """
 
     status: int
@@ -62,6 +63,7 @@ class Answered:
     retry_after_seconds: float | None = None
     location: str | None = None
     vouched: bool = False
+    vouching_seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

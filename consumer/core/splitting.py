@@ -32,6 +32,7 @@ class Split:
 
     def __init__(self, ids: Sequence[str], detail: str) -> None:
         self.detail = detail
+        self.is_new_part = True  # the next part was not tried yet
         self._ids = tuple(ids)
         self._singles = _spread(ids, SINGLES)
         self._refused: list[str] = []
@@ -55,6 +56,7 @@ class Split:
 
     def accepted(self) -> tuple[str, ...]:
         """Note that the last attempt was accepted; return the singles now known to be bad alone."""
+        self.is_new_part = True
         if self._parts is not None:
             self._parts.pop()
             return ()
@@ -69,6 +71,7 @@ class Split:
         batch. A batch of fewer than eight ids has each of them refused alone instead.
         """
         self.detail = detail
+        self.is_new_part = True
         if self._parts is not None:
             self._parts.pop()
             if len(self._last) == 1:

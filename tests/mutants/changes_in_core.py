@@ -234,9 +234,9 @@ CORE: tuple[Mutant, ...] = (
         name="linger-from-the-last-id",
         breaks="I4",
         file="consumer/core/intake.py",
-        old="ids[name] = ledger.base + offset",
+        old="ids[name] = origin",
         new="""
-                ids[name] = ledger.base + offset
+                ids[name] = origin
                 batch.due_at = now + buffer._linger_seconds
         """,
         tests=("tests/test_pipeline.py",),
