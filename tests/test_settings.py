@@ -703,6 +703,67 @@ def test_the_proxy_is_the_one_that_curl_would_take(
     assert loaded(**variables).proxy_url == proxy
 
 
+@pytest.mark.parametrize(
+    ("no_proxy", "url"),
+    [
+        ("10.0.0.0/8", "https://10.2.3.4"),
+        ("10.0.0.9/8", "https://10.2.3.4"),
+        ("192.168.0.0/16, 10.0.0.0/8", "https://10.2.3.4:8443"),
+        ("10.0.0.0/8", "https://[::ffff:10.1.2.3]"),
+        ("fd00::/8", "https://[fd12::1]:8443"),
+        ("10.2.3.4", "https://10.2.3.4"),
+        ("10.2.3.4:443", "https://10.2.3.4"),
+        ("FD12::1", "https://[fd12:0::1]"),
+        ("[fd12::1]:8443", "https://[fd12::1]:8443"),
+        ("[fd12::1]", "https://[fd12::1]"),
+        ("customer.io", "https://track.customer.io"),
+        ("Customer.IO", "https://track.customer.io"),
+        (".customer.io", "https://track.customer.io"),
+        (".customer.io", "https://customer.io"),
+        ("*.customer.io", "https://track.customer.io"),
+        ("customer.io.", "https://customer.io"),
+        ("customer.io", "https://customer.io."),
+        ("customer.io:443", "https://track.customer.io"),
+        ("customer.io:80", "http://customer.io"),
+        ("a b customer.io", "https://customer.io"),
+        ("a,*", "https://customer.io"),
+        (" * ", "https://customer.io"),
+        ("localhost", "http://localhost:8080"),
+    ],
+)
+def test_no_proxy_exempts_names_addresses_and_networks(no_proxy: str, url: str) -> None:
+    variables = {"CUSTOMERIO_URL": url, "ALL_PROXY": "http://a:1", "NO_PROXY": no_proxy}
+    assert loaded(**variables).proxy_url is None
+    lower = {**variables, "no_proxy": variables.pop("NO_PROXY"), "NO_PROXY": "other"}
+    assert loaded(**lower).proxy_url is None
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "url"),
+    [
+        ("10.0.0.0/8", "https://11.2.3.4"),
+        ("10.0.0.0/99", "https://10.2.3.4"),
+        ("10.0.0.0/8", "https://ten.example"),
+        ("fd00::/8", "https://10.2.3.4"),
+        ("10.0.0.0/8", "https://[fd12::1]"),
+        ("10.2.3.4:80", "https://10.2.3.4"),
+        ("3.4", "https://10.2.3.4"),
+        ("customer.io", "https://notcustomer.io"),
+        ("track.customer.io", "https://customer.io"),
+        ("customer.io:80", "https://customer.io"),
+        ("[fd12::1]:80", "https://[fd12::1]:8443"),
+        (".", "https://customer.io"),
+        (",, ,", "https://customer.io"),
+        ("[", "https://customer.io"),
+        (":443", "https://customer.io"),
+        ("", "http://localhost:8080"),
+    ],
+)
+def test_no_proxy_exempts_nothing_else(no_proxy: str, url: str) -> None:
+    variables = {"CUSTOMERIO_URL": url, "ALL_PROXY": "http://a:1", "NO_PROXY": no_proxy}
+    assert loaded(**variables).proxy_url == "http://a:1"
+
+
 def test_a_proxy_may_stand_in_dotenv(process: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("HTTPS_PROXY=http://a:1\nNO_PROXY=x\n")
     process.setenv("NO_PROXY", "y")

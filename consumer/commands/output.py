@@ -1,10 +1,8 @@
 """What a command says on a terminal, in a pipe or to nobody: whole lines, whatever takes them.
 
-Nobody reading any more is no reason to stop, and changes no exit code.
+Nobody reading any more is no reason to stop, and changes no exit code (see `standard_streams`).
 """
 
-import contextlib
-import os
 from typing import TextIO
 
 
@@ -26,7 +24,6 @@ class Output:
             stream.flush()
         except (OSError, ValueError):
             self.is_heard = False
-            self._discard(stream)
 
     def takes(self, text: str) -> bool:
         """Whether the stream's encoding has all that is in ``text``."""
@@ -39,10 +36,3 @@ class Output:
     def isatty(self) -> bool:
         """Whether a person sees it at once."""
         return self._stream is not None and not self._stream.closed and self._stream.isatty()
-
-    def _discard(self, stream: TextIO) -> None:
-        """Let what is left in the buffer go nowhere, else Python complains of it at exit."""
-        with contextlib.suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, stream.fileno())
-            os.close(nowhere)

@@ -3,7 +3,6 @@
 A check returns a whole line, with the name of the setting to change.
 """
 
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from consumer.settings.checks import http_parts
+from consumer.settings.exemptions import is_exempt
 from consumer.settings.librdkafka import VARIABLES
 from consumer.settings.login import LOGIN, login_problems
 from consumer.settings.problems import shown
@@ -64,10 +64,9 @@ def proxy_variable(url: str, proxies: Mapping[str, str]) -> str | None:
 
     The scheme's before ALL_PROXY, lower case before upper; an empty one switches off.
     """
-    parts = urlsplit(url)
-    if any(_is_exempt(host, proxies) for host in (parts.netloc, parts.hostname or "")):
+    if is_exempt(url, proxies.get("no_proxy", proxies.get("NO_PROXY", ""))):
         return None
-    for name in (f"{parts.scheme}_proxy", "all_proxy"):
+    for name in (f"{urlsplit(url).scheme}_proxy", "all_proxy"):
         variable = name if name in proxies else name.upper()
         if proxies.get(variable):
             return variable
@@ -77,13 +76,6 @@ def proxy_variable(url: str, proxies: Mapping[str, str]) -> str | None:
 def with_scheme(proxy: str) -> str:
     """Return a proxy's URL; ``host:port`` alone means http, as everywhere."""
     return proxy if "://" in proxy else f"http://{proxy}"
-
-
-def _is_exempt(host: str, proxies: Mapping[str, str]) -> bool:
-    exempt = {"no": proxies.get("no_proxy", proxies.get("NO_PROXY", ""))}
-    # Undocumented, but the reading of NO_PROXY that the rest of Python has.
-    bypass = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]  # not in its stub
-    return bool(bypass(host, exempt))
 
 
 def _plain(value: str | SecretStr) -> str:
