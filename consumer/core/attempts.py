@@ -18,7 +18,16 @@ from consumer.core.dead_letters import DeadLetterReason, refusal
 from consumer.core.lanes import Batch, Lane
 from consumer.core.ledger import Ledger, base_of, offset_of
 from consumer.core.notes import Notes
-from consumer.core.outcomes import Delivered, Hold, Outcome, Refused, Retry, RetryReason, Unsent
+from consumer.core.outcomes import (
+    Delivered,
+    Hold,
+    Outcome,
+    Refused,
+    Retry,
+    RetryReason,
+    Unsent,
+    error_of,
+)
 from consumer.core.refusals import Refusals
 from consumer.core.rules import Rules
 from consumer.core.splitting import Split
@@ -58,15 +67,18 @@ class Attempts:
         batch.in_flight = True
         batch.deadline = now + self._rules.request_timeout_seconds
         self._throttle.started(now)
-        if batch.split is not None and not batch.failures:
+        if batch.split is not None and batch.split.is_new_part:
+            batch.split.is_new_part = False
             self._tally.add("batches_total", batch.action, "split")
-        self._tally.observe(len(ids), "batch_ids", batch.action)
         return Attempt(batch, ids, now, batch.deadline)
 
     def settle(self, attempt: Attempt, outcome: Outcome, now: float, jitter: float) -> None:
         """Take in what became of an attempt."""
         batch = attempt.batch
         batch.in_flight = False
+        if not isinstance(outcome, Unsent):
+            self._tally.observe(len(attempt.ids), "batch_ids", batch.action)
+            self._buffer.troubles.note(batch, error_of(outcome), now)
         match outcome:
             case Delivered():
                 self._succeeded(attempt, now, jitter)

@@ -43,7 +43,6 @@ class Batch(Backoff):
     due_at: float
     ids: dict[str, int] = field(default_factory=dict)
     bases: set[int] = field(default_factory=set)
-    timestamp_ms: int | None = None  # Kafka's, of the oldest record; None: unknown
     reason: str = "linger"
     seal: int | None = None  # the order of sealing; None while open
     in_flight: bool = False

@@ -34,13 +34,14 @@ from consumer.core.decoder import EventDecoder
 from consumer.core.events import IdType
 from consumer.core.intake import Intake, Message
 from consumer.core.lanes import Lane
-from consumer.core.ledger import Ledger
+from consumer.core.ledger import Ledger, timestamp_ms_of
 from consumer.core.notes import Notes
 from consumer.core.outcomes import Outcome
 from consumer.core.refusals import Refusals
 from consumer.core.rules import Rules
 from consumer.core.tally import Tally
 from consumer.core.throttle import ENDED_BY_A_REQUEST, HoldState, Throttle
+from consumer.core.troubles import Troubles
 
 
 class Pipeline:
@@ -163,6 +164,16 @@ class Pipeline:
             were_early = [make_due(batch, now, "pressure") for batch in lane.open_batches()]
             lanes -= any(were_early)
 
+    def oldest_timestamp_ms(self, attempt: Attempt) -> int | None:
+        """Return the Kafka timestamp of the oldest record with held ids in ``attempt``.
+
+        None: none is held any more, or none has a timestamp.
+        """
+        held = attempt.batch.ids
+        origins = (held[name] for name in attempt.ids if name in held)
+        oldest = min(held.values() if attempt.batch.split is None else origins, default=None)
+        return None if oldest is None else timestamp_ms_of(oldest)
+
     def settle(self, attempt: Attempt, outcome: Outcome, now: float, jitter: float) -> None:
         """Take in what became of an attempt; see `attempts`."""
         self._attempts.settle(attempt, outcome, now, jitter)
@@ -202,6 +213,11 @@ class Pipeline:
             replace(hold, next_probe=next_probe) if reason in ENDED_BY_A_REQUEST else hold
             for reason, hold in self.throttle.holds.items()
         )
+
+    @property
+    def troubles(self) -> Troubles:
+        """The batches whose last attempt brought no delivery."""
+        return self._buffer.troubles
 
     def lanes(self) -> Iterator[Lane]:
         """Yield all lanes."""

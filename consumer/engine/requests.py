@@ -20,7 +20,10 @@ BUSY_WAIT_SECONDS = 0.02
 
 @dataclass(slots=True, eq=False)
 class Requests:
-    """Owned by the loop. ``last_delivery_wall`` is Unix time; 0 before the first."""
+    """Owned by the loop. ``last_delivery_wall`` is Unix time; 0 before the first.
+
+    ``last_error`` is of the last answer; empty if that was a delivery.
+    """
 
     _pipeline: Pipeline
     _lease: Lease
@@ -31,6 +34,7 @@ class Requests:
     _before_probe: Callable[[], None]
     last_delivery_wall: float = 0.0
     last_error: str = ""
+    last_error_at: float = 0.0
 
     @property
     def in_flight(self) -> int:
@@ -90,9 +94,10 @@ class Requests:
             self._pipeline.tally.add("requests_total", batch.action, label)
             self._pipeline.tally.observe(result.seconds, "request_duration_seconds", batch.action)
         if isinstance(outcome, Delivered):
-            self._note_delivery(batch.timestamp_ms)
+            self.last_error = ""
+            self._note_delivery(self._pipeline.oldest_timestamp_ms(result.attempt))
         elif label is not None:
-            self.last_error = error_of(outcome)
+            self.last_error, self.last_error_at = error_of(outcome), now
         holds = set(self._pipeline.throttle.holds)
         self._pipeline.settle(result.attempt, outcome, now, self._jitter())
         say_ended(self._say, holds - self._pipeline.throttle.holds.keys(), now)
@@ -100,7 +105,7 @@ class Requests:
     def _note_delivery(self, timestamp_ms: int | None) -> None:
         wall = self._wall()
         self.last_delivery_wall = wall
-        if timestamp_ms is not None and timestamp_ms > 0:
+        if timestamp_ms is not None:
             latency_seconds = wall - timestamp_ms / 1000
             if latency_seconds >= 0:
                 self._pipeline.tally.observe(latency_seconds, "delivery_latency_seconds")
