@@ -9,7 +9,7 @@ Invariant I12 (tests name it): of a refused batch the good ids are delivered.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from consumer.core.buffer import Buffer
@@ -46,11 +46,14 @@ class Attempts:
     _throttle: Throttle
     _tally: Tally
     _notes: Notes
+    in_flight: dict[Batch, None] = field(default_factory=dict)
 
     def start(self, batch: Batch, now: float) -> Attempt:
         """Begin the next request of ``batch``."""
         ids = batch.next_ids()
         batch.in_flight = True
+        batch.lane.in_flight += 1
+        self.in_flight[batch] = None
         batch.deadline = now + self._rules.request_timeout_seconds
         self._throttle.started(now)
         if batch.split is not None and not batch.failures:
@@ -62,6 +65,8 @@ class Attempts:
         """Take in what became of an attempt."""
         batch = attempt.batch
         batch.in_flight = False
+        batch.lane.in_flight -= not batch.settled
+        del self.in_flight[batch]
         match outcome:
             case Delivered():
                 self._throttle.accepted(attempt.started_at, now)
@@ -109,7 +114,7 @@ class Attempts:
             retry.reason, id(lane), attempt.started_at, now, jitter, retry.retry_after_seconds
         )
         if retry.ambiguous:
-            lane.echo(batch, attempt.ids, attempt.deadline)
+            self._buffer.echo(batch, attempt.ids, attempt.deadline)
         batch.failures += 1
         batch.not_before = now + backoff_seconds(batch.failures, cap, jitter)
         if retry.reason is not RetryReason.THROTTLED:

@@ -14,12 +14,12 @@ from consumer.engine.stop import Stop
 
 PUBLISH_SECONDS = 0.2
 BUSIEST_LANES = 20
-MANY_LANES = 10_000  # to look at all of them takes some 10 ms
+LANES_SECONDS = 1.0
 
 
 @dataclass(slots=True, eq=False)
 class Publisher:
-    """Owned by the loop. Looking for the busiest lanes is rationed: it visits all."""
+    """Owned by the loop."""
 
     _pipeline: Pipeline
     _assignment: Assignment
@@ -52,9 +52,10 @@ class Publisher:
         """Return everything as it is now."""
         pipeline, throttle, requests = self._pipeline, self._pipeline.throttle, self._requests
         if now >= self._next_lanes:
-            self._lanes = tuple(_lane(each, now) for each in pipeline.busiest(BUSIEST_LANES))
-            count = sum(1 for _ in pipeline.lanes())
-            self._next_lanes = now + (1.0 if count < MANY_LANES else 5.0)
+            self._lanes = tuple(
+                _lane(pipeline, each, now) for each in pipeline.busiest(BUSIEST_LANES)
+            )
+            self._next_lanes = now + LANES_SECONDS
         return Published(
             at=now,
             is_stopping=self._stop.requested or self._stop.has_begun,
@@ -90,15 +91,13 @@ class Publisher:
         )
 
 
-def _lane(lane: Lane, now: float) -> LaneState:
-    batches = lane.batches()
-    in_flight = sum(len(batch.ids) for batch in batches if batch.in_flight)
-    opened = [batch.opened_at for batch in batches if batch.ids]
+def _lane(pipeline: Pipeline, lane: Lane, now: float) -> LaneState:
+    in_flight, opened_at = pipeline.in_flight_ids(lane), lane.oldest_opened_at()
     return LaneState(
         segment_id=lane.segment_id,
         id_type=lane.id_type,
         pending=lane.held_ids() - in_flight,
         in_flight=in_flight,
-        oldest_seconds=round(now - min(opened), 3) if opened else 0.0,
+        oldest_seconds=max(0.0, round(now - opened_at, 3)),  # not begun: 0
         last_error=lane.last_error,
     )
