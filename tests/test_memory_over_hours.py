@@ -48,9 +48,11 @@ def test_i7_the_timers_of_a_lane_that_fails_for_hours_are_few() -> None:
     """Each backoff that ended before the linger of the open batch left one behind."""
     driver = Driver(linger_seconds=5 * HOUR, batch_max_ids=1)
     for number in range(300):
+        driver.pipeline.wake(driver.wait(60.0).now)
         driver.read(record(STUCK, "add", f"c{number}"))
-        for attempt in driver.wait(60.0).attempts():
+        for attempt in driver.attempts():
             driver.answer(attempt, TIMED_OUT, jitter=0.5)
+        driver.attempts()
     assert len(driver.pipeline._turns._timers) < 100  # noqa: SLF001 - nobody outside sees them
 
 
