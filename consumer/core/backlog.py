@@ -14,12 +14,30 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from consumer.core.lanes import Batch
+from typing import Generic, Protocol, TypeVar
 
 MOST_LOOKS = 1000  # at batches that may not leave, before other lanes have their turn
+
+
+class Sealed(Protocol):
+    """A batch, as far as the backlog goes; see `lanes.Batch`."""
+
+    action: str
+    opened_at: float
+    ids: dict[str, int]
+    seal: int | None
+    not_before: float
+    settled: bool
+    blocker: "tuple[Sealed | Echo, str] | None"
+    parked: "dict[str, dict[Sealed, None]] | None"
+    place: str
+    compared_to: int
+    counted: int
+
+    def is_waiting(self) -> bool: ...  # noqa: D102 - see there
+
+
+B = TypeVar("B", bound=Sealed)
 
 
 @dataclass(slots=True, eq=False)
@@ -31,19 +49,19 @@ class Echo:
     ids: Collection[str]
     until: float
     settled: bool = False
-    parked: "dict[str, dict[Batch, None]] | None" = None
+    parked: dict[str, dict[Sealed, None]] | None = None
 
 
 @dataclass(slots=True, eq=False)
-class Backlog:
+class Backlog(Generic[B]):
     """Owned by the lane. ``ids`` counts those that its batches hold."""
 
     ids: int = 0
     echoes: list[Echo] = field(default_factory=list)
-    _adds: "list[Batch]" = field(default_factory=list)  # in the order of sealing, as the removes
-    _removes: "list[Batch]" = field(default_factory=list)
-    _ready: "list[tuple[int, Batch]]" = field(default_factory=list)
-    _resting: "list[tuple[float, int, Batch]]" = field(default_factory=list)
+    _adds: list[B] = field(default_factory=list)  # in the order of sealing, as the removes
+    _removes: list[B] = field(default_factory=list)
+    _ready: list[tuple[int, B]] = field(default_factory=list)
+    _resting: list[tuple[float, int, B]] = field(default_factory=list)
     _rests: int = 0
     _has_more: bool = False  # that was not looked at the last time
 
@@ -51,24 +69,24 @@ class Backlog:
         """Whether a batch of it is not settled."""
         return bool(self._adds or self._removes)
 
-    def __iter__(self) -> "Iterator[Batch]":
+    def __iter__(self) -> Iterator[B]:
         """Yield all batches."""
         yield from self._adds
         yield from self._removes
 
-    def add(self, batch: "Batch") -> None:
+    def add(self, batch: B) -> None:
         """Take in a batch that was sealed just now."""
         self._row(batch.action).append(batch)
         batch.compared_to = (batch.seal or 0) - 1
         self.changed(batch)
 
-    def remove(self, batch: "Batch") -> None:
+    def remove(self, batch: B) -> None:
         """Let go of a batch that is settled."""
         row = self._row(batch.action)
         del row[bisect_left(row, batch.seal or 0, key=_seal)]
         batch.place = ""
 
-    def changed(self, batch: "Batch") -> None:
+    def changed(self, batch: B) -> None:
         """Take note that an attempt of the batch is over, or that ids have left it."""
         self.ids += len(batch.ids) - batch.counted
         batch.counted = len(batch.ids)
@@ -80,7 +98,7 @@ class Backlog:
                 batch.place = ""
         self._offer(batch)
 
-    def hurry(self, batch: "Batch") -> None:
+    def hurry(self, batch: B) -> None:
         """Take note that the batch's backoff was shortened."""
         if batch.place == "resting":
             batch.place = ""
@@ -102,7 +120,7 @@ class Backlog:
         heapq.heapify(self._ready)
         heapq.heapify(self._resting)
 
-    def first(self, now: float, may_leave: "Callable[[Batch], bool]") -> "Batch | None":
+    def first(self, now: float, may_leave: Callable[[B], bool]) -> B | None:
         """Return the batch sealed first of those that may leave now."""
         self._has_more = False
         while self._resting and self._resting[0][0] <= now:
@@ -126,7 +144,7 @@ class Backlog:
         self._has_more = bool(self._ready)
         return None
 
-    def take(self, batch: "Batch") -> None:
+    def take(self, batch: B) -> None:
         """Let the batch that `first` returned leave."""
         heapq.heappop(self._ready)
         batch.place = ""
@@ -138,7 +156,7 @@ class Backlog:
             times.append(self._resting[0][0])
         return now if self._has_more else min(times, default=math.inf)
 
-    def may_leave(self, batch: "Batch") -> bool:
+    def may_leave(self, batch: B) -> bool:
         """Apply the lanes' rule of order; if not, ``blocker`` says what is in the way and by what.
 
         While that stands, nothing is compared again.
@@ -164,7 +182,7 @@ class Backlog:
             (row[0].opened_at for row in (self._adds, self._removes) if row), default=math.inf
         )
 
-    def _opposite_ones(self, batch: "Batch") -> "Iterator[Batch | Echo]":
+    def _opposite_ones(self, batch: B) -> Iterator[B | Echo]:
         """Yield what may be in the way and wasn't compared yet; an open batch is after all."""
         row = self._removes if batch.action == "add" else self._adds
         is_open = batch.seal is None
@@ -176,12 +194,12 @@ class Backlog:
             if echo.action != batch.action and (is_open or echo.seal < (batch.seal or 0)):
                 yield echo
 
-    def _offer(self, batch: "Batch") -> None:
+    def _offer(self, batch: B) -> None:
         if not batch.place and batch.is_waiting():
             batch.place = "ready"
             heapq.heappush(self._ready, (batch.seal or 0, batch))
 
-    def _park(self, batch: "Batch") -> None:
+    def _park(self, batch: B) -> None:
         if batch.blocker is not None:
             other, witness = batch.blocker
             if other.parked is None:
@@ -189,19 +207,19 @@ class Backlog:
             other.parked.setdefault(witness, {})[batch] = None
             batch.place = "parked"
 
-    def _wake(self, other: "Batch | Echo", ids: Collection[str]) -> None:
+    def _wake(self, other: Sealed | Echo, ids: Collection[str]) -> None:
         """Give those that were parked by an id that is not among ``ids`` any more a new place."""
         parked = other.parked or {}
         for witness in [witness for witness in parked if witness not in ids]:
             for batch in parked.pop(witness):
                 batch.place, batch.blocker = "", None
-                self._offer(batch)
+                self._offer(batch)  # type: ignore[arg-type]  # of one lane, so of one type
 
-    def _row(self, action: str) -> "list[Batch]":
+    def _row(self, action: str) -> list[B]:
         return self._adds if action == "add" else self._removes
 
 
-def _seal(batch: "Batch") -> int:
+def _seal(batch: Sealed) -> int:
     return batch.seal or 0
 
 

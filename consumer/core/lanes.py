@@ -21,7 +21,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from consumer.core.backlog import Backlog, Echo
+from consumer.core.backlog import Backlog, Echo, Sealed
 from consumer.core.splitting import Split
 
 FAILING_AFTER = 3  # failed attempts in a row, of whichever batches of a lane
@@ -52,8 +52,8 @@ class Batch:
     split: Split | None = None
     dead_letters: int = 0  # dead letters on their way
     settled: bool = False
-    blocker: "tuple[Batch | Echo, str] | None" = None
-    parked: "dict[str, dict[Batch, None]] | None" = None  # what waits until such an id left it
+    blocker: tuple[Sealed | Echo, str] | None = None
+    parked: dict[str, dict[Sealed, None]] | None = None  # what waits until such an id left it
     place: str = ""  # in the backlog
     compared_to: int = 0  # the seal of the next one that may be in the way
     counted: int = 0  # ids of it that the backlog counted
@@ -73,7 +73,7 @@ class Batch:
         return not self.in_flight and self.seal is not None and bool(self.ids)
 
 
-_NOTHING = Backlog()  # of all lanes without a sealed batch: there are many
+_NOTHING: Backlog[Batch] = Backlog()  # of all lanes without a sealed batch: there are many
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -84,7 +84,7 @@ class Lane:
     id_type: str
     add: Batch | None = None
     remove: Batch | None = None
-    sealed: Backlog = field(default_factory=lambda: _NOTHING)
+    sealed: Backlog[Batch] = field(default_factory=lambda: _NOTHING)
     in_flight: int = 0  # batches
     turn: int = 0  # the number of the turn that it waits for; 0: of none
     flush: int = 0  # the last one that it goes first in: a partition that it holds is going away

@@ -196,12 +196,8 @@ CORE: tuple[Mutant, ...] = (
         name="a-parked-batch-is-not-woken",
         breaks="I4",
         file="consumer/core/backlog.py",
-        old="""                self._offer(batch)
-
-    def _row""",
-        new="""                pass
-
-    def _row""",
+        old="self._offer(batch)  # type: ignore[arg-type]  # of one lane, so of one type",
+        new="pass",
         tests=("tests/test_lanes.py", "tests/test_backlog.py"),
     ),
     Mutant(
