@@ -15,6 +15,7 @@ from consumer.core.events import ID_TYPES, IdType
 from consumer.core.lanes import Batch, Lane
 from consumer.core.ledger import Ledger, base_of
 from consumer.core.tally import Tally
+from consumer.core.troubles import Troubles
 from consumer.core.turns import Turns
 
 
@@ -36,6 +37,7 @@ class Buffer:
         }
         self.by_type[UNSET] = self.by_type[default_id_type]
         self.turns = Turns()
+        self.troubles = Troubles()
         self.held_ids = 0
         self._default_id_type = default_id_type
         self._linger_seconds = linger_seconds
@@ -117,6 +119,7 @@ class Buffer:
         batch.settled = True
         batch.split = batch.blocker = None
         self.let_go(batch, batch.bases)
+        self.troubles.end(batch)
 
     def let_go(self, holder: object, bases: Iterable[int]) -> None:
         """Take note that a holder of these ledgers is settled."""

@@ -22,13 +22,15 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from consumer.core.backlog import Backlog, Echo, Sealed
+from consumer.core.backoff import Backoff
 from consumer.core.splitting import Split
 
 FAILING_AFTER = 3  # failed attempts in a row, of whichever batches of a lane
+BAD_AFTER = 3  # separate troubles in a row, that others' successes ended
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Batch:
+class Batch(Backoff):
     """The ids of one request, from the first id until all of them are settled.
 
     ``ids`` maps each id that is not settled yet to its origin (see `ledger`); while the batch is
@@ -42,13 +44,10 @@ class Batch:
     due_at: float
     ids: dict[str, int] = field(default_factory=dict)
     bases: set[int] = field(default_factory=set)
-    timestamp_ms: int | None = None  # Kafka's, of the oldest record; None: unknown
     reason: str = "linger"
     seal: int | None = None  # the order of sealing; None while open
     in_flight: bool = False
     deadline: float = math.inf  # of the running attempt
-    failures: int = 0  # attempts in a row that failed
-    not_before: float = -math.inf
     split: Split | None = None
     dead_letters: int = 0  # dead letters on their way
     settled: bool = False
@@ -77,7 +76,7 @@ _NOTHING: Backlog[Batch] = Backlog()  # of all lanes without a sealed batch: the
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Lane:
+class Lane(Backoff):
     """The batches of one (segment, id_type): open ones, and ``sealed``."""
 
     segment_id: int
@@ -89,17 +88,35 @@ class Lane:
     turn: int = 0  # the number of the turn that it waits for; 0: of none
     flush: int = 0  # the last one that it goes first in: a partition that it holds is going away
     wake_at: float = math.inf  # the earliest entry that the timer has for it
-    failures: int = 0  # attempts in a row that failed, whichever batch's
-    not_before: float = -math.inf  # counts while the lane is failing
+    showed_hold: bool = False  # since its last success
+    has_succeeded: bool = False
     last_error: str = ""
 
     def is_failing(self) -> bool:
-        """Whether so many attempts failed in a row that one at a time has to do, under backoff."""
-        return self.failures >= FAILING_AFTER
+        """Whether one attempt at a time has to do, under backoff: too many failed in a row."""
+        return self.failures >= FAILING_AFTER or self.showed_hold
+
+    def is_bad(self) -> bool:
+        """Whether it fails while others don't, so that it tells nothing about the API."""
+        return self.troubles >= BAD_AFTER
+
+    def was_well(self) -> bool:
+        """Whether its last attempt succeeded: else one that fails says nothing new."""
+        return self.has_succeeded and not self.failures
+
+    def waits_until(self) -> float:
+        """Return until when nothing of it is sent."""
+        return self.not_before if self.is_failing() else self.asked_until
+
+    def succeed(self) -> None:
+        """Forget all failures."""
+        Backoff.succeed(self)
+        self.showed_hold = False
+        self.has_succeeded = True
 
     def backoff_until(self, batch: Batch) -> float:
         """Return when the backoffs of the batch and of its lane are over."""
-        return max(batch.not_before, self.not_before if self.is_failing() else -math.inf)
+        return max(batch.not_before, self.waits_until())
 
     def seal(self, batch: Batch) -> None:
         """Move the batch from the open ones to the sealed."""
@@ -146,13 +163,16 @@ class Lane:
     def next_batch(self, now: float) -> Batch | None:
         """Return the oldest batch that is due and may leave now, or None."""
         self.sealed.forget_echoes(now)
-        if self.is_failing() and (self.not_before > now or self.in_flight):
+        if self.waits_until() > now or (self.is_failing() and self.in_flight):
             return None
         oldest = self.sealed.first(now, self.may_leave)
         for batch in self.open_batches():  # an older one must not wait for all that is full
             is_older = oldest is None or batch.opened_at < oldest.opened_at
-            if is_older and batch.ids and batch.due_at <= now and self.may_leave(batch):
-                return batch
+            if is_older and batch.ids and batch.due_at <= now:
+                if self.may_leave(batch):
+                    return batch
+                if not _is_in_backoff(batch.blocker, now):
+                    break  # a younger one would be in its way next, and so on
         if oldest is not None:
             self.sealed.take(oldest)
         return oldest
@@ -164,10 +184,16 @@ class Lane:
         """
         times = [self.sealed.next_wake(now)]
         times += [batch.due_at for batch in self.open_batches() if batch.due_at > now]
-        if self.is_failing() and self.not_before > now:
-            times.append(self.not_before)
+        if self.waits_until() > now:
+            times.append(self.waits_until())
         return min(times)
 
     def may_leave(self, batch: Batch) -> bool:
         """Apply the ordering rule of this module's docstring."""
         return self.sealed.may_leave(batch)
+
+
+def _is_in_backoff(blocker: tuple[Sealed | Echo, str] | None, now: float) -> bool:
+    """Whether what is in the way is a batch that waits for its next attempt."""
+    other = blocker[0] if blocker is not None else None
+    return isinstance(other, Batch) and not other.in_flight and other.not_before > now

@@ -5,6 +5,9 @@ that can change by time alone (a linger, a backoff or an echo ends). A lane has 
 queue and one timer that counts, so both are bounded by the number of lanes: entries of the timer
 that count no more are dropped when they are more than the others.
 
+Lanes that failed since their last success queue apart, and get one turn of `FAILING_TURNS` while
+others wait. A probe is theirs only if nobody else has anything to send.
+
 Invariant I4 (this module's part): lanes take turns, so nothing starves.
 """
 
@@ -15,15 +18,21 @@ from collections.abc import Iterable
 
 from consumer.core.lanes import Lane
 
+FAILING_TURNS = 4
 SPARE_TIMERS = 64  # that count no more, before they are looked for
+_GOLDEN_SECTION = (math.sqrt(5) - 1) / 2
+
+Queue = deque[tuple[int, Lane]]  # the number of the turn makes an entry count
 
 
 class Turns:
     """The queue, the lanes that go first because a partition goes away, and the timers."""
 
     def __init__(self) -> None:
-        self._queue: deque[tuple[int, Lane]] = deque()
-        self._in_front: deque[tuple[int, Lane]] = deque()
+        self._queue: Queue = deque()
+        self._failing: Queue = deque()
+        self._in_front: Queue = deque()
+        self._turns = 0
         self._timers: list[tuple[float, int, Lane]] = []
         self._count = 0  # of turns and timers given
         self._timed = 0  # lanes with a timer
@@ -31,21 +40,30 @@ class Turns:
 
     def __bool__(self) -> bool:
         """Whether a lane waits for its turn."""
-        return bool(self._in_front or self._queue)
+        return bool(self._in_front or self._queue or self._failing)
 
     def enqueue(self, lane: Lane) -> None:
         """Give the lane a turn."""
         if not lane.turn:
             self._append(self._in_front if lane.flush == self._flush else self._queue, lane)
 
-    def next_lane(self) -> Lane | None:
+    def next_lane(self, *, is_probe: bool = False) -> Lane | None:
         """Return the lane whose turn it is; it leaves the queue."""
-        while queue := self._in_front or self._queue:
+        self._turns += 1
+        while queue := self._next_queue(is_probe=is_probe):
             turn, lane = queue.popleft()
             if turn == lane.turn:  # else it was put in front since
                 lane.turn = 0
                 return lane
         return None
+
+    def begin_elsewhere(self) -> None:
+        """Turn the queue, so that the next lane is a far one.
+
+        A golden section each time comes by all parts of it soon, whichever of them are bad.
+        """
+        queue = self._in_front or self._queue
+        queue.rotate(-int(len(queue) * _GOLDEN_SECTION))
 
     def schedule(self, lane: Lane, at: float) -> None:
         """Give the lane a turn at that time, unless it has one earlier."""
@@ -85,7 +103,7 @@ class Turns:
         for lane in lanes:
             if not (lane.turn and lane.flush == self._flush):
                 lane.flush = self._flush
-                self._append(self._in_front, lane)  # its turn in the other queue counts no more
+                self._append(self._in_front, lane)  # its turn in another queue counts no more
 
     def end_flush(self) -> None:
         """End what `put_in_front` began."""
@@ -93,7 +111,14 @@ class Turns:
         self._queue.extend(self._in_front)
         self._in_front.clear()
 
-    def _append(self, queue: deque[tuple[int, Lane]], lane: Lane) -> None:
+    def _next_queue(self, *, is_probe: bool) -> Queue:
+        while self._queue and self._queue[0][1].failures:
+            self._failing.append(self._queue.popleft())
+        is_failings = not is_probe and self._turns % FAILING_TURNS == 0
+        others = self._failing or self._queue if is_failings else self._queue or self._failing
+        return self._in_front or others
+
+    def _append(self, queue: Queue, lane: Lane) -> None:
         self._count += 1
         lane.turn = self._count
         queue.append((lane.turn, lane))

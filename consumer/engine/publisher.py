@@ -4,16 +4,21 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from consumer.core.lanes import Lane
 from consumer.core.pipeline import Pipeline
 from consumer.engine.assignment import Assignment
 from consumer.engine.outlook import Outlook
-from consumer.engine.ports import LaneState, ObserverPort, PartitionState, Published, Say
+from consumer.engine.ports import (
+    LaneState,
+    ObserverPort,
+    PartitionState,
+    Published,
+    Say,
+)
 from consumer.engine.requests import Requests
+from consumer.engine.segments import blocked_by, shown_segments
 from consumer.engine.stop import Stop
 
 PUBLISH_SECONDS = 0.2
-BUSIEST_LANES = 20
 LANES_SECONDS = 1.0
 
 
@@ -52,18 +57,16 @@ class Publisher:
         """Return everything as it is now."""
         pipeline, throttle, requests = self._pipeline, self._pipeline.throttle, self._requests
         if now >= self._next_lanes:
-            self._lanes = tuple(
-                _lane(pipeline, each, now) for each in pipeline.busiest(BUSIEST_LANES)
-            )
+            self._lanes = shown_segments(pipeline, now)
             self._next_lanes = now + LANES_SECONDS
         return Published(
             at=now,
             is_stopping=self._stop.requested or self._stop.has_begun,
             has_joined=self._outlook.joined,
             has_looked=self._outlook.has_looked,
-            holds=tuple(throttle.holds.values()),
+            holds=pipeline.holds(now),
             problems=dict(self._outlook.problems),
-            partitions=self._partitions(),
+            partitions=self._partitions(now),
             lanes=self._lanes,
             counts=pipeline.tally.freeze(),
             held_ids=pipeline.held_ids,
@@ -73,10 +76,11 @@ class Publisher:
             in_flight=throttle.in_flight,
             concurrency_limit=int(throttle.limit),
             last_api_error=requests.last_error,
+            last_api_error_at=requests.last_error_at,
             last_delivery_wall=requests.last_delivery_wall,
         )
 
-    def _partitions(self) -> tuple[PartitionState, ...]:
+    def _partitions(self, now: float) -> tuple[PartitionState, ...]:
         ends, assignment = self._observer.view.ends, self._assignment
         return tuple(
             PartitionState(
@@ -86,18 +90,7 @@ class Publisher:
                 committed=ledger.committed,
                 end=ends.get(name),
                 paused=assignment.is_paused(ledger),
+                blocked_by=blocked_by(self._pipeline, ledger, now),
             )
             for name, ledger in self._pipeline.ledgers.items()
         )
-
-
-def _lane(pipeline: Pipeline, lane: Lane, now: float) -> LaneState:
-    in_flight, opened_at = pipeline.in_flight_ids(lane), lane.oldest_opened_at()
-    return LaneState(
-        segment_id=lane.segment_id,
-        id_type=lane.id_type,
-        pending=lane.held_ids() - in_flight,
-        in_flight=in_flight,
-        oldest_seconds=max(0.0, round(now - opened_at, 3)),  # not begun: 0
-        last_error=lane.last_error,
-    )
