@@ -99,7 +99,7 @@ CORE: tuple[Mutant, ...] = (
         name="a-revoked-partitions-ids-are-kept",
         breaks="I5",
         file="consumer/core/pipeline.py",
-        old="self._buffer.release(bases)",
+        old="self._buffer.release(ledgers)",
         new="pass",
         tests=("tests/test_pipeline.py",),
     ),
