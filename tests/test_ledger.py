@@ -1,18 +1,13 @@
 """A partition's account: what may be committed, and what holds it back."""
 
-from dataclasses import dataclass
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumer.core.ledger import Ledger, base_of, offset_of
 
 
-@dataclass(eq=False)
 class Batch:
     """What a ledger sees of a batch or a dead letter."""
-
-    settled: bool = False
 
 
 def ledger_at(position: int, number: int = 1) -> Ledger:
@@ -44,7 +39,7 @@ def test_partition_0_at_offset_0_is_an_offset_like_any_other() -> None:
     batch = Batch()
     read(ledger, 0, batch)
     assert ledger.committable() == 0
-    batch.settled = True
+    ledger.let_go(batch)
     assert ledger.committable() == 1
 
 
@@ -54,9 +49,9 @@ def test_i1_the_lowest_unsettled_record_holds_all_after_it() -> None:
     read(ledger, 10, first)
     read(ledger, 11, second)
     read(ledger, 12)
-    second.settled = True
+    ledger.let_go(second)
     assert ledger.committable() == 10
-    first.settled = True
+    ledger.let_go(first)
     assert ledger.committable() == 13
 
 
@@ -66,7 +61,7 @@ def test_i1_a_gap_in_the_offsets_holds_nothing() -> None:
     read(ledger, 17)
     read(ledger, 90, batch)
     assert ledger.committable() == 90
-    batch.settled = True
+    ledger.let_go(batch)
     assert ledger.committable() == 91
 
 
@@ -79,7 +74,7 @@ def test_a_ledger_is_settled_when_all_its_holders_are() -> None:
         assert not ledger.is_settled()
     for batch in reversed(batches):
         assert not ledger.is_settled()
-        batch.settled = True
+        ledger.let_go(batch)
     assert ledger.is_settled()
 
 
@@ -90,9 +85,9 @@ def test_the_oldest_record_is_the_first_unsettled_one() -> None:
     read(ledger, 5, first, now=100.0)
     read(ledger, 6, second, now=101.0)
     assert ledger.oldest_read_at() == 100.0
-    first.settled = True
+    ledger.let_go(first)
     assert ledger.oldest_read_at() == 101.0
-    second.settled = True
+    ledger.let_go(second)
     assert ledger.oldest_read_at() is None
 
 
@@ -106,10 +101,10 @@ def test_a_log_made_anew_is_not_committed_before_the_old_one_is_delivered() -> N
     read(ledger, 0, new, now=2.0)
     assert ledger.committable() is None
     assert ledger.oldest_read_at() == 1.0
-    new.settled = True
+    ledger.let_go(new)
     assert ledger.committable() is None
     assert not ledger.is_settled()
-    old.settled = True
+    ledger.let_go(old)
     assert ledger.is_settled()
     assert ledger.committable() == 1
 
@@ -128,7 +123,7 @@ def test_a_log_made_anew_twice_waits_for_both_old_ones() -> None:
         ledger.restart(0)
     for batch in batches:
         assert ledger.committable() is None
-        batch.settled = True
+        ledger.let_go(batch)
     assert ledger.committable() == 0
 
 
@@ -158,22 +153,23 @@ def test_i1_committable_is_the_lowest_unsettled_offset_and_never_goes_back(
     """Records of up to five batches at a time, settled in any order, compared with a search."""
     ledger = ledger_at(0)
     batches: dict[int, Batch] = {}
-    joined: list[tuple[int, Batch]] = []
+    joined: dict[Batch, int] = {}
     before = 0
     for gap, number, settles in script:
         offset = ledger.position - 1 + gap
         batch = None
         if number is not None:
             batch = batches.setdefault(number, Batch())
-            if all(each is not batch for _, each in joined):
-                joined.append((offset, batch))
+            if batch not in joined:
+                joined[batch] = offset
                 read(ledger, offset, batch)
         read(ledger, offset)
         if settles and batch is not None:
-            batch.settled = True
-            del batches[number or 0]
-        expected = min((at for at, each in joined if not each.settled), default=ledger.position)
+            ledger.let_go(batch)
+            del batches[number or 0], joined[batch]
+        expected = min(joined.values(), default=ledger.position)
         committable = ledger.committable()
         assert committable == expected
+        assert list(ledger.holders()) == list(joined), "what is settled is not kept (I7)"
         assert committable >= before
         before = committable

@@ -59,12 +59,15 @@ class Attempts:
     _throttle: Throttle
     _tally: Tally
     _notes: Notes
+    in_flight: dict[Batch, None] = field(default_factory=dict)
     suspects: dict[Backoff, Lane] = field(default_factory=dict)
 
     def start(self, batch: Batch, now: float) -> Attempt:
         """Begin the next request of ``batch``."""
         ids = batch.next_ids()
         batch.in_flight = True
+        batch.lane.in_flight += 1
+        self.in_flight[batch] = None
         batch.deadline = now + self._rules.request_timeout_seconds
         self._throttle.started(now)
         if batch.split is not None and batch.split.is_new_part:
@@ -76,9 +79,12 @@ class Attempts:
         """Take in what became of an attempt."""
         batch = attempt.batch
         batch.in_flight = False
+        batch.lane.in_flight -= not batch.settled
+        del self.in_flight[batch]
         if not isinstance(outcome, Unsent):
             self._tally.observe(len(attempt.ids), "batch_ids", batch.action)
-            self._buffer.troubles.note(batch, error_of(outcome), now)
+            if not batch.settled:
+                self._buffer.troubles.note(batch, error_of(outcome), now)
         match outcome:
             case Delivered():
                 self._succeeded(attempt, now, jitter)
@@ -107,6 +113,8 @@ class Attempts:
         attempt.batch.lane.succeed()
         for backoff, lane in self.suspects.items():
             if backoff.trouble_over(now, self._rules.max_backoff_seconds, jitter):
+                if isinstance(backoff, Batch):
+                    lane.sealed.hurry(backoff)
                 self._buffer.turns.enqueue(lane)
         self.suspects.clear()
 
@@ -155,7 +163,7 @@ class Attempts:
             was_well=lane.was_well(),
         )
         if retry.ambiguous:
-            lane.echo(batch, attempt.ids, attempt.deadline)
+            self._buffer.echo(batch, attempt.ids, attempt.deadline)
         self._failed(batch, attempt, now, jitter)
         if retry.reason is not RetryReason.THROTTLED:
             self._failed(lane, attempt, now, jitter)

@@ -5,29 +5,43 @@ when nothing of it is left. `release` takes out the ids of a partition that went
 """
 
 import math
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice
 
 from msgspec import UNSET
 
 from consumer.core.events import ID_TYPES, IdType
 from consumer.core.lanes import Batch, Lane
-from consumer.core.ledger import base_of
+from consumer.core.ledger import Ledger, base_of
 from consumer.core.tally import Tally
 from consumer.core.troubles import Troubles
 from consumer.core.turns import Turns
 
 
 class Buffer:
-    """``by_type`` finds a lane by id type (UNSET is the default one) and segment."""
+    """``by_type`` finds a lane by id type (UNSET is the default one) and segment.
 
-    def __init__(self, default_id_type: IdType, linger_seconds: float, tally: Tally) -> None:
-        self.by_type: dict[object, dict[int, Lane]] = {name: {} for name in ID_TYPES}
+    ``ledgers`` are those of the assignment, by their base.
+    """
+
+    def __init__(
+        self,
+        default_id_type: IdType,
+        linger_seconds: float,
+        ledgers: Mapping[int, Ledger],
+        tally: Tally,
+    ) -> None:
+        self.by_type: dict[object, OrderedDict[int, Lane]] = {
+            name: OrderedDict() for name in ID_TYPES
+        }
         self.by_type[UNSET] = self.by_type[default_id_type]
         self.turns = Turns()
         self.troubles = Troubles()
         self.held_ids = 0
         self._default_id_type = default_id_type
         self._linger_seconds = linger_seconds
+        self._ledgers = ledgers
         self._tally = tally
         self._seals = 0
 
@@ -35,6 +49,16 @@ class Buffer:
         """Yield all lanes."""
         for id_type in ID_TYPES:
             yield from self.by_type[id_type].values()
+
+    def look_at(self, count: int) -> list[Lane]:
+        """Return so many lanes at most of each id type; the next time it's the others' turn."""
+        looked: list[Lane] = []
+        for id_type in ID_TYPES:
+            lanes = self.by_type[id_type]
+            for segment_id in list(islice(lanes, count)):
+                lanes.move_to_end(segment_id)
+                looked.append(lanes[segment_id])
+        return looked
 
     def new_lane(self, segment_id: int, id_type: object) -> Lane:
         """Begin a lane."""
@@ -57,8 +81,7 @@ class Buffer:
         """Take no more ids; from now on it stands in the order of its lane."""
         self._seals += 1
         batch.seal = self._seals
-        batch.lane.take_out(batch)
-        batch.lane.sealed.append(batch)
+        batch.lane.seal(batch)
         self._tally.add("batches_total", batch.action, reason)
         self.turns.enqueue(batch.lane)
 
@@ -75,37 +98,68 @@ class Buffer:
         wake_at = lane.next_wake(now)
         if wake_at < math.inf:
             self.turns.schedule(lane, wake_at)
-        elif lane.is_idle() and lane.wake_at == math.inf:
-            lanes = self.by_type[lane.id_type]
-            if lanes.get(lane.segment_id) is lane:  # not a younger one of the same name
-                del lanes[lane.segment_id]
+        else:
+            self._forget_if_idle(lane)
         return None
 
     def finish(self, batch: Batch) -> None:
-        """Settle the batch if nothing of it is left."""
-        if not (batch.ids or batch.dead_letters or batch.settled):
-            batch.settled = True
-            self.troubles.end(batch)
-            batch.lane.take_out(batch)
+        """Take note of what left the batch, and settle it if nothing is left."""
+        if batch.settled:
+            return
+        lane = batch.lane
+        if batch.seal is not None:
+            lane.sealed.changed(batch)
+        if batch.ids or batch.dead_letters:
+            return
+        if batch.seal is None:
+            lane.close(batch)
+        else:
+            lane.sealed.remove(batch)
+        lane.in_flight -= batch.in_flight
+        batch.settled = True
+        batch.split = batch.blocker = None
+        self.let_go(batch, batch.bases)
+        self.troubles.end(batch)
 
-    def flush(self, bases: set[int], now: float, reason: str) -> None:
+    def let_go(self, holder: object, bases: Iterable[int]) -> None:
+        """Take note that a holder of these ledgers is settled."""
+        for base in bases:
+            if base in self._ledgers:  # else it is not ours any more
+                self._ledgers[base].let_go(holder)
+
+    def echo(self, batch: Batch, ids: Collection[str], until: float) -> None:
+        """Remember that ``ids`` of the batch may yet be applied until ``until``."""
+        batch.lane.echo(batch, ids, until)
+        for base in batch.bases & self._ledgers.keys():
+            ledger = self._ledgers[base]
+            ledger.echoes_until = max(ledger.echoes_until, until)
+
+    def flush(self, ledgers: Iterable[Ledger], now: float, reason: str) -> None:
         """Make the batches that hold changes of these ledgers due, and their lanes first."""
-        touched: list[Lane] = []
-        for lane in self.lanes():
-            batches = [batch for batch in lane.batches() if not bases.isdisjoint(batch.bases)]
-            if batches:
-                touched.append(lane)
-            for batch in batches:
-                make_due(batch, now, reason)
-        self.turns.put_in_front(touched)
+        batches = _batches_of(ledgers)
+        for batch in batches:
+            make_due(batch, now, reason)
+        self.turns.put_in_front(dict.fromkeys(batch.lane for batch in batches))
 
-    def release(self, bases: set[int]) -> None:
+    def startable(self, ledgers: Iterable[Ledger], latest_start: float) -> Batch | None:
+        """Return a batch of these ledgers whose backoffs are over by then."""
+        for ledger in ledgers:
+            for holder in ledger.holders():
+                if isinstance(holder, Batch) and holder.starts_by(latest_start):
+                    return holder
+        return None
+
+    def release(self, ledgers: Iterable[Ledger]) -> None:
         """Take out the ids of these ledgers."""
-        for lane in list(self.lanes()):
-            for batch in lane.batches():
-                if not bases.isdisjoint(batch.bases):
-                    self._release(batch, bases)
-            self.turns.enqueue(lane)  # what they stood in the way of may leave now
+        ledgers = list(ledgers)
+        bases = {ledger.base for ledger in ledgers}
+        batches = _batches_of(ledgers)
+        for batch in batches:
+            self._release(batch, bases)
+        for lane in dict.fromkeys(batch.lane for batch in batches):
+            lane.sealed.sweep()
+            if not self._forget_if_idle(lane):
+                self.turns.enqueue(lane)  # what they stood in the way of may leave now
 
     def settle_ids(self, action: str, outcome: str, count: int) -> None:
         """Count held ids as ended."""
@@ -116,12 +170,21 @@ class Buffer:
         batch.bases -= bases
         gone = [name for name, origin in batch.ids.items() if base_of(origin) in bases]
         if batch.in_flight and gone:
-            batch.lane.echo(batch, gone, batch.deadline)  # the running attempt stays in the way
+            self.echo(batch, gone, batch.deadline)  # the running attempt stays in the way
         for name in gone:
             del batch.ids[name]
         self.settle_ids(batch.action, "released", len(gone))
         if batch.seal is not None:
             self.finish(batch)
+
+    def _forget_if_idle(self, lane: Lane) -> bool:
+        is_idle = lane.is_idle()
+        if is_idle:
+            self.turns.unschedule(lane)
+            lanes = self.by_type[lane.id_type]
+            if lanes.get(lane.segment_id) is lane:  # not a younger one of the same name
+                del lanes[lane.segment_id]
+        return is_idle
 
 
 def make_due(batch: Batch, now: float, reason: str) -> bool:
@@ -131,3 +194,9 @@ def make_due(batch: Batch, now: float, reason: str) -> bool:
         batch.due_at = now
         batch.reason = reason
     return is_early
+
+
+def _batches_of(ledgers: Iterable[Ledger]) -> list[Batch]:
+    """Return each batch that holds changes of these ledgers once."""
+    holders = dict.fromkeys(holder for ledger in ledgers for holder in ledger.holders())
+    return [holder for holder in holders if isinstance(holder, Batch)]

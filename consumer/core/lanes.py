@@ -21,6 +21,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from consumer.core.backlog import Backlog, Echo, Sealed
 from consumer.core.backoff import Backoff
 from consumer.core.splitting import Split
 
@@ -50,7 +51,11 @@ class Batch(Backoff):
     split: Split | None = None
     dead_letters: int = 0  # dead letters on their way
     settled: bool = False
-    blocker: "tuple[Batch | Echo, str] | None" = None
+    blocker: tuple[Sealed | Echo, str] | None = None
+    parked: dict[str, dict[Sealed, None]] | None = None  # what waits until such an id left it
+    place: str = ""  # in the backlog
+    compared_to: int = 0  # the seal of the next one that may be in the way
+    counted: int = 0  # ids of it that the backlog counted
 
     def next_ids(self) -> tuple[str, ...]:
         """Return the ids of the next attempt."""
@@ -58,41 +63,34 @@ class Batch(Backoff):
             return tuple(self.ids)
         return self.split.next_part(self.ids)
 
+    def starts_by(self, at: float) -> bool:
+        """Whether no backoff keeps it from being sent at that time."""
+        return not self.settled and self.lane.backoff_until(self) <= at
+
     def is_waiting(self) -> bool:
         """Whether it is sealed and has ids to send that are not in flight."""
         return not self.in_flight and self.seal is not None and bool(self.ids)
 
 
-@dataclass(frozen=True, slots=True)
-class Echo:
-    """Ids that an attempt of unknown fate may still be applied to until ``until``.
-
-    ``bases`` names each ledger that its batch held.
-    """
-
-    action: str
-    seal: int
-    ids: Collection[str]
-    until: float
-    bases: frozenset[int]
+_NOTHING: Backlog[Batch] = Backlog()  # of all lanes without a sealed batch: there are many
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class Lane(Backoff):
-    """The batches of one (segment, id_type). ``sealed`` is in the order of sealing."""
+    """The batches of one (segment, id_type): open ones, and ``sealed``."""
 
     segment_id: int
     id_type: str
     add: Batch | None = None
     remove: Batch | None = None
-    sealed: list[Batch] = field(default_factory=list)
-    queued: bool = False
-    goes_first: bool = False  # a partition that it holds is going away
+    sealed: Backlog[Batch] = field(default_factory=lambda: _NOTHING)
+    in_flight: int = 0  # batches
+    turn: int = 0  # the number of the turn that it waits for; 0: of none
+    flush: int = 0  # the last one that it goes first in: a partition that it holds is going away
     wake_at: float = math.inf  # the earliest entry that the timer has for it
     showed_hold: bool = False  # since its last success
     has_succeeded: bool = False
     last_error: str = ""
-    _echoes: list[Echo] = field(default_factory=list)
 
     def is_failing(self) -> bool:
         """Whether one attempt at a time has to do, under backoff: too many failed in a row."""
@@ -120,14 +118,19 @@ class Lane(Backoff):
         """Return when the backoffs of the batch and of its lane are over."""
         return max(batch.not_before, self.waits_until())
 
-    def take_out(self, batch: Batch) -> None:
-        """Remove the batch from where it is, open or sealed."""
+    def seal(self, batch: Batch) -> None:
+        """Move the batch from the open ones to the sealed."""
+        if self.sealed is _NOTHING:
+            self.sealed = Backlog()
+        self.close(batch)
+        self.sealed.add(batch)
+
+    def close(self, batch: Batch) -> None:
+        """Take the batch from the open ones."""
         if batch is self.add:
             self.add = None
-        elif batch is self.remove:
-            self.remove = None
         else:
-            self.sealed.remove(batch)
+            self.remove = None
 
     def open_batches(self) -> list[Batch]:
         """Return the one or two open batches, the one that is due earlier first."""
@@ -142,38 +145,27 @@ class Lane(Backoff):
 
     def held_ids(self) -> int:
         """Return how many ids its batches hold."""
-        return sum(len(batch.ids) for batch in self.batches())
+        return self.sealed.ids + sum(len(batch.ids) for batch in self.open_batches())
+
+    def oldest_opened_at(self) -> float:
+        """Return when the oldest of its batches was opened; inf: it has none."""
+        opened = [batch.opened_at for batch in self.open_batches() if batch.ids]
+        return min(self.sealed.oldest_opened_at(), *opened, math.inf)
 
     def is_idle(self) -> bool:
         """Whether nothing is left that the lane must remember."""
-        return not (self.add or self.remove or self.sealed or self._echoes)
+        return not (self.add or self.remove or self.sealed or self.sealed.echoes)
 
     def echo(self, batch: Batch, ids: Collection[str], until: float) -> None:
-        """Remember that ``ids`` may yet be applied until ``until``."""
-        bases = frozenset(batch.bases)
-        self._echoes.append(Echo(batch.action, batch.seal or 0, frozenset(ids), until, bases))
-
-    def is_echoing(self, bases: set[int], now: float) -> bool:
-        """Whether there is an echo of one of these ledgers."""
-        return any(echo.until > now and not echo.bases.isdisjoint(bases) for echo in self._echoes)
-
-    def forget_echoes(self, now: float) -> None:
-        """Drop the echoes that are over."""
-        if self._echoes:
-            self._echoes = [echo for echo in self._echoes if echo.until > now]
+        """Remember that ``ids`` of a sealed batch may yet be applied until ``until``."""
+        self.sealed.echoes.append(Echo(batch.action, batch.seal or 0, frozenset(ids), until))
 
     def next_batch(self, now: float) -> Batch | None:
         """Return the oldest batch that is due and may leave now, or None."""
-        self.forget_echoes(now)
-        if self.waits_until() > now:
+        self.sealed.forget_echoes(now)
+        if self.waits_until() > now or (self.is_failing() and self.in_flight):
             return None
-        if self.is_failing() and any(batch.in_flight for batch in self.sealed):
-            return None
-        oldest = None
-        for batch in self.sealed:
-            if batch.is_waiting() and batch.not_before <= now and self.may_leave(batch):
-                oldest = batch
-                break
+        oldest = self.sealed.first(now, self.may_leave)
         for batch in self.open_batches():  # an older one must not wait for all that is full
             is_older = oldest is None or batch.opened_at < oldest.opened_at
             if is_older and batch.ids and batch.due_at <= now:
@@ -181,6 +173,8 @@ class Lane(Backoff):
                     return batch
                 if not _is_in_backoff(batch.blocker, now):
                     break  # a younger one would be in its way next, and so on
+        if oldest is not None:
+            self.sealed.take(oldest)
         return oldest
 
     def next_wake(self, now: float) -> float:
@@ -188,47 +182,18 @@ class Lane(Backoff):
 
         What waits for an answer is not among it: an answer wakes the lane anyway.
         """
-        times = [echo.until for echo in self._echoes]
+        times = [self.sealed.next_wake(now)]
         times += [batch.due_at for batch in self.open_batches() if batch.due_at > now]
-        times += [batch.not_before for batch in self.sealed if batch.not_before > now]
         if self.waits_until() > now:
             times.append(self.waits_until())
-        return min(times, default=math.inf)
+        return min(times)
 
     def may_leave(self, batch: Batch) -> bool:
-        """Apply the ordering rule of this module's docstring.
-
-        The witness of the last refusal is remembered: while it stands, nothing is compared again.
-        """
-        if batch.blocker is not None:
-            other, witness = batch.blocker
-            stands = not other.settled if isinstance(other, Batch) else other in self._echoes
-            if stands and witness in other.ids and witness in batch.ids:
-                return False
-            batch.blocker = None
-        seal = math.inf if batch.seal is None else batch.seal
-        others: list[Batch | Echo] = [*self.sealed, *self._echoes]
-        for other in others:
-            if other.action == batch.action or (other.seal or 0) >= seal:
-                continue
-            witness_found = _shared(batch.ids, other.ids)
-            if witness_found is not None:
-                batch.blocker = (other, witness_found)
-                return False
-        return True
+        """Apply the ordering rule of this module's docstring."""
+        return self.sealed.may_leave(batch)
 
 
-def _is_in_backoff(blocker: "tuple[Batch | Echo, str] | None", now: float) -> bool:
+def _is_in_backoff(blocker: tuple[Sealed | Echo, str] | None, now: float) -> bool:
     """Whether what is in the way is a batch that waits for its next attempt."""
     other = blocker[0] if blocker is not None else None
     return isinstance(other, Batch) and not other.in_flight and other.not_before > now
-
-
-def _shared(ids: Collection[str], others: Collection[str]) -> str | None:
-    """Return an id that is in both, or None."""
-    if len(ids) > len(others):
-        ids, others = others, ids
-    for candidate in ids:
-        if candidate in others:
-            return candidate
-    return None

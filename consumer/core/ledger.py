@@ -2,10 +2,10 @@
 
 A *hold* is (offset, holder, read at): appended when a holder - a batch or a dead letter - receives
 its first change from this very ledger object, duplicates included. Offsets of a partition arrive in
-order, so the queue is in order: settled holders are popped from its head, and what may be committed
-is the offset at the head, or the position when the queue is empty. There is no bookkeeping per
-offset, so the cost of a record is constant however many segments there are, and gaps in the offsets
-(compaction, transaction markers) hold nothing.
+order, so the queue is in order: a holder that is settled leaves it, wherever it stands, and what
+may be committed is the offset at the head, or the position when the queue is empty. There is no
+bookkeeping per offset, so the cost of a record is constant however many segments there are, and
+gaps in the offsets (compaction, transaction markers) hold nothing.
 
 A revoked or lost partition's ledger is thrown away. What settles later touches an object that
 nobody reads any more: that is the fence for commits. Hence holds belong to a *ledger object*, not
@@ -14,12 +14,14 @@ to a topic and partition, which may have gone and come back.
 Invariants (tests name them):
 - I1: ``committable()`` never exceeds the lowest offset with an unsettled change.
 - ``committable()`` never goes back, except by ``restart()`` (the topic was made anew).
+- I7: what is settled is not kept, however long something older isn't.
 """
 
-from collections import deque
+import math
+from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import InitVar, dataclass, field
-from itertools import islice
-from typing import Protocol
+from itertools import chain, islice
 
 _OFFSET_BITS = 63
 _OFFSET_MASK = (1 << _OFFSET_BITS) - 1
@@ -31,10 +33,8 @@ UNKNOWN_TIME = _MAX_TIMESTAMP_MS << _TIME_SHIFT
 """Beyond every time: what has none is the oldest only among its like."""
 
 
-class Holder(Protocol):
-    """What keeps a record's offset from being committed until it is settled."""
-
-    settled: bool
+Holds = OrderedDict[object, tuple[int, float]]
+"""Offset and time of reading by holder. A plain dict searches for its head after removals there."""
 
 
 @dataclass(slots=True, eq=False)
@@ -56,8 +56,9 @@ class Ledger:
     metadata: str = ""
     base: int = field(init=False)
     beginning: int = field(init=False)
-    _holds: deque[tuple[int, Holder, float]] = field(default_factory=deque)
-    _old_holds: deque[tuple[int, Holder, float]] = field(default_factory=deque)
+    echoes_until: float = -math.inf  # so long a lost attempt of what it holds may be applied
+    _holds: Holds = field(default_factory=OrderedDict)
+    _old_holds: Holds = field(default_factory=OrderedDict)
     """Of the log before a restart."""
 
     def __post_init__(self, number: int) -> None:
@@ -68,37 +69,38 @@ class Ledger:
         """Name a record as dead letters and logs do: ``topic:partition:offset``."""
         return f"{self.topic}:{self.partition}:{offset}"
 
-    def hold(self, offset: int, holder: Holder, now: float) -> None:
+    def hold(self, offset: int, holder: object, now: float) -> None:
         """Keep ``offset``, read at ``now``, and all after it until ``holder`` is settled."""
-        self._holds.append((offset, holder, now))
+        self._holds[holder] = (offset, now)
+
+    def let_go(self, holder: object) -> None:
+        """Take note that ``holder`` is settled."""
+        if self._holds.pop(holder, None) is None:
+            self._old_holds.pop(holder, None)
+
+    def holders(self) -> Iterator[object]:
+        """Yield what is unsettled, in the order of reading."""
+        return chain(self._old_holds, self._holds)
+
+    def oldest(self, count: int) -> list[object]:
+        """Return the first that are unsettled, in the order of reading."""
+        return list(islice(self.holders(), count))
 
     def committable(self) -> int | None:
         """Return the offset that may be committed; None: nothing beyond what was, for now."""
         if self._old_holds:
-            _pop_settled(self._old_holds)
-            if self._old_holds:
-                return None
-        _pop_settled(self._holds)
-        return self._holds[0][0] if self._holds else self.position
+            return None
+        return _first(self._holds)[0] if self._holds else self.position
 
     def is_settled(self) -> bool:
         """Whether nothing that came from this ledger is still unsettled."""
-        _pop_settled(self._old_holds)
-        _pop_settled(self._holds)
         return not self._old_holds and not self._holds
 
     def oldest_read_at(self) -> float | None:
         """When the oldest record with an unsettled change was read; None when there is none."""
         if self.is_settled():
             return None
-        return (self._old_holds or self._holds)[0][2]
-
-    def oldest(self, count: int) -> list[Holder]:
-        """Return what is unsettled among the first ``count`` holders, the oldest first."""
-        if self.is_settled():
-            return []
-        holds = self._old_holds or self._holds
-        return [holder for _, holder, _ in islice(holds, count) if not holder.settled]
+        return _first(self._old_holds or self._holds)[1]
 
     def restart(self, position: int) -> None:
         """Go on at ``position`` of a log that began anew, below what was already read.
@@ -106,7 +108,7 @@ class Ledger:
         What was read before is still to be delivered, and nothing of the new log is committed
         before it is: the broker has those records no more, so only this process can.
         """
-        self._old_holds.extend(self._holds)
+        self._old_holds.update(self._holds)
         self._holds.clear()
         self.position = self.beginning = position
         self.committed = None
@@ -133,6 +135,5 @@ def offset_of(origin: int) -> int:
     return origin & _OFFSET_MASK
 
 
-def _pop_settled(holds: deque[tuple[int, Holder, float]]) -> None:
-    while holds and holds[0][1].settled:
-        holds.popleft()
+def _first(holds: Holds) -> tuple[int, float]:
+    return next(iter(holds.values()))

@@ -33,7 +33,7 @@ from consumer.core.dead_letters import DeadLetter
 from consumer.core.decoder import EventDecoder
 from consumer.core.events import IdType
 from consumer.core.intake import Intake, Message
-from consumer.core.lanes import Lane
+from consumer.core.lanes import Batch, Lane
 from consumer.core.ledger import Ledger, timestamp_ms_of
 from consumer.core.notes import Notes
 from consumer.core.outcomes import Outcome
@@ -42,6 +42,8 @@ from consumer.core.rules import Rules
 from consumer.core.tally import Tally
 from consumer.core.throttle import ENDED_BY_A_REQUEST, HoldState, Throttle
 from consumer.core.troubles import Troubles
+
+LANES_PER_LOOK = 1000  # a look at all of 200,000 would take a good part of a second
 
 
 class Pipeline:
@@ -55,10 +57,12 @@ class Pipeline:
         self.tally = tally
         self.ledgers: dict[tuple[str, int], Ledger] = {}
         self.notes = Notes()
-        self._buffer = Buffer(default_id_type, rules.linger_seconds, tally)
-        self._turns = self._buffer.turns
         self._ledgers_by_base: dict[int, Ledger] = {}
+        self._buffer = Buffer(default_id_type, rules.linger_seconds, self._ledgers_by_base, tally)
+        self._turns = self._buffer.turns
         self._assignments = 0
+        self._startable: Batch | None = None  # found for a drain
+        self._busiest: list[Lane] = []
         refusals = Refusals(rules, self._buffer, throttle, tally, self.notes)
         self._refusals = refusals
         decoder = EventDecoder(default_id_type)
@@ -81,44 +85,45 @@ class Pipeline:
 
     def flush(self, ledgers: Iterable[Ledger], now: float, reason: str) -> None:
         """Make every batch that holds changes of ``ledgers`` due, and send those lanes first."""
-        self._buffer.flush({ledger.base for ledger in ledgers}, now, reason)
+        self._buffer.flush(ledgers, now, reason)
 
     def end_flush(self) -> None:
         """End what `flush` began: no lane goes first any more."""
-        self._turns.end_flush(self.lanes())
+        self._turns.end_flush()
 
     def forget(self, ledgers: Iterable[Ledger]) -> int:
         """Drop all unsettled changes of ``ledgers``; return how many ids were released."""
-        bases = set()
+        ledgers = list(ledgers)
+        bases = {ledger.base for ledger in ledgers}
         for ledger in ledgers:
-            bases.add(ledger.base)
             self._ledgers_by_base.pop(ledger.base, None)
             if self.ledgers.get((ledger.topic, ledger.partition)) is ledger:
                 del self.ledgers[ledger.topic, ledger.partition]
         held = self.held_ids
         if bases:
             self._refusals.release(bases)
-            self._buffer.release(bases)
+            self._buffer.release(ledgers)
         return held - self.held_ids
 
     def can_progress(self, ledgers: Iterable[Ledger], now: float, latest_start: float) -> bool:
         """Whether something of ``ledgers`` is in flight or may start up to ``latest_start``."""
+        ledgers = list(ledgers)
         bases = {ledger.base for ledger in ledgers}
         if self._refusals.is_on_its_way(bases):
             return True
+        if any(not bases.isdisjoint(batch.bases) for batch in self._attempts.in_flight):
+            return True
         earliest_start = max(now, self.throttle.earliest_start())
-        may_start = not self.throttle.is_held and earliest_start <= latest_start
-        return any(
-            batch.in_flight or (may_start and lane.backoff_until(batch) <= latest_start)
-            for lane in self.lanes()
-            for batch in lane.batches()
-            if not bases.isdisjoint(batch.bases)
-        )
+        if self.throttle.is_held or earliest_start > latest_start:
+            return False
+        found = self._startable  # the same as long as it isn't sent: nothing is searched each turn
+        if found is None or bases.isdisjoint(found.bases) or not found.starts_by(latest_start):
+            self._startable = self._buffer.startable(ledgers, latest_start)
+        return self._startable is not None
 
     def is_echoing(self, ledgers: Iterable[Ledger], now: float) -> bool:
         """Whether an attempt of ``ledgers`` whose answer was lost may yet be applied."""
-        bases = {ledger.base for ledger in ledgers}
-        return any(lane.is_echoing(bases, now) for lane in self.lanes())
+        return any(ledger.echoes_until > now for ledger in ledgers)
 
     # -- records in, attempts out -----------------------------------------------------------------
 
@@ -224,8 +229,20 @@ class Pipeline:
         return self._buffer.lanes()
 
     def busiest(self, count: int) -> list[Lane]:
-        """Return the lanes that hold the most ids."""
-        return heapq.nlargest(count, self.lanes(), key=Lane.held_ids)
+        """Return the lanes that hold the most ids, of those that were looked at so far.
+
+        Each call looks at some; all are looked at in turns.
+        """
+        candidates = dict.fromkeys(self._busiest)
+        candidates |= dict.fromkeys(batch.lane for batch in self._attempts.in_flight)
+        candidates |= dict.fromkeys(self._buffer.look_at(LANES_PER_LOOK))
+        busiest = heapq.nlargest(count, candidates, key=Lane.held_ids)
+        self._busiest = [lane for lane in busiest if not lane.is_idle()]
+        return self._busiest
+
+    def in_flight_ids(self, lane: Lane) -> int:
+        """Return how many ids of the lane are in flight, with their whole batches."""
+        return sum(len(batch.ids) for batch in self._attempts.in_flight if batch.lane is lane)
 
     def oldest_read_at(self) -> float | None:
         """Return when the oldest unsettled record was read; None when there is none."""

@@ -119,6 +119,7 @@ class Refusals:
 
     def _settle(self, dead_letter: DeadLetter) -> None:
         dead_letter.settled = True
+        self._buffer.let_go(dead_letter, dead_letter.bases)
         del self._pending[dead_letter]
         self._pending_bytes -= dead_letter.size_bytes
         batch = dead_letter.batch

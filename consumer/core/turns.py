@@ -2,7 +2,8 @@
 
 A lane in the queue is looked at; if nothing of it may leave, it gets a timer for the moment when
 that can change by time alone (a linger, a backoff or an echo ends). A lane has one entry in the
-queue and one timer that counts, so both are bounded by the number of lanes.
+queue and one timer that counts, so both are bounded by the number of lanes: entries of the timer
+that count no more are dropped when they are more than the others.
 
 Lanes that failed since their last success queue apart, and get one turn of `FAILING_TURNS` while
 others wait. A probe is theirs only if nobody else has anything to send.
@@ -18,19 +19,24 @@ from collections.abc import Iterable
 from consumer.core.lanes import Lane
 
 FAILING_TURNS = 4
+SPARE_TIMERS = 64  # that count no more, before they are looked for
 _GOLDEN_SECTION = (math.sqrt(5) - 1) / 2
+
+Queue = deque[tuple[int, Lane]]  # the number of the turn makes an entry count
 
 
 class Turns:
     """The queue, the lanes that go first because a partition goes away, and the timers."""
 
     def __init__(self) -> None:
-        self._queue: deque[Lane] = deque()
-        self._failing: deque[Lane] = deque()
-        self._in_front: deque[Lane] = deque()
+        self._queue: Queue = deque()
+        self._failing: Queue = deque()
+        self._in_front: Queue = deque()
         self._turns = 0
         self._timers: list[tuple[float, int, Lane]] = []
-        self._timer_count = 0
+        self._count = 0  # of turns and timers given
+        self._timed = 0  # lanes with a timer
+        self._flush = 1
 
     def __bool__(self) -> bool:
         """Whether a lane waits for its turn."""
@@ -38,23 +44,18 @@ class Turns:
 
     def enqueue(self, lane: Lane) -> None:
         """Give the lane a turn."""
-        if not lane.queued:
-            lane.queued = True
-            (self._in_front if lane.goes_first else self._queue).append(lane)
+        if not lane.turn:
+            self._append(self._in_front if lane.flush == self._flush else self._queue, lane)
 
     def next_lane(self, *, is_probe: bool = False) -> Lane | None:
         """Return the lane whose turn it is; it leaves the queue."""
-        while self._queue and self._queue[0].failures:
-            self._failing.append(self._queue.popleft())
         self._turns += 1
-        is_failings = not is_probe and self._turns % FAILING_TURNS == 0
-        others = self._failing or self._queue if is_failings else self._queue or self._failing
-        queue = self._in_front or others
-        if not queue:
-            return None
-        lane = queue.popleft()
-        lane.queued = False
-        return lane
+        while queue := self._next_queue(is_probe=is_probe):
+            turn, lane = queue.popleft()
+            if turn == lane.turn:  # else it was put in front since
+                lane.turn = 0
+                return lane
+        return None
 
     def begin_elsewhere(self) -> None:
         """Turn the queue, so that the next lane is a far one.
@@ -67,9 +68,17 @@ class Turns:
     def schedule(self, lane: Lane, at: float) -> None:
         """Give the lane a turn at that time, unless it has one earlier."""
         if at < lane.wake_at:
+            self._timed += lane.wake_at == math.inf
             lane.wake_at = at
-            self._timer_count += 1
-            heapq.heappush(self._timers, (at, self._timer_count, lane))
+            self._count += 1
+            heapq.heappush(self._timers, (at, self._count, lane))
+            if len(self._timers) > 2 * self._timed + SPARE_TIMERS:
+                self._drop_old_timers()
+
+    def unschedule(self, lane: Lane) -> None:
+        """Take back the lane's timer: nothing of it is left."""
+        self._timed -= lane.wake_at < math.inf
+        lane.wake_at = math.inf
 
     def wake(self, now: float) -> None:
         """Queue the lanes whose time has come."""
@@ -92,26 +101,39 @@ class Turns:
     def put_in_front(self, lanes: Iterable[Lane]) -> None:
         """Let these lanes go before all others until `end_flush`."""
         for lane in lanes:
-            if lane.goes_first:
-                self.enqueue(lane)  # it had its turn since the last time
-            else:
-                lane.goes_first = lane.queued = True
-                self._in_front.append(lane)
-        self._queue = deque(lane for lane in self._queue if not lane.goes_first)
-        self._failing = deque(lane for lane in self._failing if not lane.goes_first)
+            if not (lane.turn and lane.flush == self._flush):
+                lane.flush = self._flush
+                self._append(self._in_front, lane)  # its turn in another queue counts no more
 
-    def end_flush(self, lanes: Iterable[Lane]) -> None:
-        """End what `put_in_front` began; ``lanes`` are all there are."""
+    def end_flush(self) -> None:
+        """End what `put_in_front` began."""
+        self._flush += 1
         self._queue.extend(self._in_front)
         self._in_front.clear()
-        for lane in lanes:
-            lane.goes_first = False
+
+    def _next_queue(self, *, is_probe: bool) -> Queue:
+        while self._queue and self._queue[0][1].failures:
+            self._failing.append(self._queue.popleft())
+        is_failings = not is_probe and self._turns % FAILING_TURNS == 0
+        others = self._failing or self._queue if is_failings else self._queue or self._failing
+        return self._in_front or others
+
+    def _append(self, queue: Queue, lane: Lane) -> None:
+        self._count += 1
+        lane.turn = self._count
+        queue.append((lane.turn, lane))
 
     def _pop_timer(self) -> Lane | None:
-        """Queue the lane of the next timer; None if it has an earlier one by now."""
+        """Queue the lane of the next timer; None if it has an earlier one by now, or none."""
         at, _, lane = heapq.heappop(self._timers)
         if at != lane.wake_at:
             return None
-        lane.wake_at = math.inf
+        self.unschedule(lane)
         self.enqueue(lane)
         return lane
+
+    def _drop_old_timers(self) -> None:
+        """Keep the timers that count: a lane that fails for hours leaves one with each backoff."""
+        counting = {lane: (at, n, lane) for at, n, lane in self._timers if at == lane.wake_at}
+        self._timers = list(counting.values())
+        heapq.heapify(self._timers)

@@ -80,8 +80,7 @@ class Drain:
             started = requests.dispatch(now, latest_start)
             self._publisher.turn(now)
             last = latest_start if lease.is_agreed else -math.inf
-            progresses = started or self._pipeline.can_progress(ledgers, now, last)
-            if not progresses and not is_echoing:
+            if not (started or is_echoing or self._pipeline.can_progress(ledgers, now, last)):
                 return True
             if not lease.is_proven(now) and not requests.in_flight and not is_echoing:
                 return False

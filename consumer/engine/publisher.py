@@ -19,12 +19,12 @@ from consumer.engine.segments import blocked_by, shown_segments
 from consumer.engine.stop import Stop
 
 PUBLISH_SECONDS = 0.2
-MANY_LANES = 10_000  # to look at all of them takes some 10 ms
+LANES_SECONDS = 1.0
 
 
 @dataclass(slots=True, eq=False)
 class Publisher:
-    """Owned by the loop. Looking for the busiest lanes is rationed: it visits all."""
+    """Owned by the loop."""
 
     _pipeline: Pipeline
     _assignment: Assignment
@@ -58,8 +58,7 @@ class Publisher:
         pipeline, throttle, requests = self._pipeline, self._pipeline.throttle, self._requests
         if now >= self._next_lanes:
             self._lanes = shown_segments(pipeline, now)
-            count = sum(1 for _ in pipeline.lanes())
-            self._next_lanes = now + (1.0 if count < MANY_LANES else 5.0)
+            self._next_lanes = now + LANES_SECONDS
         return Published(
             at=now,
             is_stopping=self._stop.requested or self._stop.has_begun,

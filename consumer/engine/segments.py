@@ -24,7 +24,7 @@ def shown_segments(pipeline: Pipeline, now: float) -> tuple[LaneState, ...]:
             if isinstance(holder, Batch):
                 lanes[holder.lane] = None
     lanes |= dict.fromkeys(pipeline.busiest(MAX_SEGMENTS))
-    states = [_state(lane, troubles.get(lane, NO_TROUBLE), now) for lane in lanes]
+    states = [_state(pipeline, lane, troubles.get(lane, NO_TROUBLE), now) for lane in lanes]
     held = [state for state in states if state.pending or state.in_flight or state.last_error]
     return tuple(sorted(held, key=_rank)[:MAX_SEGMENTS])
 
@@ -53,16 +53,14 @@ def _rank(state: LaneState) -> tuple[bool, float, int, int]:
     return (not state.last_error, -state.oldest_seconds, -ids, state.segment_id)
 
 
-def _state(lane: Lane, trouble: Trouble, now: float) -> LaneState:
-    batches = lane.batches()
-    in_flight = sum(len(batch.ids) for batch in batches if batch.in_flight)
-    opened = [batch.opened_at for batch in batches if batch.ids or batch.dead_letters]
+def _state(pipeline: Pipeline, lane: Lane, trouble: Trouble, now: float) -> LaneState:
+    in_flight, opened_at = pipeline.in_flight_ids(lane), lane.oldest_opened_at()
     return LaneState(
         segment_id=lane.segment_id,
         id_type=lane.id_type,
         pending=lane.held_ids() - in_flight,
         in_flight=in_flight,
-        oldest_seconds=round(now - min(opened), 3) if opened else 0.0,
+        oldest_seconds=max(0.0, round(now - opened_at, 3)),  # nothing is open: 0
         attempts=trouble.attempts,
         last_error=trouble.error,
         last_error_at=trouble.at,

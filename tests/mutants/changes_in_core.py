@@ -8,7 +8,7 @@ CORE: tuple[Mutant, ...] = (
         name="commit-the-position",
         breaks="I1",
         file="consumer/core/ledger.py",
-        old="return self._holds[0][0] if self._holds else self.position",
+        old="return _first(self._holds)[0] if self._holds else self.position",
         new="return self.position",
         tests=("tests/test_ledger.py",),
     ),
@@ -16,15 +16,15 @@ CORE: tuple[Mutant, ...] = (
         name="commit-behind-the-first-hold",
         breaks="I1",
         file="consumer/core/ledger.py",
-        old="return self._holds[0][0] if self._holds else self.position",
-        new="return self._holds[0][0] + 1 if self._holds else self.position",
+        old="return _first(self._holds)[0] if self._holds else self.position",
+        new="return _first(self._holds)[0] + 1 if self._holds else self.position",
         tests=("tests/test_ledger.py",),
     ),
     Mutant(
         name="a-restart-forgets-what-was-read-before",
         breaks="I1",
         file="consumer/core/ledger.py",
-        old="self._old_holds.extend(self._holds)",
+        old="self._old_holds.update(self._holds)",
         new="",
         tests=("tests/test_ledger.py",),
     ),
@@ -99,7 +99,7 @@ CORE: tuple[Mutant, ...] = (
         name="a-revoked-partitions-ids-are-kept",
         breaks="I5",
         file="consumer/core/pipeline.py",
-        old="self._buffer.release(bases)",
+        old="self._buffer.release(ledgers)",
         new="pass",
         tests=("tests/test_pipeline.py",),
     ),
@@ -123,56 +123,140 @@ CORE: tuple[Mutant, ...] = (
     Mutant(
         name="no-order-check",
         breaks="I2",
-        file="consumer/core/lanes.py",
-        old="if other.action == batch.action or (other.seal or 0) >= seal:",
-        new="if seal:",
+        file="consumer/core/backlog.py",
+        old="for each in self._opposite_ones(batch):",
+        new="for each in ():",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
         name="an-open-batch-is-never-checked",
         breaks="I2",
-        file="consumer/core/lanes.py",
-        old="seal = math.inf if batch.seal is None else batch.seal",
-        new="seal = batch.seal or 0",
+        file="consumer/core/backlog.py",
+        old="index = len(row) if is_open else bisect_right(row, batch.compared_to, key=_seal)",
+        new="index = bisect_right(row, batch.compared_to, key=_seal)",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
         name="order-check-ignores-batches-in-backoff",
         breaks="I2",
-        file="consumer/core/lanes.py",
-        old="others: list[Batch | Echo] = [*self.sealed, *self._echoes]",
-        new="""
-        sealed = [each for each in self.sealed if each.in_flight or not each.failures]
-        others: list[Batch | Echo] = [*sealed, *self._echoes]
-        """,
+        file="consumer/core/backlog.py",
+        old="""            yield row[index]
+""",
+        new="""            if row[index].in_flight or not row[index].failures:
+                yield row[index]
+""",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
         name="order-check-ignores-the-parts-of-a-split",
         breaks="I2",
-        file="consumer/core/lanes.py",
-        old="others: list[Batch | Echo] = [*self.sealed, *self._echoes]",
-        new="""
-        sealed = [each for each in self.sealed if each.in_flight or each.split is None]
-        others: list[Batch | Echo] = [*sealed, *self._echoes]
-        """,
+        file="consumer/core/backlog.py",
+        old="""            yield row[index]
+""",
+        new="""            if row[index].in_flight or row[index].split is None:
+                yield row[index]
+""",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
         name="order-check-ignores-echoes",
         breaks="I2",
-        file="consumer/core/lanes.py",
-        old="others: list[Batch | Echo] = [*self.sealed, *self._echoes]",
-        new="others: list[Batch | Echo] = [*self.sealed]",
+        file="consumer/core/backlog.py",
+        old="if echo.action != batch.action and (is_open or echo.seal < (batch.seal or 0)):",
+        new="if echo.settled:",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
         name="a-blocker-stands-without-its-witness",
         breaks="I4",
-        file="consumer/core/lanes.py",
-        old="if stands and witness in other.ids and witness in batch.ids:",
-        new="if stands:",
+        file="consumer/core/backlog.py",
+        old="if not other.settled and witness in other.ids and witness in batch.ids:",
+        new="if not other.settled:",
         tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="only-the-nearest-is-compared",
+        breaks="I2",
+        file="consumer/core/backlog.py",
+        old="""                batch.compared_to = each.seal or 0
+""",
+        new="""                batch.compared_to = 0
+""",
+        tests=("tests/test_backlog.py",),
+    ),
+    Mutant(
+        name="what-was-sealed-later-is-in-the-way",
+        breaks="I4",
+        file="consumer/core/backlog.py",
+        old="batch.compared_to = (batch.seal or 0) - 1",
+        new="batch.compared_to = 1 << 62",
+        tests=("tests/test_backlog.py",),
+    ),
+    Mutant(
+        name="a-parked-batch-is-not-woken",
+        breaks="I4",
+        file="consumer/core/backlog.py",
+        old="self._offer(batch)  # type: ignore[arg-type]  # of one lane, so of one type",
+        new="pass",
+        tests=("tests/test_lanes.py", "tests/test_backlog.py"),
+    ),
+    Mutant(
+        name="a-batch-parked-by-an-id-that-it-lost-stays",
+        breaks="I4",
+        file="consumer/core/backlog.py",
+        old="            if witness not in batch.ids and other.parked is not None:",
+        new="            if other.settled and other.parked is not None:",
+        tests=("tests/test_backlog.py",),
+    ),
+    Mutant(
+        name="an-echo-that-is-over-wakes-nobody",
+        breaks="I4",
+        file="consumer/core/backlog.py",
+        old="""                self._wake(echo, ())
+""",
+        new="""                pass
+""",
+        tests=("tests/test_backlog.py",),
+    ),
+    Mutant(
+        name="a-long-look-is-not-taken-up-again",
+        breaks="I4",
+        file="consumer/core/backlog.py",
+        old="return now if self._has_more else",
+        new="return",
+        tests=("tests/test_backlog.py",),
+    ),
+    Mutant(
+        name="a-shortened-backoff-is-not-noticed",
+        breaks="I4",
+        file="consumer/core/backlog.py",
+        old='if batch.place == "resting":',
+        new='if batch.place == "parked":',
+        tests=("tests/test_lanes.py", "tests/test_backlog.py"),
+    ),
+    Mutant(
+        name="what-is-settled-stays-in-its-ledger",
+        breaks="I7",
+        file="consumer/core/buffer.py",
+        old="            if base in self._ledgers:  # else it is not ours any more",
+        new="            if base in self._ledgers and self._ledgers[base].oldest(1) == [holder]:",
+        tests=("tests/test_memory_over_hours.py",),
+    ),
+    Mutant(
+        name="timers-that-count-no-more-stay",
+        breaks="I7",
+        file="consumer/core/turns.py",
+        old="if len(self._timers) > 2 * self._timed + SPARE_TIMERS:",
+        new="if not self._timers:",
+        tests=("tests/test_memory_over_hours.py",),
+    ),
+    Mutant(
+        name="a-drain-waits-for-no-echo",
+        breaks="I2",
+        file="consumer/core/buffer.py",
+        old="ledger.echoes_until = max(ledger.echoes_until, until)",
+        new="pass",
+        tests=("tests/test_pipeline.py",),
     ),
     Mutant(
         name="ambiguous-attempts-are-forgotten",
@@ -186,15 +270,15 @@ CORE: tuple[Mutant, ...] = (
         name="an-echo-is-over-with-the-answer",
         breaks="I2",
         file="consumer/core/attempts.py",
-        old="lane.echo(batch, attempt.ids, attempt.deadline)",
-        new="lane.echo(batch, attempt.ids, now)",
+        old="self._buffer.echo(batch, attempt.ids, attempt.deadline)",
+        new="self._buffer.echo(batch, attempt.ids, now)",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
         name="a-released-attempt-leaves-no-echo",
         breaks="I2",
         file="consumer/core/buffer.py",
-        old="batch.lane.echo(batch, gone, batch.deadline)  # the running attempt stays in the way",
+        old="self.echo(batch, gone, batch.deadline)  # the running attempt stays in the way",
         new="pass",
         tests=("tests/test_lanes.py",),
     ),
@@ -253,8 +337,8 @@ CORE: tuple[Mutant, ...] = (
         name="lanes-take-no-turns",
         breaks="I4",
         file="consumer/core/turns.py",
-        old="(self._in_front if lane.goes_first else self._queue).append(lane)",
-        new="(self._in_front if lane.goes_first else self._queue).appendleft(lane)",
+        old="queue.append((lane.turn, lane))",
+        new="queue.appendleft((lane.turn, lane))",
         tests=("tests/test_pipeline.py",),
     ),
     Mutant(
@@ -262,8 +346,8 @@ CORE: tuple[Mutant, ...] = (
         breaks="I9",
         file="consumer/core/buffer.py",
         old="""
-            for batch in batches:
-                make_due(batch, now, reason)
+        for batch in batches:
+            make_due(batch, now, reason)
         """,
         new="",
         tests=("tests/test_pipeline.py",),
@@ -271,9 +355,9 @@ CORE: tuple[Mutant, ...] = (
     Mutant(
         name="backoff-is-not-kept",
         breaks="backoff",
-        file="consumer/core/lanes.py",
-        old="if batch.is_waiting() and batch.not_before <= now and self.may_leave(batch):",
-        new="if batch.is_waiting() and self.may_leave(batch):",
+        file="consumer/core/backlog.py",
+        old="if batch.not_before <= now and may_leave(batch):",
+        new="if may_leave(batch):",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
