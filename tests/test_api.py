@@ -763,6 +763,16 @@ def test_a_403_is_vouched_for_by_the_region_each_time(api: FaultyApi) -> None:
     assert api.counters().region_requests == 2
 
 
+def test_how_long_it_took_to_ask_what_an_answer_means_is_told(api: FaultyApi) -> None:
+    api.always(status=403)
+    with client(api.url) as c:
+        started = clock.now()
+        answer = c.post(request())
+        seconds = clock.now() - started
+    assert isinstance(answer, Answered)
+    assert 0 < answer.vouching_seconds < seconds
+
+
 @pytest.mark.long("variants of what one shows", keep=("403",))
 @pytest.mark.parametrize("status", [403, 404])
 def test_a_region_that_does_not_answer_as_the_api_vouches_for_nothing(

@@ -16,6 +16,7 @@ PURE_LIBRARIES = {
     "collections.abc",
     "dataclasses",
     "enum",
+    "hashlib",
     "heapq",
     "http",
     "itertools",
@@ -108,16 +109,22 @@ MAY_IMPORT = {
     "customerio": {"core", "engine.ports", "clock"},
     "observability": {"core", "engine.ports", "clock", "__init__"},
     "settings": set[str](),
-    "stopper": {"clock", "observability"},
+    "standard_streams": set(),
+    "stacks": {"standard_streams"},
+    "stopper": {"clock", "observability", "stacks"},
+    "crashes": {"engine.ports", "observability", "stopper"},
     "daemon": {
         *("__init__", "clock", "core", "customerio", "engine", "kafka", "observability"),
-        *("settings", "stopper"),
+        *("crashes", "settings", "stopper"),
     },
     "commands": {
         *("__init__", "clock", "core", "customerio", "daemon", "engine.ports", "kafka"),
-        *("observability", "settings", "stopper"),
+        *("crashes", "observability", "settings", "stopper"),
     },
-    "__main__": {"__init__", "commands", "core", "daemon", "settings"},
+    "__main__": {
+        *("__init__", "commands", "core", "crashes", "daemon", "observability", "settings"),
+        *("standard_streams", "stopper"),
+    },
 }
 """What the modules of a folder may import of the others: a folder, or one module of it."""
 

@@ -10,16 +10,22 @@ An *answer* is what the HTTP side saw; an *outcome* is what the pipeline does ab
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
 from typing import assert_never
 
 EXCERPT_CHARACTERS = 300
 
+CREDENTIALS = (
+    "CUSTOMERIO_SITE_ID and CUSTOMERIO_API_KEY must be those of the Track API (not an App API key),"
+    " of this workspace and region"
+)
+"""What to do about a login that the API refuses."""
+
 
 class HoldReason(StrEnum):
-    """Why nothing is sent. The values are the labels of the ``hold`` metric."""
+    """Why nothing is sent or gets through. The values are the labels of the ``hold`` metric."""
 
     UNAUTHORIZED = "unauthorized"
     REDIRECT = "redirect"
@@ -29,6 +35,7 @@ class HoldReason(StrEnum):
     DEAD_LETTER_UNAVAILABLE = "dead-letter-unavailable"
     STALLED = "stalled"
     KAFKA_UNAVAILABLE = "kafka-unavailable"
+    API_UNAVAILABLE = "api-unavailable"
 
 
 class RetryReason(StrEnum):
@@ -47,7 +54,8 @@ class Answered:
     ``vouched`` says that this URL and these credentials are known to be right: for a 403 because
     ``/api/v1/accounts/region`` accepted them just now, for a 404 because of that or of an earlier
     delivery. It means nothing for other statuses. ``retry_after_seconds`` is the ``Retry-After``
-    header's, whichever form it had, from the moment of the answer.
+    header's, whichever form it had, from the moment of the answer; ``vouching_seconds`` went into
+    asking, after the answer.
     """
 
     status: int
@@ -55,6 +63,7 @@ class Answered:
     retry_after_seconds: float | None = None
     location: str | None = None
     vouched: bool = False
+    vouching_seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +141,7 @@ class Hold:
 
 Outcome = Delivered | Retry | Refused | Hold | Unsent
 
-_GAVE_UP_WAITING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
-"""Answers of an intermediary that waited for the API in vain: it may yet apply the request."""
-
+_LOGIN_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _HOLDS: dict[int, HoldReason] = {
     HTTPStatus.UNAUTHORIZED: HoldReason.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN: HoldReason.UNAUTHORIZED,
@@ -189,12 +196,14 @@ def error_of(outcome: Outcome) -> str:
 def summary(answer: Answered) -> str:
     """Return status, kind and size of an answer, for logs and status.
 
-    Never a word of the body: the API may quote the ids that it was sent, and no id of a person
-    belongs there. The dead letter has the excerpt.
+    Of a refused login also what to do. Never a word of the body: the API may quote the ids that it
+    was sent, and no id of a person belongs there. The dead letter has the excerpt.
     """
     size, start = len(answer.body), answer.body.lstrip()[:1]
     kind = {b"{": "JSON", b"[": "JSON", b'"': "JSON", b"<": "HTML"}.get(start, "text")
-    return f"{answer.status} with {size} bytes of {kind}" if start else f"{answer.status}, empty"
+    seen = f"{answer.status} with {size} bytes of {kind}" if start else f"{answer.status}, empty"
+    login = {HTTPStatus.UNAUTHORIZED} if answer.vouched else _LOGIN_REFUSED
+    return f"{seen}: {CREDENTIALS}" if answer.status in login else seen
 
 
 def excerpt(body: bytes) -> str:
@@ -211,7 +220,8 @@ def _of_status(answer: Answered) -> Outcome:
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return Retry(RetryReason.THROTTLED, detail, False, wait_seconds)
     if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Retry(RetryReason.SERVER, detail, status in _GAVE_UP_WAITING, wait_seconds)
+        # Perhaps an intermediary's, which gave up on what the API may yet apply (520 to 524 too).
+        return Retry(RetryReason.SERVER, detail, True, wait_seconds)
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         target = (answer.location or "").partition("?")[0]
         to = f" to {excerpt(target.encode())}" if target else ""

@@ -6,7 +6,9 @@ else holds connections open.
 """
 
 import io
+import re
 import socket
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -17,8 +19,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, cast
+from urllib.parse import unquote
 
 from consumer import clock
+from consumer.observability import logs
+from consumer.observability.log_format import kind_of
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -44,6 +49,19 @@ class Answer:
     status: HTTPStatus = HTTPStatus.OK
     content_type: str = _TEXT
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def path_of(target: str) -> str:
+    """Return the path that a request's target means, decoded: its origin or absolute form.
+
+    A proxy is asked with the whole URL (RFC 9112, 3.2.2), and whoever asks us so means us.
+    """
+    scheme, found, rest = target.partition("://")
+    if found and scheme.lower() in ("http", "https"):
+        _, slash, path = re.split("[?#]", rest, maxsplit=1)[0].partition("/")
+        target = slash + path or "/"
+    path = unquote(re.split("[?#]", target, maxsplit=1)[0])
+    return re.sub("^/+", "/", path)
 
 
 class HttpServer:
@@ -137,8 +155,12 @@ class _Server(ThreadingHTTPServer):
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
 
-    def handle_error(self, request: "_Request", client_address: object) -> None:
-        """Say nothing: it is a client that went away."""
+    def handle_error(self, request: "_Request", client_address: object) -> None:  # noqa: ARG002 - the base's
+        """Say nothing of a client that went away; an error of ours is told, and serving goes on."""
+        error = sys.exc_info()[1]
+        if error is not None and not isinstance(error, OSError | ValueError | HTTPException):
+            text = f"{kind_of(error)} while answering HTTP"
+            logs.log("uncaught", text, level="error", exc_info=error)
 
 
 class _Connection(BaseHTTPRequestHandler):
@@ -181,7 +203,7 @@ class _Connection(BaseHTTPRequestHandler):
         return False
 
     def do_GET(self) -> None:
-        self._send(self.server.answer(self.path, self.headers.get("Accept", "")))
+        self._send(self.server.answer(self.path, ",".join(self.headers.get_all("Accept", []))))
 
     do_HEAD = do_GET  # noqa: N815 - the name that http.server calls
 

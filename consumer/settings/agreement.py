@@ -12,8 +12,9 @@ from pydantic import SecretStr
 from consumer.settings.checks import http_parts
 from consumer.settings.exemptions import is_exempt
 from consumer.settings.librdkafka import VARIABLES
+from consumer.settings.login import LOGIN, login_problems
 from consumer.settings.problems import shown
-from consumer.settings.property_checks import property_problems
+from consumer.settings.property_checks import number, property_problems
 from consumer.settings.subscription import covers
 
 API_URLS = {"us": "https://track.customer.io", "eu": "https://track-eu.customer.io"}
@@ -37,6 +38,15 @@ def disagreements(given: Mapping[str, Any]) -> Iterator[str]:
         for property_, variable in VARIABLES.items()
         if given.get(variable.lower()) is not None
     }
+    without_login = list(login_problems(given))
+    yield from without_login
+    if without_login or any(name.lower() not in given for name in LOGIN):
+        # librdkafka would say the same once more, and of nothing else.
+        properties = {
+            name: text.removeprefix("sasl_")
+            for name, text in properties.items()
+            if not name.startswith("sasl.")
+        }
     config = {name: _plain(value) for name, value in given.get("kafka_config", {}).items()}
     yield from property_problems(properties | config)
 
@@ -74,9 +84,11 @@ def _plain(value: str | SecretStr) -> str:
 
 
 def _max_poll_seconds(config: Mapping[str, SecretStr]) -> float:
-    given = config.get(_MAX_POLL_INTERVAL)
-    text = given.get_secret_value().strip() if given else ""
-    return int(text) / 1000 if text.isdecimal() else 300.0
+    if _MAX_POLL_INTERVAL not in config:
+        return 300.0
+    # What is no number there is told by librdkafka, and nothing else is wrong for it.
+    given = {_MAX_POLL_INTERVAL: _plain(config[_MAX_POLL_INTERVAL])}
+    return number(given, _MAX_POLL_INTERVAL, 10**12) / 1000
 
 
 def _drain_outlasts_a_request(drain: float, timeout: float) -> str | None:
