@@ -4,7 +4,6 @@ import faulthandler
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from consumer import __version__, standard_streams
@@ -44,13 +43,13 @@ def _watched(command: str) -> Stopper:
 def _main(arguments: Sequence[str], stopper: Stopper) -> int:
     chosen = _parser().parse_args(arguments)
     from consumer import settings
+    from consumer.commands.output import Output
 
     _, run = COMMANDS[chosen.command]
     try:
         return run(chosen, stopper)
     except settings.SettingsError as error:
-        with suppress(OSError):  # the exit code says it, too
-            print(error, file=sys.stderr, flush=True)  # noqa: T201 - the command line's own voice
+        Output(sys.stderr).line(str(error))
         return 2
 
 

@@ -5,14 +5,16 @@ request that is still on its way can overtake the next owner's.
 """
 
 import random
+import socket
 import time
 from collections.abc import Callable
 from functools import partial
+from urllib.parse import urlsplit
 
 from consumer import __version__, clock, crashes
 from consumer.core.pipeline import Pipeline
 from consumer.core.rules import Rules
-from consumer.core.snapshot import Board, initial_snapshot
+from consumer.core.snapshot import Board, Identity, initial_snapshot
 from consumer.core.tally import Tally
 from consumer.core.throttle import Throttle
 from consumer.customerio.api import Api
@@ -38,7 +40,7 @@ def run(settings: Settings, stopper: Stopper) -> int:
     logs.log("starting", f"segment-consumer {__version__}", **settings.masked())
     for warning in settings.warnings:
         logs.log("settings_warning", warning, level="warning")
-    board = Board(initial_snapshot(__version__), clock.now())
+    board = board_of(settings)
     patience = settings.liveness_timeout_seconds
     server = HealthServer(settings.http_host, settings.http_port, board, patience, __version__)
     try:
@@ -81,7 +83,7 @@ def run_until(
         jitter=random.random,
         say=logs.Repeats().log,
         beat=board.beat,
-        publish=partial(_publish, Reporter(), board),
+        publish=partial(_publish, Reporter(board.identity), board),
         before_probe=_reread(settings, api),
     )
     pipeline = pipeline or pipeline_of(settings)
@@ -111,6 +113,18 @@ def run_until(
         seconds=seconds,
     )
     return 0
+
+
+def board_of(settings: Settings) -> Board:
+    """Return the board of a process that starts now."""
+    url = urlsplit(settings.api_url)
+    identity = Identity(
+        host=socket.gethostname(),
+        group=settings.kafka_group_id,
+        started=clock.rfc3339(time.time()),
+        api_url=f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}",
+    )
+    return Board(initial_snapshot(__version__, identity), clock.now(), identity)
 
 
 def options_of(settings: Settings) -> Options:

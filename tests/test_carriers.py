@@ -93,3 +93,17 @@ def test_i6_what_a_try_brings_back_that_was_given_up_is_thrown_away() -> None:
     eventually(brought.qsize, PATIENCE_SECONDS, "the late answer")
     assert carriers.collect(0.0) == []
     assert brought.empty()
+
+
+def test_asking_what_an_answer_means_is_no_part_of_the_request() -> None:
+    clock = Clock()
+
+    def post(_: Request) -> Answer:
+        clock.now += 2.0  # the request
+        clock.now += 0.5  # and what its answer means
+        return Answered(404, vouched=True, vouching_seconds=0.5)
+
+    carriers = Carriers(post, clock)
+    carriers.send(attempt("x", deadline=200.0), 1000.0)
+    (result,) = carriers.collect(PATIENCE_SECONDS)
+    assert result.seconds == 2.0

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from http.client import HTTPConnection, HTTPResponse
 
 import pytest
@@ -150,7 +151,64 @@ def test_an_unknown_path_is_answered_with_the_paths(address: str) -> None:
     answer, body = ask(address, "/health")
     assert answer.status == 404
     assert answer.headers["Content-Type"].startswith("text/plain")
-    assert body.splitlines()[1:] == ["/", "/livez", "/readyz", "/metrics", "/status"]
+    assert body.splitlines()[1:] == ["/", "/livez", "/readyz", "/metrics", "/status", "/history"]
+
+
+def heard_for(address: str, target: str, *headers: str, method: str = "GET") -> bytes:
+    """Send a request line as it stands, and return the whole answer."""
+    lines = (f"{method} {target} HTTP/1.1", "Host: h", "Connection: close", *headers, "", "")
+    with dial(address) as connection:
+        connection.sendall("\r\n".join(lines).encode())
+        return hear(connection)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://anything.example:8080/livez",
+        "HTTP://Anything/livez?verbose",
+        "https://[::1]:1/livez#there",
+        "http://user:word@host//livez",
+        "//livez",
+        "/livez?a=b?c",
+        "/%6Civez",
+        "/livez#there",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_target_means_its_path_in_whatever_form_it_comes(
+    address: str, target: str, method: str
+) -> None:
+    heard = heard_for(address, target, method=method)
+    assert heard.startswith(b"HTTP/1.1 200 ")
+    assert heard.endswith(b"\r\n\r\nalive\n" if method == "GET" else b"\r\n\r\n")
+
+
+@pytest.mark.parametrize("target", ["http://host", "http://host?x", "http://host/"])
+def test_a_url_without_a_path_means_the_page(address: str, target: str) -> None:
+    assert b"<!doctype html>" in heard_for(address, target)
+
+
+@pytest.mark.parametrize(
+    "target", ["*", "livez", "/LIVEZ", "/livez/", "/x?/livez", "ftp://host/livez", "host:443", "%"]
+)
+def test_what_is_no_path_of_ours_is_not_found(address: str, target: str) -> None:
+    assert heard_for(address, target).startswith(b"HTTP/1.1 404 ")
+
+
+def test_several_accept_headers_are_one(address: str) -> None:
+    heard = heard_for(
+        address, "/metrics", "Accept: text/plain;q=0.1", "Accept: application/openmetrics-text"
+    )
+    assert b"Content-Type: application/openmetrics-text" in heard
+
+
+def test_the_history_is_the_published_one_as_json(address: str, board: Board) -> None:
+    steps = ({"at": "2026-01-02T03:04:05.678Z", "delivered": 7},)
+    board.snapshot = replace(board.snapshot, history=steps)
+    answer, body = ask(address, "/history")
+    assert answer.headers["Content-Type"] == "application/json"
+    assert json.loads(body) == {"step_seconds": 10.0, "steps": list(steps)}
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "BREW"])

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from consumer import clock
 from consumer.core import metrics
 from consumer.core.metrics import METRICS, PREFIX
-from consumer.core.snapshot import Board, initial_snapshot, snapshot_of
+from consumer.core.snapshot import Board, Identity, initial_snapshot, snapshot_of
 from consumer.core.tally import Histogram, Tally
 from consumer.observability.exposition import Exposition
 
@@ -303,18 +303,53 @@ def test_the_sum_of_a_histogram_is_that_of_all_it_has_seen() -> None:
 
 
 def test_starting_is_not_ready_and_has_every_member_of_the_status() -> None:
-    snapshot = initial_snapshot("1.2.3")
+    identity = Identity("a-host", "a-group", "2026-01-02T03:04:05.678Z", "https://api.invalid")
+    snapshot = initial_snapshot("1.2.3", identity)
     assert snapshot.not_ready == ("starting",)
     assert snapshot.status == {
         "version": "1.2.3",
+        "host": "a-host",
+        "group": "a-group",
+        "started": "2026-01-02T03:04:05.678Z",
         "state": "starting",
         "holds": [],
         "partitions": [],
         "segments": [],
         "api": {
+            "url": "https://api.invalid",
             "concurrency_limit": 0,
             "in_flight": 0,
             "requests_per_second": 0.0,
             "last_error": None,
+            "last_error_at": None,
+            "last_success_at": None,
         },
     }
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_openmetrics"),
+    [
+        ("application/openmetrics-text;q=0", False),
+        ("application/openmetrics-text; q=0.000, text/plain", False),
+        ("Application/OpenMetrics-Text ; Q=0.5 , text/plain;q=0.4", True),
+        ("application/openmetrics-text;q=0.3, text/plain;q=0.9", False),
+        ("application/openmetrics-text;q=0.3, text/*;q=0.9", False),
+        (
+            "application/openmetrics-text;version=1.0.0;q=0, application/openmetrics-text;q=0.1",
+            True,
+        ),
+        ("application/openmetrics-text;q=nonsense", False),
+        ("application/openmetrics-text;q=nan", False),
+        ("application/openmetrics-text;q=2", False),
+        ("application/openmetrics-text;version=1.0.0,*/*;q=0.1", True),
+        ("*/*", False),
+        ("", False),
+        (",;,q=0;", False),
+    ],
+)
+def test_openmetrics_is_for_those_who_name_it_and_like_it_no_less_than_text(
+    accept: str, *, is_openmetrics: bool
+) -> None:
+    content_type, _ = Exposition(board(), "1.2.3").render(accept)
+    assert content_type.startswith("application/openmetrics-text") == is_openmetrics

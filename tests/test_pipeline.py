@@ -261,14 +261,82 @@ def test_a_batch_knows_the_time_of_its_oldest_record() -> None:
             partition=partition, value=event("add", f"x{partition}"), timestamp=timestamp
         )
         driver.pipeline.receive([message], driver.now)
-    assert driver.wait().one_try().batch.timestamp_ms == 300
+    assert driver.pipeline.oldest_timestamp_ms(driver.wait().one_try()) == 300
+
+
+def read_at(driver: Driver, timestamp_ms: int, value: bytes) -> None:
+    """Read one record with a time."""
+    offset = driver.ledgers[0].position
+    message = FakeMessage(offset=offset, value=value, timestamp=(1, timestamp_ms))
+    driver.pipeline.receive([message], driver.now)
+
+
+def test_the_oldest_record_is_found_wherever_it_stands_in_the_batch() -> None:
+    driver = Driver()
+    for timestamp_ms, name in ((500, "x"), (500, "y"), (300, "z"), (400, "w")):
+        read_at(driver, timestamp_ms, event("add", name))
+    assert driver.pipeline.oldest_timestamp_ms(driver.wait().one_try()) == 300
+
+
+def test_what_was_superseded_is_no_longer_the_oldest_record() -> None:
+    driver = Driver()
+    read_at(driver, 300, event("remove", "x"))
+    read_at(driver, 400, event("remove", "y"))
+    read_at(driver, 500, event("add", "x"))
+    adds, removes = sorted(driver.wait().attempts(), key=lambda each: each.batch.action)
+    assert driver.pipeline.oldest_timestamp_ms(removes) == 400
+    assert driver.pipeline.oldest_timestamp_ms(adds) == 500
+
+
+def test_the_oldest_record_of_a_part_is_that_of_its_own_ids() -> None:
+    driver = Driver()
+    for timestamp_ms, name in ((500, "x"), (300, "y")):
+        read_at(driver, timestamp_ms, event("add", name))
+    whole = driver.wait().one_try()
+    driver.answer(whole, REFUSED)
+    part = driver.one_try()
+    expected: dict[tuple[str, ...], int] = {("x",): 500, ("y",): 300}
+    assert driver.pipeline.oldest_timestamp_ms(part) == expected[part.ids]
+
+
+def test_what_is_no_longer_held_has_no_oldest_record() -> None:
+    driver = Driver()
+    read_at(driver, 300, event("add", "x"))
+    attempt = driver.wait().one_try()
+    driver.pipeline.forget(driver.ledgers)
+    assert driver.pipeline.oldest_timestamp_ms(attempt) is None
+
+
+@pytest.mark.parametrize("outcome", [UNAUTHORIZED, UNAVAILABLE, Unsent("the lease is over")])
+def test_a_part_counts_as_split_once_however_often_it_is_tried(outcome: Outcome) -> None:
+    driver = Driver()
+    driver.read(event("add", "x", "y"))
+    driver.answer(driver.wait().one_try(), REFUSED)
+    for _ in range(3):
+        driver.answer(driver.one_try(), outcome)
+        driver.now += 1000.0
+    assert driver.count("batches_total", "add", "split") == 1
+    assert driver.run() != []
+    assert driver.count("batches_total", "add", "split") == 2
+
+
+def test_ids_per_request_are_counted_of_what_was_sent() -> None:
+    driver = Driver()
+    driver.read(event("add", "x", "y"))
+    batch_ids = driver.tally.histograms["batch_ids", "add"]
+    driver.answer(driver.wait().one_try(), Unsent("the lease is over"))
+    assert sum(batch_ids.freeze().counts) == 0
+    driver.answer(driver.one_try(), UNAVAILABLE)
+    driver.now += 100.0
+    driver.run()
+    assert (sum(batch_ids.freeze().counts), batch_ids.freeze().total) == (2, 4.0)
 
 
 def test_a_batch_without_times_knows_none() -> None:
     driver = Driver()
     message = FakeMessage(value=event("add", "x"), timestamp=(0, 0))
     driver.pipeline.receive([message], driver.now)
-    assert driver.wait().one_try().batch.timestamp_ms is None
+    assert driver.pipeline.oldest_timestamp_ms(driver.wait().one_try()) is None
 
 
 # -- I1: what may be committed ------------------------------------------------------------------
@@ -562,10 +630,11 @@ def test_a_try_whose_answer_was_lost_echoes_until_its_deadline_for_its_partition
 @pytest.mark.parametrize(
     ("outcome", "segments", "is_outage"),
     [
-        (UNAVAILABLE, (1, 1, 1), False),
-        (UNAVAILABLE, (1, 2, 3), True),
-        (THROTTLED, (1, 1, 1), True),
-        (NOT_CONNECTED, (1, 1, 1), True),
+        (UNAVAILABLE, (1, 1, 1, 1, 1, 1, 1, 1), False),
+        (UNAVAILABLE, (1, 2, 3, 4, 5, 6, 7), False),
+        (UNAVAILABLE, (1, 2, 3, 4, 5, 6, 7, 8), True),
+        (THROTTLED, (1, 1, 1, 2, 2, 3, 3, 3), True),
+        (NOT_CONNECTED, (1, 1, 1, 2, 2, 3, 3, 3), True),
     ],
 )
 def test_an_outage_is_told_from_one_failing_segment(
@@ -586,7 +655,7 @@ def test_retry_after_pauses_the_other_segments_too() -> None:
     driver.answer(driver.wait().one_try(), Retry(RetryReason.THROTTLED, "429", False, 30.0))
     driver.read(event("add", "y", segment=2))
     assert driver.wait(29.9).sent() == []
-    assert driver.wait(0.1).sent() == ["add x"]
+    assert len(driver.wait(0.1).sent()) == 1, "one probe"
 
 
 def test_a_failed_request_is_noted_and_waits_longer_each_time() -> None:
@@ -897,11 +966,12 @@ def test_a_segment_that_vanishes_during_a_split_is_refused_as_a_whole() -> None:
     driver = Driver()
     driver.read(event("add", *names(20)))
     driver.answer(driver.wait().one_try(), REFUSED)
-    driver.answer(driver.one_try(), DELIVERED)
+    delivered = driver.one_try()
+    driver.answer(delivered, DELIVERED)
     driver.answer(driver.one_try(), NO_SEGMENT)
     (dead_letter,) = driver.dead_letters()
     assert dead_letter.reason == DeadLetterReason.SEGMENT_REJECTED
-    assert ids_of(dead_letter) == names(20)[1:]
+    assert ids_of(dead_letter) == [name for name in names(20) if name not in delivered.ids]
 
 
 def test_the_dead_letter_names_the_first_record_concerned() -> None:
@@ -989,10 +1059,55 @@ def test_so_many_unreadable_records_in_a_row_hold_the_daemon() -> None:
     assert "not JSON" in state.detail
 
 
-def test_a_record_of_invalid_ids_is_readable_and_ends_the_row() -> None:
+NO_ADDRESS = event("add", "customer-1")
+
+
+def test_records_of_which_nothing_is_valid_are_in_the_row_too() -> None:
+    """As with EVENT_ID_TYPE=email by mistake: the whole topic would go to the dead letters."""
+    driver = Driver(dead_letter_max_consecutive=3, default_id_type="email")
+    assert driver.read(*[NO_ADDRESS] * 10) == 3
+    state = driver.throttle.holds[HoldReason.DEAD_LETTER_LIMIT]
+    assert "3 refusals in a row, the last: an email address has no @" in state.detail
+    assert len(driver.dead_letters()) == 3, "the last of them is on its way, too"
+    assert driver.pipeline.pending_dead_letters == driver.pipeline.held_ids == 3
+
+
+def test_unreadable_records_and_those_without_a_valid_id_are_one_row() -> None:
+    driver = Driver(dead_letter_max_consecutive=4)
+    assert driver.read(b"{", event("add", ""), None, event("add", "", ""), b"{", b"{") == 5
+    assert HoldReason.DEAD_LETTER_LIMIT in driver.throttle.holds
+
+
+def test_one_valid_id_in_a_record_ends_the_row() -> None:
     driver = Driver(dead_letter_max_consecutive=2)
-    driver.read(b"{", event("add", ""), b"{")
+    driver.read(*[b"{", event("add", "", "good"), event("add", ""), event("add", "good")] * 5)
     assert not driver.throttle.holds
+    driver.read(event("add", ""), None, event("add", ""))
+    assert HoldReason.DEAD_LETTER_LIMIT in driver.throttle.holds
+
+
+def test_a_record_counts_once_however_many_invalid_ids_it_has() -> None:
+    driver = Driver(dead_letter_max_consecutive=2)
+    driver.read(event("add", *[""] * 2500))
+    assert not driver.throttle.holds
+    driver.read(event("add", *[""] * 2500))
+    assert HoldReason.DEAD_LETTER_LIMIT in driver.throttle.holds
+    assert len(driver.dead_letters()) == 6, "all of the record that reached the limit"
+
+
+def test_the_row_of_records_and_that_of_requests_do_not_add_up_nor_end_each_other() -> None:
+    driver = Driver(dead_letter_max_consecutive=3, batch_max_ids=1)
+    for number in range(2):
+        driver.read(event("add", ""))
+        driver.read(event("add", f"{number}"), event("add", ""))
+        driver.answer(driver.one_try(), NO_SEGMENT)
+    assert not driver.throttle.holds
+    driver.read(event("add", "good"), event("add", ""))
+    driver.answer(driver.one_try(), DELIVERED)
+    driver.read(event("add", ""))
+    assert not driver.throttle.holds
+    driver.read(event("add", ""))
+    assert HoldReason.DEAD_LETTER_LIMIT in driver.throttle.holds
 
 
 def test_so_many_refused_requests_in_a_row_hold_the_daemon() -> None:
@@ -1028,7 +1143,7 @@ def test_under_the_limits_hold_nothing_more_goes_to_the_dead_letter_topic() -> N
 )
 def test_without_a_limit_or_with_skip_no_row_is_too_long(policy: str, limit: int) -> None:
     driver = Driver(reject_policy=policy, dead_letter_max_consecutive=limit)
-    assert driver.read(*[b"{"] * 100) == 100
+    assert driver.read(*[b"{", event("add", "")] * 50) == 100
     assert not driver.throttle.holds
 
 
@@ -1078,16 +1193,45 @@ def test_the_busiest_lanes_hold_the_most_ids() -> None:
     assert [lane.segment_id for lane in driver.pipeline.busiest(2)] == [2, 4]
 
 
-def test_a_lane_remembers_its_last_error_until_a_delivery() -> None:
+def test_a_batchs_trouble_lasts_until_a_delivery() -> None:
     driver = Driver()
     driver.read(event("add", "x", "y"))
     (lane,) = driver.pipeline.lanes()
-    errors = [lane.last_error]
+    shown = []
     for outcome in (UNAVAILABLE, UNAUTHORIZED, REFUSED, DELIVERED):
-        driver.wait()
+        driver.wait(100.0)
         driver.answer(driver.one_try(), outcome)
-        errors.append(lane.last_error)
-    assert errors == ["", "503", "401", REFUSED.summary, ""]
+        found = driver.pipeline.troubles.lanes(20)
+        shown += [(each.error, each.attempts, each.at == driver.now) for each in found.values()]
+        assert set(found) <= {lane}
+    assert shown == [("503", 1, True), ("401", 2, True), (REFUSED.summary, 3, True)]
+
+
+def test_a_trouble_ends_with_its_batch_however_that_ends() -> None:
+    driver = Driver()
+    driver.read(event("add", "x", segment=1), event("add", "x", segment=2))
+    first, second = driver.wait().attempts()
+    driver.answer(first, UNAVAILABLE)
+    driver.answer(second, NO_SEGMENT)
+    assert [lane.segment_id for lane in driver.pipeline.troubles.lanes(20)] == [1, 2]
+    (dead_letter,) = driver.dead_letters()
+    driver.pipeline.acknowledged(dead_letter)
+    assert [lane.segment_id for lane in driver.pipeline.troubles.lanes(20)] == [1]
+    driver.pipeline.forget(driver.ledgers)
+    assert driver.pipeline.troubles.lanes(20) == {}
+
+
+def test_a_lanes_trouble_is_that_of_its_worst_batch_and_its_newest_error() -> None:
+    driver = Driver(batch_max_ids=1)
+    driver.read(event("add", "x"), event("add", "y"))
+    one, two = driver.attempts()
+    driver.answer(one, UNAVAILABLE)
+    driver.answer(two, UNAVAILABLE)
+    driver.now += 1.0
+    again = driver.attempts()[0]
+    driver.answer(again, UNAUTHORIZED)
+    (found,) = driver.pipeline.troubles.lanes(20).values()
+    assert (found.error, found.attempts, found.at) == ("401", 2, driver.now)
 
 
 def test_a_try_has_its_deadline_and_a_ledger_what_it_was_assigned_with() -> None:

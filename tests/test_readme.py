@@ -2,16 +2,19 @@
 
 import ast
 import importlib
+import json
 import re
 import tomllib
 from functools import cache
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
 from consumer import settings
 from consumer.__main__ import COMMANDS
 from consumer.core.metrics import METRICS
+from tests.support import page_states
 from tests.test_architecture import MODULES, PURE_ROOMS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -161,3 +164,27 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert there.exists(), target
         assert there.is_relative_to(ROOT), target
         assert not anchor or anchor in anchors(there), target
+
+
+def test_the_tables_of_the_status_have_its_members() -> None:
+    with (
+        page_states.serving("stuck-segment") as address,
+        urlopen(f"http://{address}/status") as answer,
+    ):
+        status = json.load(answer)
+    with page_states.serving("held") as address, urlopen(f"http://{address}/status") as answer:
+        held = json.load(answer)
+    text = (ROOT / "deploy" / "reference.md").read_text()
+    blocked_by = next(each["blocked_by"] for each in status["partitions"] if each["blocked_by"])
+    parts = {
+        "holds": held["holds"][0],
+        "partitions": status["partitions"][0],
+        "partitions[].blocked_by": blocked_by,
+        "segments": status["segments"][0],
+        "api": status["api"],
+    }
+    for name, part in parts.items():
+        members = ", ".join(f"`{member}`" for member in part)
+        assert f"| `{name}` | {members} |" in text
+    for name in status.keys() - parts.keys():
+        assert f"`{name}`" in text

@@ -13,6 +13,7 @@ from consumer.core.events import ID_TYPES, IdType
 from consumer.core.lanes import Batch, Lane
 from consumer.core.ledger import base_of
 from consumer.core.tally import Tally
+from consumer.core.troubles import Troubles
 from consumer.core.turns import Turns
 
 
@@ -23,6 +24,7 @@ class Buffer:
         self.by_type: dict[object, dict[int, Lane]] = {name: {} for name in ID_TYPES}
         self.by_type[UNSET] = self.by_type[default_id_type]
         self.turns = Turns()
+        self.troubles = Troubles()
         self.held_ids = 0
         self._default_id_type = default_id_type
         self._linger_seconds = linger_seconds
@@ -83,6 +85,7 @@ class Buffer:
         """Settle the batch if nothing of it is left."""
         if not (batch.ids or batch.dead_letters or batch.settled):
             batch.settled = True
+            self.troubles.end(batch)
             batch.lane.take_out(batch)
 
     def flush(self, bases: set[int], now: float, reason: str) -> None:

@@ -67,6 +67,8 @@ class DeadLetter:
     origins: dict[int, int] = field(default_factory=dict)
     bases: set[int] = field(default_factory=set)
     batch: Batch | None = None
+    segment_id: int | None = None  # None: of a record that can't be read
+    id_type: str | None = None
     posted: bool = False
     settled: bool = False
 
@@ -131,4 +133,6 @@ def refusal(
         origins=origins,
         bases={base_of(origin) for origin in origins},
         batch=batch,
+        segment_id=segment_id,
+        id_type=id_type,
     )

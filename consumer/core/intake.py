@@ -27,8 +27,7 @@ from consumer.core.dead_letters import (
 )
 from consumer.core.decoder import EventDecoder
 from consumer.core.events import Event, Malformed, Mixed
-from consumer.core.lanes import Batch
-from consumer.core.ledger import Ledger
+from consumer.core.ledger import UNKNOWN_TIME, Ledger, time_of
 from consumer.core.refusals import Refusals
 from consumer.core.rules import Rules
 from consumer.core.tally import Tally
@@ -72,6 +71,8 @@ class Intake:
         errors: list[Message] = []
         ledger: Ledger | None = None
         topic, partition = "", -1
+        stamp: tuple[int, int] | None = None
+        beginning = 0  # of an origin: all but the offset
         taken = accepted = adds = removes = 0
         duplicate_adds = duplicate_removes = superseded_adds = superseded_removes = 0
         for message in messages:
@@ -84,6 +85,7 @@ class Intake:
             if message.partition() != partition or message.topic() != topic:
                 topic, partition = message.topic(), message.partition()
                 ledger = self._ledgers.get((topic, partition))
+                stamp = None
             if ledger is None:  # a record of an assignment that is over
                 continue
             offset = message.offset()
@@ -98,6 +100,10 @@ class Intake:
                     limit = -1
                 if event is None:
                     continue
+            if message.timestamp() != stamp:  # the records of one millisecond share it
+                kind, timestamp_ms = stamp = message.timestamp()
+                beginning = (time_of(timestamp_ms) if kind else UNKNOWN_TIME) + ledger.base
+            origin = beginning + offset
             accepted += 1
             unreadable = 0
             lane = by_type[event.id_type].get(event.segment_id)  # type: ignore[arg-type]  # an Event's segment_id is an int by now
@@ -113,7 +119,6 @@ class Intake:
                 if ledger.base not in batch.bases:
                     batch.bases.add(ledger.base)
                     ledger.hold(offset, batch, now)
-                    _note_timestamp(batch, message)
                 ids = batch.ids
                 if name in ids:
                     duplicate += 1
@@ -121,7 +126,7 @@ class Intake:
                 if other is not None and name in other.ids:
                     del other.ids[name]
                     superseded += 1
-                ids[name] = ledger.base + offset
+                ids[name] = origin
                 if len(ids) >= max_ids:
                     buffer.seal(batch, "size")
                     batch = None
@@ -185,10 +190,7 @@ class Intake:
 
     def _take_invalid(self, mixed: Mixed, ledger: Ledger, offset: int, now: float) -> None:
         refusals = self._refusals
-        refusals.unreadable_in_a_row = 0
         self._tally.add("ids_received_total", mixed.action, n=len(mixed.invalid))
-        if mixed.event is None:
-            self._tally.add("records_total", "accepted")
         self._buffer.held_ids += len(mixed.invalid)
         for start in range(0, len(mixed.invalid), MAX_IDS_PER_DEAD_LETTER):
             ids = mixed.invalid[start : start + MAX_IDS_PER_DEAD_LETTER]
@@ -204,9 +206,7 @@ class Intake:
             )
             if refusals.refuse(dead_letter, now, mixed.detail):
                 ledger.hold(offset, dead_letter, now)
-
-
-def _note_timestamp(batch: Batch, message: Message) -> None:
-    kind, milliseconds = message.timestamp()
-    if kind and (batch.timestamp_ms is None or milliseconds < batch.timestamp_ms):
-        batch.timestamp_ms = milliseconds
+        if mixed.event is None:  # else it ends the row, as any record with a valid id
+            self._tally.add("records_total", "accepted")
+            refusals.unreadable_in_a_row += 1
+            refusals.hold_at_limit(refusals.unreadable_in_a_row, mixed.detail, now)

@@ -18,10 +18,17 @@ Invariants (tests name them):
 
 from collections import deque
 from dataclasses import InitVar, dataclass, field
+from itertools import islice
 from typing import Protocol
 
 _OFFSET_BITS = 63
 _OFFSET_MASK = (1 << _OFFSET_BITS) - 1
+_NUMBER_BITS = 44
+_BASE_MASK = ((1 << _NUMBER_BITS) - 1) << _OFFSET_BITS
+_TIME_SHIFT = _OFFSET_BITS + _NUMBER_BITS
+_MAX_TIMESTAMP_MS = 1 << 43  # the year 2248
+UNKNOWN_TIME = _MAX_TIMESTAMP_MS << _TIME_SHIFT
+"""Beyond every time: what has none is the oldest only among its like."""
 
 
 class Holder(Protocol):
@@ -37,7 +44,8 @@ class Ledger:
     ``position`` is the next offset to read. ``committed`` is what the broker said is committed;
     None while it has nothing; ``beginning`` is where reading began, so it may always be committed,
     as a proof of membership. ``base`` names this ledger, and makes an *origin* of an offset: one
-    integer that remembers both (``base + offset``), as small as what each held id can carry.
+    integer that remembers both and the record's time (``time_of(…) + base + offset``), as small as
+    what each held id can carry.
     """
 
     number: InitVar[int]
@@ -85,6 +93,13 @@ class Ledger:
             return None
         return (self._old_holds or self._holds)[0][2]
 
+    def oldest(self, count: int) -> list[Holder]:
+        """Return what is unsettled among the first ``count`` holders, the oldest first."""
+        if self.is_settled():
+            return []
+        holds = self._old_holds or self._holds
+        return [holder for _, holder, _ in islice(holds, count) if not holder.settled]
+
     def restart(self, position: int) -> None:
         """Go on at ``position`` of a log that began anew, below what was already read.
 
@@ -97,9 +112,20 @@ class Ledger:
         self.committed = None
 
 
+def time_of(timestamp_ms: int) -> int:
+    """Return what an origin begins with: a record's time. The oldest is the least."""
+    return timestamp_ms << _TIME_SHIFT if 0 < timestamp_ms < _MAX_TIMESTAMP_MS else UNKNOWN_TIME
+
+
+def timestamp_ms_of(origin: int) -> int | None:
+    """Return the timestamp that an origin remembers; None if its record has none."""
+    timestamp_ms = origin >> _TIME_SHIFT
+    return timestamp_ms if 0 < timestamp_ms < _MAX_TIMESTAMP_MS else None
+
+
 def base_of(origin: int) -> int:
     """Return the base of the ledger that an origin remembers."""
-    return origin & ~_OFFSET_MASK
+    return origin & _BASE_MASK
 
 
 def offset_of(origin: int) -> int:

@@ -14,13 +14,27 @@ _ZERO_GAUGES: Mapping[Key, float] = dict.fromkeys(known_series("gauge"), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """Which process this is: ``started`` in RFC 3339, the API's URL without credentials."""
+
+    host: str = ""
+    group: str = ""
+    started: str = ""
+    api_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the owner thread publishes; ``not_ready`` has the reasons, empty means ready."""
+    """What the owner thread publishes; ``not_ready`` has the reasons, empty means ready.
+
+    ``history`` is the last hour, the oldest step first.
+    """
 
     samples: Mapping[Key, float]
     histograms: Mapping[Key, HistogramValue]
     status: Mapping[str, object]
     not_ready: tuple[str, ...]
+    history: tuple[Mapping[str, object], ...] = ()
 
     def total(self, *start: str) -> int:
         """Return the sum of the counters or gauges whose keys begin so."""
@@ -41,6 +55,7 @@ class Board:
 
     snapshot: Snapshot
     turned_at: float
+    identity: Identity = Identity()
 
     def beat(self, now: float) -> None:
         """Note that the loop turned."""
@@ -52,27 +67,34 @@ def snapshot_of(
     gauges: Mapping[Key, float],
     status: Mapping[str, object],
     not_ready: tuple[str, ...],
+    history: tuple[Mapping[str, object], ...] = (),
 ) -> Snapshot:
     """Return the counts with these gauges; known gauges left out are 0."""
     for key in gauges:
         declared(key, "gauge")
     samples = {**counts.counters, **_ZERO_GAUGES, **gauges}
-    return Snapshot(samples, counts.histograms, status, not_ready)
+    return Snapshot(samples, counts.histograms, status, not_ready, history)
 
 
-def initial_snapshot(version: str) -> Snapshot:
+def initial_snapshot(version: str, identity: Identity = Identity()) -> Snapshot:
     """Return what is published before the loop's first turn: starting, everything at 0."""
     status = {
         "version": version,
+        "host": identity.host,
+        "group": identity.group,
+        "started": identity.started,
         "state": "starting",
         "holds": [],
         "partitions": [],
         "segments": [],
         "api": {
+            "url": identity.api_url,
             "concurrency_limit": 0,
             "in_flight": 0,
             "requests_per_second": 0.0,
             "last_error": None,
+            "last_error_at": None,
+            "last_success_at": None,
         },
     }
     return snapshot_of(Tally().freeze(), {}, status, ("starting",))

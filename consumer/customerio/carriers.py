@@ -12,7 +12,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
 from consumer.core.attempts import Attempt
-from consumer.core.outcomes import Answer, Broken, TimedOut
+from consumer.core.outcomes import Answer, Answered, Broken, TimedOut
 from consumer.customerio.api import GRACE_SECONDS, Request
 from consumer.engine.ports import Result
 
@@ -87,4 +87,7 @@ class Carriers:
                 answer = self._post(request)
             except Exception as error:  # noqa: BLE001 - a carrier that dies would take its attempt along
                 answer = Broken(f"{type(error).__name__} while sending")
-            self._results.put(Result(attempt, answer, self._clock() - started))
+            seconds = self._clock() - started
+            if isinstance(answer, Answered):
+                seconds -= answer.vouching_seconds
+            self._results.put(Result(attempt, answer, seconds))

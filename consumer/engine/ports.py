@@ -211,6 +211,21 @@ class ObserverPort(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class BlockedBy:
+    """What keeps a partition's commit back: a batch of a lane, or a dead letter on its way.
+
+    ``segment_id`` and ``id_type`` are None for a record that can't be read. ``age_seconds`` counts
+    from when it was read, ``attempts`` those in a row without a delivery; no error: not tried yet.
+    """
+
+    segment_id: int | None
+    id_type: str | None
+    age_seconds: float
+    attempts: int
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
 class PartitionState:
     """One assigned partition. ``end`` is None until the broker told it."""
 
@@ -220,26 +235,32 @@ class PartitionState:
     committed: int | None
     end: int | None
     paused: bool
+    blocked_by: BlockedBy | None
 
 
 @dataclass(frozen=True, slots=True)
 class LaneState:
-    """One of the busiest lanes; ``oldest_seconds`` is the age of its oldest batch."""
+    """One lane; ``oldest_seconds`` is the age of its oldest batch.
+
+    ``attempts`` are those in a row without a delivery, of the batch that has most of them.
+    """
 
     segment_id: int
     id_type: str
     pending: int
     in_flight: int
     oldest_seconds: float
+    attempts: int
     last_error: str
+    last_error_at: float  # only if there is one
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
     """The engine at one moment: everything that anybody outside may know of it.
 
-    ``at`` is on the engine's clock. ``holds`` are those of the throttle; ``problems`` says why it
-    is not ready besides them, by what it is.
+    ``at`` is on the engine's clock, as all times but the last delivery's. ``problems`` says why it
+    is not ready besides its holds, by what it is.
     """
 
     at: float
@@ -258,6 +279,7 @@ class Published:
     in_flight: int
     concurrency_limit: int
     last_api_error: str
+    last_api_error_at: float  # only if there is one
     last_delivery_wall: float  # Unix time
 
 

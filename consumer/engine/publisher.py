@@ -4,16 +4,21 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from consumer.core.lanes import Lane
 from consumer.core.pipeline import Pipeline
 from consumer.engine.assignment import Assignment
 from consumer.engine.outlook import Outlook
-from consumer.engine.ports import LaneState, ObserverPort, PartitionState, Published, Say
+from consumer.engine.ports import (
+    LaneState,
+    ObserverPort,
+    PartitionState,
+    Published,
+    Say,
+)
 from consumer.engine.requests import Requests
+from consumer.engine.segments import blocked_by, shown_segments
 from consumer.engine.stop import Stop
 
 PUBLISH_SECONDS = 0.2
-BUSIEST_LANES = 20
 MANY_LANES = 10_000  # to look at all of them takes some 10 ms
 
 
@@ -52,7 +57,7 @@ class Publisher:
         """Return everything as it is now."""
         pipeline, throttle, requests = self._pipeline, self._pipeline.throttle, self._requests
         if now >= self._next_lanes:
-            self._lanes = tuple(_lane(each, now) for each in pipeline.busiest(BUSIEST_LANES))
+            self._lanes = shown_segments(pipeline, now)
             count = sum(1 for _ in pipeline.lanes())
             self._next_lanes = now + (1.0 if count < MANY_LANES else 5.0)
         return Published(
@@ -60,9 +65,9 @@ class Publisher:
             is_stopping=self._stop.requested or self._stop.has_begun,
             has_joined=self._outlook.joined,
             has_looked=self._outlook.has_looked,
-            holds=tuple(throttle.holds.values()),
+            holds=pipeline.holds(now),
             problems=dict(self._outlook.problems),
-            partitions=self._partitions(),
+            partitions=self._partitions(now),
             lanes=self._lanes,
             counts=pipeline.tally.freeze(),
             held_ids=pipeline.held_ids,
@@ -72,10 +77,11 @@ class Publisher:
             in_flight=throttle.in_flight,
             concurrency_limit=int(throttle.limit),
             last_api_error=requests.last_error,
+            last_api_error_at=requests.last_error_at,
             last_delivery_wall=requests.last_delivery_wall,
         )
 
-    def _partitions(self) -> tuple[PartitionState, ...]:
+    def _partitions(self, now: float) -> tuple[PartitionState, ...]:
         ends, assignment = self._observer.view.ends, self._assignment
         return tuple(
             PartitionState(
@@ -85,20 +91,7 @@ class Publisher:
                 committed=ledger.committed,
                 end=ends.get(name),
                 paused=assignment.is_paused(ledger),
+                blocked_by=blocked_by(self._pipeline, ledger, now),
             )
             for name, ledger in self._pipeline.ledgers.items()
         )
-
-
-def _lane(lane: Lane, now: float) -> LaneState:
-    batches = lane.batches()
-    in_flight = sum(len(batch.ids) for batch in batches if batch.in_flight)
-    opened = [batch.opened_at for batch in batches if batch.ids]
-    return LaneState(
-        segment_id=lane.segment_id,
-        id_type=lane.id_type,
-        pending=lane.held_ids() - in_flight,
-        in_flight=in_flight,
-        oldest_seconds=round(now - min(opened), 3) if opened else 0.0,
-        last_error=lane.last_error,
-    )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from consumer.core.lease import Lease
-from consumer.core.outcomes import Delivered, error_of, outcome_of, status_label
+from consumer.core.outcomes import Delivered, HoldReason, error_of, outcome_of, status_label
 from consumer.core.pipeline import Pipeline
 from consumer.core.throttle import API_HOLDS
 from consumer.engine.outlook import say_ended
@@ -20,7 +20,10 @@ BUSY_WAIT_SECONDS = 0.02
 
 @dataclass(slots=True, eq=False)
 class Requests:
-    """Owned by the loop. ``last_delivery_wall`` is Unix time; 0 before the first."""
+    """Owned by the loop. ``last_delivery_wall`` is Unix time; 0 before the first.
+
+    ``last_error`` is of the last answer; empty if that was a delivery.
+    """
 
     _pipeline: Pipeline
     _lease: Lease
@@ -31,6 +34,7 @@ class Requests:
     _before_probe: Callable[[], None]
     last_delivery_wall: float = 0.0
     last_error: str = ""
+    last_error_at: float = 0.0
 
     @property
     def in_flight(self) -> int:
@@ -43,6 +47,7 @@ class Requests:
         When reading ``is_paused`` as the buffer is full, what waits for company waits no longer.
         """
         pipeline, throttle = self._pipeline, self._pipeline.throttle
+        self._tell_trouble(now)
         pipeline.wake(now)
         if not self._lease.holds(now):
             return 0
@@ -71,6 +76,16 @@ class Requests:
                 next_at = now + BUSY_WAIT_SECONDS
         return min(max(next_at - now, 0.001), IDLE_WAIT_SECONDS)
 
+    def _tell_trouble(self, now: float) -> None:
+        """Hold as ``api-unavailable`` what has failed for long, as long as something is tried."""
+        pipeline, throttle = self._pipeline, self._pipeline.throttle
+        if not pipeline.held_ids and not throttle.in_flight:
+            if throttle.forget_trouble():
+                say_ended(self._say, {HoldReason.API_UNAVAILABLE}, now)
+        elif (hold := throttle.tell_trouble(now)) is not None:
+            name = hold.reason.value
+            self._say(now, "hold", name, hold.detail, level="error", reason=name)
+
     def _settle(self, result: Result, now: float) -> None:
         batch = result.attempt.batch
         label = status_label(result.answer)
@@ -79,9 +94,10 @@ class Requests:
             self._pipeline.tally.add("requests_total", batch.action, label)
             self._pipeline.tally.observe(result.seconds, "request_duration_seconds", batch.action)
         if isinstance(outcome, Delivered):
-            self._note_delivery(batch.timestamp_ms)
+            self.last_error = ""
+            self._note_delivery(self._pipeline.oldest_timestamp_ms(result.attempt))
         elif label is not None:
-            self.last_error = error_of(outcome)
+            self.last_error, self.last_error_at = error_of(outcome), now
         holds = set(self._pipeline.throttle.holds)
         self._pipeline.settle(result.attempt, outcome, now, self._jitter())
         say_ended(self._say, holds - self._pipeline.throttle.holds.keys(), now)
@@ -89,7 +105,7 @@ class Requests:
     def _note_delivery(self, timestamp_ms: int | None) -> None:
         wall = self._wall()
         self.last_delivery_wall = wall
-        if timestamp_ms is not None and timestamp_ms > 0:
+        if timestamp_ms is not None:
             latency_seconds = wall - timestamp_ms / 1000
             if latency_seconds >= 0:
                 self._pipeline.tally.observe(latency_seconds, "delivery_latency_seconds")

@@ -4,6 +4,7 @@ Beside our own metrics stand the ones that every Python service shows: ``process
 file descriptors), ``python_gc_*`` and ``python_info``.
 """
 
+import re
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,6 +27,8 @@ from consumer.core.snapshot import Board
 from consumer.core.tally import HistogramValue
 
 _OPENMETRICS = "application/openmetrics-text"
+_TEXTS = ("text/plain", "text/*")
+_QUALITY = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?", re.ASCII)  # RFC 9110, 12.4.2
 
 
 class Exposition:
@@ -41,11 +44,14 @@ class Exposition:
     def render(self, accept: str) -> tuple[str, bytes]:
         """Return the content type and the body for an ``Accept`` header.
 
-        There are two formats, without parameters: our names need no escaping, and a version that
-        is no number is an exception in ``choose_encoder``, an unknown one comes back as asked for.
+        OpenMetrics is for those who name it and like it no less than plain text. There are two
+        formats, without parameters: our names need no escaping, and a version that is no number is
+        an exception in ``choose_encoder``, an unknown one comes back as asked for.
         """
-        offered = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
-        encode, content_type = choose_encoder(_OPENMETRICS if _OPENMETRICS in offered else "")
+        liked = _qualities(accept)
+        text = max((liked[name] for name in _TEXTS if name in liked), default=0.0)
+        wanted = liked.get(_OPENMETRICS, 0.0)
+        encode, content_type = choose_encoder(_OPENMETRICS if wanted and wanted >= text else "")
         return content_type, encode(self._registry)
 
 
@@ -71,6 +77,23 @@ class _BoardCollector(Collector):
                 yield _histogram(metric, snapshot.histograms)
             else:
                 yield _family(metric, series[metric.name])
+
+
+def _qualities(accept: str) -> dict[str, float]:
+    """Return how much each media range of an ``Accept`` header is liked, the best of each name.
+
+    A quality that is none counts as 0: plain text is right for everybody.
+    """
+    liked: dict[str, float] = {}
+    for part in accept.lower().split(","):
+        name, *parameters = (each.strip() for each in part.split(";"))
+        quality = 1.0
+        for key, _, value in (each.partition("=") for each in parameters):
+            if key.strip() == "q":
+                found = _QUALITY.fullmatch(value.strip())
+                quality = float(found[0]) if found else 0.0
+        liked[name] = max(quality, liked.get(name, 0.0))
+    return liked
 
 
 def _wall_time(turned_at: float) -> float:

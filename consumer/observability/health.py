@@ -11,13 +11,14 @@ from consumer import clock
 from consumer.core.snapshot import Board
 from consumer.observability import page
 from consumer.observability.exposition import Exposition
-from consumer.observability.http_server import Answer, HttpServer
+from consumer.observability.history import STEP_SECONDS
+from consumer.observability.http_server import Answer, HttpServer, path_of
 
-_PATHS = ("/", "/livez", "/readyz", "/metrics", "/status")
+_PATHS = ("/", "/livez", "/readyz", "/metrics", "/status", "/history")
 
 
 class HealthServer(HttpServer):
-    """``/livez``, ``/readyz``, ``/metrics``, ``/status`` and the page."""
+    """``/livez``, ``/readyz``, ``/metrics``, ``/status``, ``/history`` and the page."""
 
     def __init__(
         self, host: str, port: int, board: Board, liveness_timeout_seconds: float, version: str
@@ -36,13 +37,13 @@ class Answers:
     def to(self, target: str, accept: str) -> Answer:
         """Return the answer to a GET of ``target``."""
         try:
-            return self._answer(target.partition("?")[0], accept)
+            return self._answer(path_of(target), accept)
         except Exception as error:  # noqa: BLE001 - a bug in one path shows there and ends nothing
             return Answer(
                 _lines([f"{type(error).__name__}: {error}"]), HTTPStatus.INTERNAL_SERVER_ERROR
             )
 
-    def _answer(self, path: str, accept: str) -> Answer:
+    def _answer(self, path: str, accept: str) -> Answer:  # noqa: PLR0911 - an answer a path
         snapshot = self._board.snapshot
         match path:
             case "/":
@@ -57,8 +58,10 @@ class Answers:
                 content_type, body = self._exposition.render(accept)
                 return Answer(body, content_type=content_type)
             case "/status":
-                status = json.dumps(dict(snapshot.status), indent=2, allow_nan=False)
-                return Answer(status + "\n", content_type="application/json")
+                return _json(json.dumps(dict(snapshot.status), indent=2, allow_nan=False))
+            case "/history":
+                history = {"step_seconds": STEP_SECONDS, "steps": snapshot.history}
+                return _json(json.dumps(history, allow_nan=False))
         return Answer("not found; here are:\n" + _lines(_PATHS), HTTPStatus.NOT_FOUND)
 
     def _standstill(self) -> list[str]:
@@ -75,6 +78,10 @@ def _verdict(good: str, reasons: list[str]) -> Answer:
     if reasons:
         return Answer(_lines(reasons), HTTPStatus.SERVICE_UNAVAILABLE)
     return Answer(_lines([good]))
+
+
+def _json(text: str) -> Answer:
+    return Answer(text + "\n", content_type="application/json")
 
 
 def _lines(texts: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ else holds connections open.
 """
 
 import io
+import re
 import socket
 import sys
 import time
@@ -18,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, cast
+from urllib.parse import unquote
 
 from consumer import clock
 from consumer.observability import logs
@@ -47,6 +49,19 @@ class Answer:
     status: HTTPStatus = HTTPStatus.OK
     content_type: str = _TEXT
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def path_of(target: str) -> str:
+    """Return the path that a request's target means, decoded: its origin or absolute form.
+
+    A proxy is asked with the whole URL (RFC 9112, 3.2.2), and whoever asks us so means us.
+    """
+    scheme, found, rest = target.partition("://")
+    if found and scheme.lower() in ("http", "https"):
+        _, slash, path = re.split("[?#]", rest, maxsplit=1)[0].partition("/")
+        target = slash + path or "/"
+    path = unquote(re.split("[?#]", target, maxsplit=1)[0])
+    return re.sub("^/+", "/", path)
 
 
 class HttpServer:
@@ -188,7 +203,7 @@ class _Connection(BaseHTTPRequestHandler):
         return False
 
     def do_GET(self) -> None:
-        self._send(self.server.answer(self.path, self.headers.get("Accept", "")))
+        self._send(self.server.answer(self.path, ",".join(self.headers.get_all("Accept", []))))
 
     do_HEAD = do_GET  # noqa: N815 - the name that http.server calls
 

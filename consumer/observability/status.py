@@ -1,47 +1,72 @@
 """What the owner thread published, as metrics, the status and the reasons for not being ready."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
 from consumer import __version__, clock
 from consumer.core.metrics import Key
-from consumer.core.snapshot import Snapshot, snapshot_of
+from consumer.core.snapshot import Identity, Snapshot, snapshot_of
 from consumer.engine.ports import LaneState, PartitionState, Published
+from consumer.observability.history import History
 
 _RATE_WINDOW_SECONDS = 10.0
 _BLOCKING = ("group", "start", "topic", "session")
 
 
 class Reporter:
-    """Makes a `Snapshot` of what is published; remembers what it takes to tell a rate."""
+    """Makes a `Snapshot` of what is published; remembers what it takes to tell rates."""
 
-    def __init__(self) -> None:
+    def __init__(self, identity: Identity = Identity()) -> None:  # noqa: B008 - frozen
+        self._identity = identity
+        self._history = History()
         self._rate_window: list[tuple[float, int]] = []
 
     def snapshot(self, seen: Published, wall: float) -> Snapshot:
         """Return everything as it is now; ``wall`` is the Unix time of ``seen.at``."""
-        state = _state(seen)
+        state, identity = _state(seen), self._identity
+        lags = [lag for each in seen.partitions if (lag := _lag(each)) is not None]
+        unread = [left for each in seen.partitions if (left := _unread(each)) is not None]
+        gauges: dict[str, float | None] = {
+            "lag": sum(lags) if lags else None,
+            "unread": sum(unread) if unread else None,
+            "held_ids": seen.held_ids,
+            "concurrency_limit": seen.concurrency_limit,
+        }
+        self._history.turn(seen.counts, gauges, seen.at, wall)
+
+        def time(at: float) -> str:
+            return clock.rfc3339(wall - (seen.at - at))
+
         status: dict[str, object] = {
             "version": __version__,
+            "host": identity.host,
+            "group": identity.group,
+            "started": identity.started,
             "state": state,
             "holds": [
                 {
                     "reason": hold.reason.value,
-                    "since": clock.rfc3339(wall - (seen.at - hold.since)),
+                    "since": time(hold.since),
                     "detail": hold.detail,
+                    "next_probe": None if hold.next_probe is None else time(hold.next_probe),
                 }
                 for hold in seen.holds
             ],
             "partitions": [_partition(each) for each in seen.partitions],
-            "segments": [_segment(each) for each in seen.lanes],
+            "segments": [_segment(each, time) for each in seen.lanes],
             "api": {
+                "url": identity.api_url,
                 "concurrency_limit": seen.concurrency_limit,
                 "in_flight": seen.in_flight,
                 "requests_per_second": self._rate(seen.counts.counters, seen.at),
-                "last_error": seen.last_api_error or None,
+                **_error(seen.last_api_error, time(seen.last_api_error_at)),
+                "last_success_at": clock.rfc3339(seen.last_delivery_wall)
+                if seen.last_delivery_wall
+                else None,
             },
         }
-        return snapshot_of(seen.counts, _gauges(seen), status, tuple(_not_ready(seen, state)))
+        not_ready = tuple(_not_ready(seen, state))
+        return snapshot_of(seen.counts, _gauges(seen), status, not_ready, self._history.steps)
 
     def _rate(self, counters: Mapping[Key, int], now: float) -> float:
         """Return the requests answered per second over the last ten seconds."""
@@ -100,16 +125,29 @@ def _lag(each: PartitionState) -> int | None:
     return max(0, max(each.end, each.position) - each.committed)
 
 
+def _unread(each: PartitionState) -> int | None:
+    return None if each.end is None else max(0, each.end - each.position)
+
+
 def _partition(each: PartitionState) -> dict[str, object]:
+    blocker = each.blocked_by
     return {
         "topic": each.topic,
         "partition": each.partition,
         "position": each.position,
         "committed": each.committed,
         "lag": _lag(each),
+        "unread": _unread(each),
         "paused": each.paused,
+        "blocked_by": None
+        if blocker is None
+        else asdict(blocker) | {"last_error": blocker.last_error or None},
     }
 
 
-def _segment(lane: LaneState) -> dict[str, object]:
-    return asdict(lane) | {"last_error": lane.last_error or None}
+def _segment(lane: LaneState, time: Callable[[float], str]) -> dict[str, object]:
+    return asdict(lane) | _error(lane.last_error, time(lane.last_error_at))
+
+
+def _error(text: str, at: str) -> dict[str, object]:
+    return {"last_error": text or None, "last_error_at": at if text else None}

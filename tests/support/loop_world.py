@@ -27,6 +27,7 @@ from consumer.engine.ports import (
     Options,
     Partition,
     Ports,
+    Published,
     Report,
     Result,
     View,
@@ -81,6 +82,7 @@ class World:
         self.lease_ends: list[float] = []  # of what was sent
         self.said: list[tuple[str, str]] = []
         self.beats: list[float] = []
+        self.published: Published | None = None
         self.inside_consume: list[Callable[[], object]] = []
         self.before_consume: Callable[[float], None] = lambda _: None
         self.collected = 0  # answers, the last time
@@ -139,7 +141,7 @@ class World:
                 jitter=lambda: 0.5,
                 say=self._say,
                 beat=self.beats.append,
-                publish=lambda _: None,
+                publish=self._publish,
                 before_probe=lambda: None,
             ),
         )
@@ -167,6 +169,9 @@ class World:
     def holds(self) -> set[str]:
         """Return the reasons for which the loop is held."""
         return {reason.value for reason in self.pipeline.throttle.holds}
+
+    def _publish(self, published: Published) -> None:
+        self.published = published
 
     def _look(self) -> float:
         self.now += STEP_SECONDS

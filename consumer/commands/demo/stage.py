@@ -17,7 +17,6 @@ from consumer.commands.demo.feeder import TOPIC, Feeder, by_partition
 from consumer.commands.demo.standin import Standin
 from consumer.commands.demo.story import Story
 from consumer.commands.demo.weather import Weather
-from consumer.core.snapshot import Board, initial_snapshot
 from consumer.observability import logs
 from consumer.observability.health import HealthServer
 from consumer.stopper import Stopper
@@ -59,7 +58,7 @@ class Stage:
             }
         )
         partitions = _create_topics(self._host, TOPIC, self.settings.dead_letter_topic)
-        self.board = Board(initial_snapshot(__version__), clock.now())
+        self.board = daemon.board_of(self.settings)
         self.feeder = Feeder(
             Story(events), self.settings.kafka_bootstrap_servers, partitions, self.board
         )

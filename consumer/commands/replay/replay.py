@@ -39,7 +39,7 @@ class Choice:
     dry_run: bool = False
 
 
-def run(settings: Settings, choice: Choice, stream: TextIO, stopper: Stopper) -> int:
+def run(settings: Settings, choice: Choice, stream: TextIO | None, stopper: Stopper) -> int:
     """Replay, or list; return the exit code: 0 all replayed (or listed), 1 not all."""
     # What a daemon tells as news is progress here.
     level = "warning" if settings.log_level == "info" else settings.log_level

@@ -1,0 +1,64 @@
+"""The troubles: batches whose last attempt brought no delivery, the one failing longest first.
+
+A trouble is over with a delivery, or when its batch is settled in whatever way. So there are never
+more of them than batches that were tried, and who shows some of them looks at no others.
+"""
+
+from dataclasses import dataclass
+from itertools import islice
+
+from consumer.core.lanes import Batch, Lane
+
+_MOST_BATCHES = 1000  # that are looked at: one lane may have that many
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What happened last to a batch (no id of a person), when, and to how many attempts in a row.
+
+    ``at`` is in the loop's seconds.
+    """
+
+    error: str
+    at: float
+    attempts: int
+
+
+NO_TROUBLE = Trouble("", 0.0, 0)
+
+
+class Troubles:
+    """Owned by the buffer, which ends those of settled batches."""
+
+    def __init__(self) -> None:
+        self._by_batch: dict[Batch, Trouble] = {}
+
+    def note(self, batch: Batch, error: str, now: float) -> None:
+        """Take in what an attempt brought back; no error: a delivery."""
+        if error:
+            attempts = self.of(batch).attempts + 1
+            self._by_batch[batch] = Trouble(error, now, attempts)
+        else:
+            self.end(batch)
+
+    def end(self, batch: Batch) -> None:
+        """Forget the batch's trouble, if it has one."""
+        self._by_batch.pop(batch, None)
+
+    def of(self, batch: Batch) -> Trouble:
+        """Return the trouble of a batch; `NO_TROUBLE` if it has none."""
+        return self._by_batch.get(batch, NO_TROUBLE)
+
+    def lanes(self, count: int) -> dict[Lane, Trouble]:
+        """Return the lanes that have failed longest: attempts of the worst batch, newest error."""
+        found: dict[Lane, Trouble] = {}
+        for batch, trouble in islice(self._by_batch.items(), _MOST_BATCHES):
+            known = found.get(batch.lane)
+            if known is None:
+                if len(found) == count:
+                    break
+                known = trouble
+            newest = max(known, trouble, key=lambda each: each.at)
+            attempts = max(known.attempts, trouble.attempts)
+            found[batch.lane] = Trouble(newest.error, newest.at, attempts)
+        return found

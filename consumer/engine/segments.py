@@ -1,0 +1,69 @@
+"""The segments that are shown, and what keeps each partition's commit back.
+
+Which of the lanes are worth a look is never found by looking at all of them: those that fail are
+known (`troubles`), the oldest stand at the ledgers' heads, the busiest are the pipeline's to know.
+"""
+
+from consumer.core.dead_letters import DeadLetter
+from consumer.core.lanes import Batch, Lane
+from consumer.core.ledger import Ledger
+from consumer.core.pipeline import Pipeline
+from consumer.core.troubles import NO_TROUBLE, Trouble
+from consumer.engine.ports import BlockedBy, LaneState
+
+MAX_SEGMENTS = 20
+_HOLDERS_PER_PARTITION = 50
+
+
+def shown_segments(pipeline: Pipeline, now: float) -> tuple[LaneState, ...]:
+    """Return the failing lanes first, then the oldest, then the busiest."""
+    troubles = pipeline.troubles.lanes(MAX_SEGMENTS)
+    lanes = dict.fromkeys(troubles)
+    for ledger in pipeline.ledgers.values():
+        for holder in ledger.oldest(_HOLDERS_PER_PARTITION):
+            if isinstance(holder, Batch):
+                lanes[holder.lane] = None
+    lanes |= dict.fromkeys(pipeline.busiest(MAX_SEGMENTS))
+    states = [_state(lane, troubles.get(lane, NO_TROUBLE), now) for lane in lanes]
+    held = [state for state in states if state.pending or state.in_flight or state.last_error]
+    return tuple(sorted(held, key=_rank)[:MAX_SEGMENTS])
+
+
+def blocked_by(pipeline: Pipeline, ledger: Ledger, now: float) -> BlockedBy | None:
+    """Return what stands at the ledger's head; None if all that was read is settled."""
+    read_at = ledger.oldest_read_at()
+    if read_at is None:
+        return None
+    (holder,) = ledger.oldest(1)
+    age_seconds = round(max(0.0, now - read_at), 3)
+    if isinstance(holder, Batch):
+        lane, trouble = holder.lane, pipeline.troubles.of(holder)
+        error = trouble.error
+        if holder.dead_letters and not holder.ids:
+            error = f"{error or 'refused'}; its dead letter waits for the broker"
+        return BlockedBy(lane.segment_id, lane.id_type, age_seconds, trouble.attempts, error)
+    if isinstance(holder, DeadLetter):
+        error = f"a dead letter ({holder.reason}) waits for the broker"
+        return BlockedBy(holder.segment_id, holder.id_type, age_seconds, 0, error)
+    raise TypeError(holder)
+
+
+def _rank(state: LaneState) -> tuple[bool, float, int, int]:
+    ids = state.pending + state.in_flight
+    return (not state.last_error, -state.oldest_seconds, -ids, state.segment_id)
+
+
+def _state(lane: Lane, trouble: Trouble, now: float) -> LaneState:
+    batches = lane.batches()
+    in_flight = sum(len(batch.ids) for batch in batches if batch.in_flight)
+    opened = [batch.opened_at for batch in batches if batch.ids or batch.dead_letters]
+    return LaneState(
+        segment_id=lane.segment_id,
+        id_type=lane.id_type,
+        pending=lane.held_ids() - in_flight,
+        in_flight=in_flight,
+        oldest_seconds=round(now - min(opened), 3) if opened else 0.0,
+        attempts=trouble.attempts,
+        last_error=trouble.error,
+        last_error_at=trouble.at,
+    )
