@@ -126,6 +126,21 @@ def test_a_stop_in_the_first_moments_reaches_process_1(imported: str, tmp_path: 
             outer.kill()
 
 
+def test_a_stop_does_not_wait_for_a_start_that_hangs() -> None:
+    """As in asking DNS for HTTP_HOST: nothing was begun, so there is nothing to let go of."""
+    text = textwrap.dedent(STOPPING).replace("stopper.begin", "# stopper.begin")
+    with subprocess.Popen(
+        [sys.executable, "-c", text], stdout=subprocess.PIPE, env=SETTINGS
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.terminate()
+        try:
+            assert process.wait(3) == 0  # before the time of an overdue stop
+        finally:
+            process.kill()
+
+
 def test_signals_are_watched_before_anything_heavy_is_imported() -> None:
     ended = program("""
         import sys

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from consumer.kafka.member import Member
+from consumer.stopper import SAME_SIGNAL_SECONDS
 from tests.support.kafka import Broker
 from tests.support.scenario import (
     PATIENCE_SECONDS,
@@ -198,6 +199,7 @@ def test_a_second_signal_ends_a_drain_at_once(
     daemon.wait_log("stopping", 5)
     assert daemon.status()["state"] == "stopping"
     assert (daemon.get("/readyz")[0], daemon.get("/livez")[0]) == (503, 200)
+    time.sleep(SAME_SIGNAL_SECONDS)
     (daemon.terminate if second is signal.SIGTERM else daemon.interrupt)()
     assert daemon.wait(2) == code
 
@@ -208,6 +210,7 @@ def test_a_second_signal_ends_a_library_call_that_blocks(scenario: "Scenario") -
     scenario.broker.pause()
     daemon.terminate()
     daemon.wait_log("revoked", 5)  # closing librdkafka, which now waits for the broker
+    time.sleep(SAME_SIGNAL_SECONDS)
     daemon.terminate()
     assert daemon.wait(2) == 143
 

@@ -53,7 +53,7 @@ PROCESS: tuple[Mutant, ...] = (
         file="consumer/stopper.py",
         old="self._end_early()\n",
         new="pass\n",
-        tests=(_PROCESS + "test_a_stop_in_the_first_moments_ends_it_with_0",),
+        tests=(_PROCESS + "test_a_stop_does_not_wait_for_a_start_that_hangs",),
     ),
     Mutant(
         name="a-signal-that-follows-closely-is-a-second-one",
