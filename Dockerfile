@@ -33,7 +33,7 @@ LABEL org.opencontainers.image.title="segment-consumer" \
 COPY --from=build /opt/segment-consumer /opt/segment-consumer
 # The base comes without the compiled standard library, and a read-only file system keeps none:
 # what the commands import is compiled here, once.
-RUN ["/opt/segment-consumer/bin/python3", "-c", "import consumer.__main__, consumer.daemon, consumer.commands.check.check, consumer.commands.demo.demo, consumer.commands.replay.replay"]
+RUN ["/opt/segment-consumer/bin/python3", "-c", "import argparse, consumer.__main__, consumer.daemon, consumer.commands.check.check, consumer.commands.demo.demo, consumer.commands.replay.replay"]
 ENV PATH=/opt/segment-consumer/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1
 WORKDIR /opt/segment-consumer

@@ -1,59 +1,95 @@
 """The command line: the commands with their options, and what is wrong with the settings."""
 
-import argparse
+import faulthandler
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from consumer import __version__, settings
-from consumer.commands.demo.story import EVENTS
-from consumer.core.dead_letters import DeadLetterReason
-from consumer.settings.sources import allows_colours
+from consumer import __version__, standard_streams
+from consumer.stopper import STOP_SIGNALS, Stopper
 
-# ruff: noqa: PLC0415 - a command is imported when it is run: the others start without it
+if TYPE_CHECKING:
+    import argparse
+
+# ruff: noqa: PLC0415 - signals are watched first, and a command is imported when it is run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code."""
-    chosen = _parser().parse_args(arguments)
-    _, run = COMMANDS[chosen.command]
+    arguments = sys.argv[1:] if arguments is None else arguments
+    standard_streams.open_closed()
+    stopper = _watched(arguments[0] if arguments else "")
     try:
-        return run(chosen)
-    except settings.SettingsError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - the command line's own voice
-        return 2
+        return _main(arguments, stopper)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+    finally:
+        standard_streams.settle()
 
 
-def _run(_: argparse.Namespace) -> int:
-    from consumer import daemon
+def _watched(command: str) -> Stopper:
+    """Take over the signals; a fatal one leaves every thread's stack."""
+    faulthandler.enable(standard_streams.STDERR)
+    if command in {"run", "replay"}:
+        stopper = Stopper(0 if command == "run" else 1)
+        stopper.watch(*STOP_SIGNALS)
+    else:  # nothing to let go of; SIGINT is Python's own, which they catch
+        stopper = Stopper(128 + signal.SIGTERM)
+        stopper.watch(signal.SIGTERM)
+    return stopper
 
-    return daemon.run(settings.load())
+
+def _main(arguments: Sequence[str], stopper: Stopper) -> int:
+    chosen = _parser().parse_args(arguments)
+    from consumer import settings
+    from consumer.commands.output import Output
+
+    _, run = COMMANDS[chosen.command]
+    try:
+        return run(chosen, stopper)
+    except settings.SettingsError as error:
+        Output(sys.stderr).line(str(error))
+        return 2
 
 
-def _check(_: argparse.Namespace) -> int:
+def _run(_: "argparse.Namespace", stopper: Stopper) -> int:
+    from consumer import crashes, daemon, settings
+    from consumer.observability import logs
+
+    logs.configure()  # until the settings are known
+    crashes.watch()
+    return daemon.run(settings.load(), stopper)
+
+
+def _check(_: "argparse.Namespace", __: Stopper) -> int:
+    from consumer import settings
     from consumer.commands.check import check
 
     return check.run(settings.load(), sys.stdout)
 
 
-def _demo(chosen: argparse.Namespace) -> int:
+def _demo(chosen: "argparse.Namespace", _: Stopper) -> int:
     from consumer.commands.demo import demo
+    from consumer.settings.sources import allows_colours
 
     return demo.run(sys.stdout, chosen.events, keep=chosen.keep, colours=allows_colours())
 
 
-def _replay(chosen: argparse.Namespace) -> int:
+def _replay(chosen: "argparse.Namespace", stopper: Stopper) -> int:
+    from consumer import crashes, settings
     from consumer.commands.replay import replay
     from consumer.commands.replay.dead_letters import Selection
+    from consumer.observability import logs
 
+    logs.configure("warning", stream=sys.stderr)  # until the settings are known
+    crashes.watch()
     selection = Selection(frozenset(chosen.reasons), frozenset(chosen.segments))
     choice = replay.Choice(selection, from_start=chosen.from_start, dry_run=chosen.dry_run)
-    return replay.run(settings.load(), choice, sys.stdout)
+    return replay.run(settings.load(), choice, sys.stdout, stopper)
 
 
-COMMANDS: Mapping[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
+COMMANDS: Mapping[str, tuple[str, Callable[["argparse.Namespace", Stopper], int]]] = {
     "run": ("the daemon", _run),
     "check": (
         "tries the settings, the broker, the topics and the API, and changes nothing",
@@ -68,7 +104,9 @@ COMMANDS: Mapping[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
 """What each is for, and what returns its exit code."""
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> "argparse.ArgumentParser":
+    import argparse
+
     parser = argparse.ArgumentParser(
         prog="segment-consumer",
         description="Carries audience changes from Kafka to Customer.io's manual segments.",
@@ -84,7 +122,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_demo_options(demo: argparse.ArgumentParser) -> None:
+def _add_demo_options(demo: "argparse.ArgumentParser") -> None:
+    from consumer.commands.demo.story import EVENTS
+
     demo.add_argument(
         "--events",
         type=_whole_number(EVENTS),
@@ -97,7 +137,9 @@ def _add_demo_options(demo: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_replay_options(replay: argparse.ArgumentParser) -> None:
+def _add_replay_options(replay: "argparse.ArgumentParser") -> None:
+    from consumer.core.dead_letters import DeadLetterReason
+
     replay.add_argument(
         "--from-start",
         action="store_true",
@@ -133,11 +175,12 @@ def _add_replay_options(replay: argparse.ArgumentParser) -> None:
 
 def _whole_number(allowed: range) -> Callable[[str], int]:
     """Return an option's type: a number of this range, in digits."""
+    from argparse import ArgumentTypeError
 
     def parse(text: str) -> int:
         accepts = f"a whole number from {allowed[0]} to {allowed[-1]}"
         if not text.isascii() or not text.isdecimal() or int(text[:20]) not in allowed:
-            raise argparse.ArgumentTypeError(f"got {text!r}; accepts {accepts}")
+            raise ArgumentTypeError(f"got {text!r}; accepts {accepts}")
         return int(text)
 
     return parse

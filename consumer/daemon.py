@@ -7,14 +7,11 @@ request that is still on its way can overtake the next owner's.
 import random
 import socket
 import time
-import traceback
 from collections.abc import Callable
 from functools import partial
 from urllib.parse import urlsplit
 
-from confluent_kafka import KafkaException
-
-from consumer import __version__, clock
+from consumer import __version__, clock, crashes
 from consumer.core.pipeline import Pipeline
 from consumer.core.rules import Rules
 from consumer.core.snapshot import Board, Identity, initial_snapshot
@@ -23,7 +20,7 @@ from consumer.core.throttle import Throttle
 from consumer.customerio.api import Api
 from consumer.customerio.carriers import Carriers
 from consumer.engine.loop import Loop
-from consumer.engine.ports import GiveUp, Options, Ports, Published
+from consumer.engine.ports import Options, Ports, Published
 from consumer.kafka import dead_letter_topic
 from consumer.kafka.dead_letters import DeadLetters
 from consumer.kafka.member import Member
@@ -33,14 +30,13 @@ from consumer.observability.health import HealthServer
 from consumer.observability.status import Reporter
 from consumer.settings import Credentials, Settings
 from consumer.settings.properties import admin_properties, consumer_properties, producer_properties
-from consumer.stopper import Stopper, end_hard
+from consumer.stopper import Stopper
 
 
-def run(settings: Settings) -> int:
-    """Run until a signal says stop; return the exit code."""
-    stopper = Stopper(settings.drain_timeout_seconds)
-    stopper.watch()  # first of all: a signal during the start is a stop, not a death
+def run(settings: Settings, stopper: Stopper) -> int:
+    """Run until ``stopper`` says stop; return the exit code."""
     logs.configure(settings.log_level, settings.log_format)
+    stopper.log_is_open = True
     logs.log("starting", f"segment-consumer {__version__}", **settings.masked())
     for warning in settings.warnings:
         logs.log("settings_warning", warning, level="warning")
@@ -53,17 +49,7 @@ def run(settings: Settings) -> int:
         logs.log("gave_up", str(error), level="error")
         return 1
     logs.log("listening", f"http://{address}", address=address)
-    return guarded(lambda: run_until(settings, board, stopper))
-
-
-def guarded(work: Callable[[], int]) -> int:
-    """Return what ``work`` returns; what it can't go on after ends the process hard."""
-    try:
-        return work()
-    except (GiveUp, KafkaException) as error:
-        end_hard(1, "gave_up", str(error))
-    except Exception as error:  # noqa: BLE001 - whatever it was, it must be in the log, and the group not left
-        end_hard(1, "crashed", str(error), traceback=traceback.format_exc())
+    return crashes.guarded(lambda: run_until(settings, board, stopper))
 
 
 def run_until(
@@ -102,9 +88,10 @@ def run_until(
     )
     pipeline = pipeline or pipeline_of(settings)
     loop = Loop(options_of(settings), pipeline, ports)
-    stopper.on_stop = loop.request_stop
-    observer.start()
-    member.subscribe(settings.kafka_topics, loop)
+    stopper.begin(settings.drain_timeout_seconds, loop.request_stop)
+    if not stopper.asked:
+        observer.start()
+        member.subscribe(settings.kafka_topics, loop)
     while not stopper.asked:
         if is_done():
             stopper.finish()

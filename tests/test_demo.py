@@ -100,6 +100,18 @@ def test_it_serves_the_daemons_page_metrics_and_status_where_it_says(tmp_path: P
             assert answer.returncode == 0, path
 
 
+def test_with_nobody_who_reads_it_comes_to_its_end(tmp_path: Path) -> None:
+    code = tmp_path / "code"
+    arguments = [sys.executable, "-m", "consumer", "demo", "--events", "1000", "--keep"]
+    ended = subprocess.run(
+        ["/bin/sh", "-c", f'{{ "$@"; echo $? >{code}; }} | head -c 1', "sh", *arguments],
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert (code.read_text(), ended.stderr) == ("0\n", b"")
+
+
 FETCH = "import sys, urllib.request as u; sys.exit(u.urlopen(sys.argv[1]).status != 200)"
 
 

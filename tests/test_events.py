@@ -411,6 +411,7 @@ def test_no_id_of_a_person_is_in_a_detail(members: dict[str, object]) -> None:
         ({"id": "a", "ids": ["b"]}, 'both "id" and "ids"'),
         ({}, 'neither "id" nor "ids"'),
         ({"id": True}, "an id is a boolean: a string or an integer"),
+        ({"id": 1.5}, "an id is a number with a fraction: a string or an integer"),
         ({"id": "a", "action": 1.5}, '"action" is 1.5: "add" or "remove"'),
         ({"id": "a", "id_type": "b"}, '"id_type" is a string: "id", "email" or "cio_id"'),
     ],

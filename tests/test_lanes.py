@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from consumer.core.outcomes import Outcome, Unsent
+from consumer.core.attempts import Attempt
+from consumer.core.outcomes import Answered, Outcome, Retry, RetryReason, Unsent, outcome_of
 from tests.support.driver import (
     CUT_SHORT,
     DELIVERED,
@@ -222,6 +223,21 @@ def test_an_add_does_not_wait_for_an_ambiguous_add(driver: Driver, failure: Outc
     assert driver.wait().sent() == ["add x"]
 
 
+@pytest.mark.parametrize("status", [408, 500, 502, 503, 520, 524, 599])
+def test_i2_a_remove_waits_for_the_deadline_of_an_add_that_a_5xx_answered(
+    driver: Driver, status: int
+) -> None:
+    """An intermediary gave up on it; the API applied it later, after the remove."""
+    driver.read(event("add", "x"))
+    first = driver.wait().one_try()
+    driver.wait(1.0).answer(first, outcome_of(Answered(status)))
+    second = driver.one_try()
+    driver.answer(second, DELIVERED)
+    driver.read(event("remove", "x"))
+    assert driver.wait(first.deadline - driver.now - 0.01).sent() == []
+    assert driver.wait(0.01).sent() == ["remove x"]
+
+
 # -- the open batches ---------------------------------------------------------------------------
 
 
@@ -386,6 +402,41 @@ def test_what_remains_of_a_shared_batch_belongs_to_the_partition_that_stays(
     assert driver.sent() == ["add y"]
 
 
+def blocked(driver: Driver) -> Attempt:
+    """Let "remove x" be in flight, "add x" wait for it, and a younger "remove y" be due."""
+    driver.read(event("remove", "x"))
+    running = driver.wait().one_try()
+    driver.read(event("add", "x"))
+    driver.wait(1.0).read(event("remove", "y"))
+    driver.wait()
+    return running
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_i4_what_is_due_and_blocked_is_not_blocked_anew_by_younger_ones(
+    driver: Driver, is_lost: bool
+) -> None:
+    """Batches of the opposite action passed it one after the other: it took up to 51 s."""
+    running = blocked(driver)
+    if is_lost:
+        driver.answer(running, TIMED_OUT)
+        running = driver.one_try()
+        driver.answer(running, DELIVERED)
+    assert driver.sent() == []
+    driver.read(event("add", "y"))
+    if is_lost:
+        driver.wait(TIMEOUT)
+    else:
+        driver.answer(running, DELIVERED)
+    assert driver.sent() == ["add x y"]
+
+
+def test_i4_what_waits_for_one_in_backoff_lets_younger_ones_pass(driver: Driver) -> None:
+    """That one may fail for ever, and they have nothing to do with it."""
+    driver.answer(blocked(driver), UNAVAILABLE, jitter=0.999)
+    assert driver.sent() == ["remove y"]
+
+
 # -- a lane that fails --------------------------------------------------------------------------
 
 
@@ -433,6 +484,97 @@ def test_an_answer_that_decides_ends_the_failing_of_a_lane(outcome: Outcome) -> 
         driver.answer(attempt, UNAVAILABLE)
     driver.answer(driver.one_try(), outcome)
     assert driver.sent() == ["add id-1", "add id-2", "add id-3"]
+
+
+def asked(seconds: float) -> Retry:
+    return Retry(RetryReason.SERVER, "503", ambiguous=False, retry_after_seconds=seconds)
+
+
+@pytest.mark.parametrize(("said", "waits"), [(30.0, 30.0), (86400.0, 300.0)])
+def test_retry_after_is_the_lanes_at_once_and_nobody_elses(said: float, waits: float) -> None:
+    driver = Driver(batch_max_ids=1)
+    driver.read(event("add", "a"))
+    driver.answer(driver.one_try(), asked(said))
+    driver.read(event("add", "b"), event("add", "c", segment=2))
+    assert driver.sent() == ["add c"]
+    driver.wait(waits - 0.01).read(event("add", "d", segment=2))
+    assert driver.sent() == ["add d"]
+    assert len(driver.wait(0.01).sent()) == 2
+
+
+def test_anothers_success_does_not_shorten_what_a_lane_asked_for() -> None:
+    driver = Driver(batch_max_ids=1)
+    driver.read(event("add", "a"), event("add", "b", segment=2))
+    first, second = driver.attempts()
+    driver.answer(first, asked(30.0))
+    driver.answer(second, DELIVERED)
+    assert driver.wait(29.9).sent() == []
+    assert driver.wait(0.1).sent() == ["add a"]
+
+
+def fails(driver: Driver) -> float:
+    """Let the one batch there is fail, as soon as it may be tried; return how long it waits."""
+    while not (attempts := driver.attempts()):
+        driver.wait(driver.pipeline.next_wake() - driver.now)
+    (attempt,) = attempts
+    driver.answer(attempt, UNAVAILABLE, jitter=0.999)
+    return attempt.batch.not_before - driver.now
+
+
+def succeeds(driver: Driver, name: str) -> None:
+    """Let another lane have a success."""
+    driver.read(event("add", name, segment=2))
+    driver.answer(driver.one_try(), DELIVERED, jitter=0.999)
+
+
+def test_who_failed_for_long_goes_on_at_once_when_somebody_elses_success_ends_the_trouble() -> None:
+    driver = Driver(batch_max_ids=1)
+    driver.read(event("add", "a"))
+    assert [fails(driver) for _ in range(7)][-1] > 30.0
+    succeeds(driver, "b")
+    assert driver.wait(0.49).sent() == []
+    assert driver.wait(0.02).sent() == ["add a"]
+
+
+def test_who_fails_in_separate_troubles_waits_longer_each_time_though_others_succeed() -> None:
+    driver = Driver(batch_max_ids=1)
+    driver.read(event("add", "a"))
+    waits = []
+    for number in range(9):
+        waits.append(fails(driver))
+        succeeds(driver, f"x{number}")
+        assert driver.wait(waits[-1] - 0.01).sent() == []
+        driver.wait(0.01)
+    assert waits == pytest.approx([min(60.0, 0.5 * 2**n) * 0.999 for n in range(9)])
+
+
+def test_attempts_side_by_side_are_one_failure_of_their_lane() -> None:
+    """Eight at once made the first backoff the longest one."""
+    driver = Driver(batch_max_ids=1)
+    driver.read(*[event("add", f"id-{number}") for number in range(8)])
+    for attempt in driver.attempts():
+        driver.wait(0.01).answer(attempt, UNAVAILABLE, jitter=0.999)
+    assert driver.wait(0.5).one_try()
+
+
+def test_a_lane_that_shows_a_hold_waits_and_the_probe_is_anothers() -> None:
+    driver = Driver(batch_max_ids=1)
+    driver.read(event("add", "a"))
+    driver.answer(driver.one_try(), UNAUTHORIZED, jitter=0.999)
+    driver.read(event("add", "b"))
+    assert driver.wait(0.1).sent() == [], "its other batches wait, too"
+    driver.read(event("add", "c", segment=2))
+    assert driver.sent() == ["add c"]
+    assert driver.wait(10.0).sent() == [], "one probe at a time"
+
+
+def test_a_probe_is_of_a_lane_that_has_not_failed_if_there_is_one() -> None:
+    driver = Driver(batch_max_ids=1)
+    driver.read(*[event("add", f"id-{number}", segment=number) for number in range(1, 9)])
+    for attempt in driver.attempts():
+        driver.answer(attempt, UNAVAILABLE, jitter=0.1)
+    driver.wait(3600.0).read(event("add", "new", segment=100))
+    assert driver.sent() == ["add new"]
 
 
 # -- nothing is left over -----------------------------------------------------------------------

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import termios
-import threading
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -173,7 +172,7 @@ def test_an_exception_brings_its_traceback() -> None:
         _ = 1 // 0
     line = entry(exc_info=caught.value)
     assert line["traceback"].startswith("Traceback")
-    assert line["traceback"].endswith("ZeroDivisionError: integer division or modulo by zero\n")
+    assert line["traceback"].endswith("\nZeroDivisionError")  # and not what it says: a value
     assert "exc_info" not in line
 
 
@@ -191,7 +190,7 @@ def test_the_console_has_a_line_for_people() -> None:
 def test_the_console_shows_a_traceback_below_its_line() -> None:
     first, *rest = written("console", exc_info=OSError("gone")).splitlines()
     assert first.endswith("the API refuses us")
-    assert rest == ["    OSError: gone"]
+    assert rest == ["    Traceback (most recent call last):", "    OSError"]
 
 
 def test_nothing_in_a_field_commands_the_terminal() -> None:
@@ -239,7 +238,7 @@ def test_a_library_that_misuses_logging_is_still_heard() -> None:
     logging.getLogger("odd").error("failed", exc_info=OSError("gone"))
     first, second = entries(stream)
     assert first["message"] == "%d things"
-    assert second["traceback"].endswith("OSError: gone\n")
+    assert second["traceback"].endswith("\nOSError")
 
 
 def test_librdkafkas_messages_come_through_the_same_lines() -> None:
@@ -277,10 +276,10 @@ def test_a_narrow_encoding_loses_no_line() -> None:
     assert b"Gr\\xfc\\xdfe" in raw.getvalue()
 
 
-def test_a_line_is_out_when_the_call_returns() -> None:
+def test_all_lines_are_out_when_the_process_ends() -> None:
     code = (
-        "import os; from consumer.observability import logs;"
-        " logs.configure(); logs.log('a', 'b'); os._exit(3)"
+        "import sys; from consumer.observability import logs;"
+        " logs.configure(); logs.log('a', 'b'); sys.exit(3)"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert (ended.returncode, json.loads(ended.stdout)["event"]) == (3, "a")
@@ -293,44 +292,31 @@ def test_nobody_reading_ends_nothing() -> None:
     logs.configure("info", "json", stream)
     logs.log("a", "b")
     logs.flush()
-    with pytest.raises(BrokenPipeError):
-        stream.close()
+    stream.close()  # nothing is left in it
 
 
-def test_flush_waits_for_nobody_who_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "_FLUSH_SECONDS", 0.01)
-    logs.configure("info", "json", io.StringIO())
-    lock = logging.getLogger().handlers[0].lock
-    assert lock is not None
-    stuck = threading.Event()
-    done = threading.Event()
-
-    def hold() -> None:
-        with lock:
-            stuck.set()
-            done.wait()
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    stuck.wait()
-    logs.flush()
-    done.set()
-    thread.join()
+def test_flush_waits_for_nobody_who_is_stuck() -> None:
+    read, write = os.pipe()
+    with os.fdopen(write, "w") as stream:
+        logs.configure("info", "json", stream)
+        logs.log("a", "x" * 200_000)  # more than the pipe takes
+        logs.flush(0.01)
+        os.close(read)
+        logs.flush()
 
 
-@pytest.mark.parametrize(
-    ("signals", "codes"), [([signal.SIGTERM], {0}), ([signal.SIGINT, signal.SIGTERM], {130, 143})]
-)
+@pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGINT, signal.SIGTERM]])
 def test_i9_a_process_whose_log_nobody_reads_ends_in_time_nevertheless(
-    signals: list[signal.Signals], codes: set[int]
+    signals: list[signal.Signals],
 ) -> None:
-    """A thread waits in the pipe, with the log's lock: not even the last words can be said."""
+    """The log's thread waits in the pipe: not even the last words can be said."""
     program = (
         "from consumer.observability import logs\n"
         "from consumer.stopper import Stopper\n"
         "logs.configure('info', 'json')\n"
-        "stopper = Stopper(0.1)\n"
-        "stopper.watch()\n"
+        "stopper = Stopper()\n"
+        "stopper.watch(15, 2)\n"
+        "stopper.begin(0.1)\n"
         "while True: logs.log('flood', 'x' * 10)\n"
     )
     command = [sys.executable, "-c", program]
@@ -341,7 +327,7 @@ def test_i9_a_process_whose_log_nobody_reads_ends_in_time_nevertheless(
             eventually(lambda: waiting_bytes(pipe), 10, "a full pipe", until=(60_000).__lt__)
             for number in signals:
                 process.send_signal(number)
-            assert process.wait(30) in codes
+            assert process.wait(30) == 0
         finally:
             process.kill()
 

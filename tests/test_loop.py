@@ -160,7 +160,7 @@ def test_i2_a_drain_waits_until_a_lost_try_can_no_longer_be_applied() -> None:
 
 def test_i2_a_drain_waits_for_that_also_when_the_lease_is_over() -> None:
     lost: list[Answer] = [Broken("cut short", ambiguous=True)]
-    answers = itertools.chain(lost, itertools.repeat(Answered(503)))
+    answers = itertools.chain(lost, itertools.repeat(Answered(429)))
     world = World(lambda *_: event("add", "x"), records=1, session_seconds=15.0)
     world.answer = lambda _: next(answers)
     world.run_while(lambda: not world.sent or world.flying_ids())

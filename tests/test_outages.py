@@ -34,7 +34,7 @@ REQUEST_SECONDS = 1.0  # the scenarios' CUSTOMERIO_TIMEOUT_SECONDS
 DRAIN_SECONDS = 4  # the scenarios' DRAIN_TIMEOUT_SECONDS
 SESSION_SECONDS = 5  # and the longest time between two polls
 SLACK_SECONDS = 5.0  # for a machine that is busy
-FIRST_TRIES = 16  # eight side by side, and those before the backoff has grown to its cap
+FIRST_TRIES = 24  # eight side by side, and those before the backoffs have grown to their cap
 TRIES_PER_BACKOFF = 3  # two on average, as the jitter is between nothing and the whole backoff
 
 
@@ -123,10 +123,6 @@ def attempts(daemon: "Daemon") -> float:
     return sum(value for (name, _), value in metrics.items() if name == PREFIX + "requests_total")
 
 
-def holds(daemon: "Daemon") -> float:
-    return sum(value for (name, _), value in daemon.metrics().items() if name == PREFIX + "hold")
-
-
 def assert_within_bounds(daemon: "Daemon") -> None:
     """Check one moment of an outage."""
     assert daemon.get("/livez")[0] == 200
@@ -199,7 +195,7 @@ def endure(
         assert attempts(daemon) - tried <= most
         assert scenario.api.counters().requests - tried <= most
         assert daemon.status()["api"]["last_error"]
-        assert holds(daemon) == 0
+        assert daemon.holds() <= {"api-unavailable"}
         assert scenario.committed() == committed
         accepted = scenario.api.counters().accepted
     soon = BACKOFF_SECONDS + REQUEST_SECONDS + SLACK_SECONDS
@@ -287,14 +283,13 @@ SIDE_BY_SIDE = 8  # the default of CUSTOMERIO_MAX_IN_FLIGHT
 
 
 class Throttling:
-    """A fault: answers with ``Retry-After`` what comes until it has said so, and once more.
+    """A fault: answers 429 with ``Retry-After`` what comes until it has said so, and once more.
 
     The first answers take a while, so that several requests are out by then. ``put_off`` are these
     requests, each with when it may come again at the earliest; ``taken`` are all later ones.
     """
 
-    def __init__(self, status: int, *, is_date: bool) -> None:
-        self._status = status
+    def __init__(self, *, is_date: bool) -> None:
         self._is_date = is_date
         self._first_answer_at = math.inf
         self.put_off: list[tuple[StandinRequest, float]] = []
@@ -324,14 +319,13 @@ class Throttling:
             until, told = request.arrived + delay_seconds + WAIT_SECONDS, str(WAIT_SECONDS)
         requests.append((request, until))
         headers = {"Retry-After": told}
-        return Fault(delay_seconds=delay_seconds, status=self._status, headers=headers)
+        return Fault(delay_seconds=delay_seconds, status=429, headers=headers)
 
 
-@pytest.mark.long("ways of an outage beyond one of each kind", keep=("429-seconds", "503-date"))
+@pytest.mark.long("ways of an outage beyond one of each kind", keep=("seconds",))
 @pytest.mark.parametrize("is_date", [False, True], ids=["seconds", "date"])
-@pytest.mark.parametrize("status", [429, 503])
 def test_nothing_is_sent_before_retry_after_and_then_one_by_one_until_a_success(
-    scenario: "Scenario", api: MovingApi, status: int, is_date: bool
+    scenario: "Scenario", api: MovingApi, is_date: bool
 ) -> None:
     changes = Changes(33, customers=2000)
     daemon = scenario.start_ready(
@@ -339,7 +333,7 @@ def test_nothing_is_sent_before_retry_after_and_then_one_by_one_until_a_success(
     )
     scenario.produce(changes.records(50))
     scenario.await_all_committed()
-    api.fault = throttling = Throttling(status, is_date=is_date)
+    api.fault = throttling = Throttling(is_date=is_date)
     scenario.produce(changes.records(2000))
     scenario.await_all_committed()
     changes.await_right(api)

@@ -630,10 +630,11 @@ def test_a_try_whose_answer_was_lost_echoes_until_its_deadline_for_its_partition
 @pytest.mark.parametrize(
     ("outcome", "segments", "is_outage"),
     [
-        (UNAVAILABLE, (1, 1, 1), False),
-        (UNAVAILABLE, (1, 2, 3), True),
-        (THROTTLED, (1, 1, 1), True),
-        (NOT_CONNECTED, (1, 1, 1), True),
+        (UNAVAILABLE, (1, 1, 1, 1, 1, 1, 1, 1), False),
+        (UNAVAILABLE, (1, 2, 3, 4, 5, 6, 7), False),
+        (UNAVAILABLE, (1, 2, 3, 4, 5, 6, 7, 8), True),
+        (THROTTLED, (1, 1, 1, 2, 2, 3, 3, 3), True),
+        (NOT_CONNECTED, (1, 1, 1, 2, 2, 3, 3, 3), True),
     ],
 )
 def test_an_outage_is_told_from_one_failing_segment(
@@ -654,7 +655,7 @@ def test_retry_after_pauses_the_other_segments_too() -> None:
     driver.answer(driver.wait().one_try(), Retry(RetryReason.THROTTLED, "429", False, 30.0))
     driver.read(event("add", "y", segment=2))
     assert driver.wait(29.9).sent() == []
-    assert driver.wait(0.1).sent() == ["add x"]
+    assert len(driver.wait(0.1).sent()) == 1, "one probe"
 
 
 def test_a_failed_request_is_noted_and_waits_longer_each_time() -> None:
@@ -965,11 +966,12 @@ def test_a_segment_that_vanishes_during_a_split_is_refused_as_a_whole() -> None:
     driver = Driver()
     driver.read(event("add", *names(20)))
     driver.answer(driver.wait().one_try(), REFUSED)
-    driver.answer(driver.one_try(), DELIVERED)
+    delivered = driver.one_try()
+    driver.answer(delivered, DELIVERED)
     driver.answer(driver.one_try(), NO_SEGMENT)
     (dead_letter,) = driver.dead_letters()
     assert dead_letter.reason == DeadLetterReason.SEGMENT_REJECTED
-    assert ids_of(dead_letter) == names(20)[1:]
+    assert ids_of(dead_letter) == [name for name in names(20) if name not in delivered.ids]
 
 
 def test_the_dead_letter_names_the_first_record_concerned() -> None:
@@ -1057,10 +1059,55 @@ def test_so_many_unreadable_records_in_a_row_hold_the_daemon() -> None:
     assert "not JSON" in state.detail
 
 
-def test_a_record_of_invalid_ids_is_readable_and_ends_the_row() -> None:
+NO_ADDRESS = event("add", "customer-1")
+
+
+def test_records_of_which_nothing_is_valid_are_in_the_row_too() -> None:
+    """As with EVENT_ID_TYPE=email by mistake: the whole topic would go to the dead letters."""
+    driver = Driver(dead_letter_max_consecutive=3, default_id_type="email")
+    assert driver.read(*[NO_ADDRESS] * 10) == 3
+    state = driver.throttle.holds[HoldReason.DEAD_LETTER_LIMIT]
+    assert "3 refusals in a row, the last: an email address has no @" in state.detail
+    assert len(driver.dead_letters()) == 3, "the last of them is on its way, too"
+    assert driver.pipeline.pending_dead_letters == driver.pipeline.held_ids == 3
+
+
+def test_unreadable_records_and_those_without_a_valid_id_are_one_row() -> None:
+    driver = Driver(dead_letter_max_consecutive=4)
+    assert driver.read(b"{", event("add", ""), None, event("add", "", ""), b"{", b"{") == 5
+    assert HoldReason.DEAD_LETTER_LIMIT in driver.throttle.holds
+
+
+def test_one_valid_id_in_a_record_ends_the_row() -> None:
     driver = Driver(dead_letter_max_consecutive=2)
-    driver.read(b"{", event("add", ""), b"{")
+    driver.read(*[b"{", event("add", "", "good"), event("add", ""), event("add", "good")] * 5)
     assert not driver.throttle.holds
+    driver.read(event("add", ""), None, event("add", ""))
+    assert HoldReason.DEAD_LETTER_LIMIT in driver.throttle.holds
+
+
+def test_a_record_counts_once_however_many_invalid_ids_it_has() -> None:
+    driver = Driver(dead_letter_max_consecutive=2)
+    driver.read(event("add", *[""] * 2500))
+    assert not driver.throttle.holds
+    driver.read(event("add", *[""] * 2500))
+    assert HoldReason.DEAD_LETTER_LIMIT in driver.throttle.holds
+    assert len(driver.dead_letters()) == 6, "all of the record that reached the limit"
+
+
+def test_the_row_of_records_and_that_of_requests_do_not_add_up_nor_end_each_other() -> None:
+    driver = Driver(dead_letter_max_consecutive=3, batch_max_ids=1)
+    for number in range(2):
+        driver.read(event("add", ""))
+        driver.read(event("add", f"{number}"), event("add", ""))
+        driver.answer(driver.one_try(), NO_SEGMENT)
+    assert not driver.throttle.holds
+    driver.read(event("add", "good"), event("add", ""))
+    driver.answer(driver.one_try(), DELIVERED)
+    driver.read(event("add", ""))
+    assert not driver.throttle.holds
+    driver.read(event("add", ""))
+    assert HoldReason.DEAD_LETTER_LIMIT in driver.throttle.holds
 
 
 def test_so_many_refused_requests_in_a_row_hold_the_daemon() -> None:
@@ -1096,7 +1143,7 @@ def test_under_the_limits_hold_nothing_more_goes_to_the_dead_letter_topic() -> N
 )
 def test_without_a_limit_or_with_skip_no_row_is_too_long(policy: str, limit: int) -> None:
     driver = Driver(reject_policy=policy, dead_letter_max_consecutive=limit)
-    assert driver.read(*[b"{"] * 100) == 100
+    assert driver.read(*[b"{", event("add", "")] * 50) == 100
     assert not driver.throttle.holds
 
 

@@ -313,10 +313,27 @@ def test_a_topic_full_of_junk_holds_before_it_is_emptied_into_the_dead_letters(
         assert len(set(sources)) == 1001, "one was lost, another one is there twice"
 
 
-def test_a_readable_record_ends_the_row_of_unreadable_ones(scenario: Scenario) -> None:
+def test_ids_of_another_kind_hold_before_the_topic_is_emptied_into_the_dead_letters(
+    scenario: Scenario,
+) -> None:
+    limit = 20
+    scenario.produce(additions(1, 300))
+    daemon = scenario.start(DEAD_LETTER_MAX_CONSECUTIVE=limit, EVENT_ID_TYPE="email")
+    said = await_hold(daemon, "dead-letter-limit")
+    assert said.startswith(f"{limit} refusals in a row, the last: an email address has no @")
+    dead_letters = dead_letters_of(scenario, limit)
+    assert {dead_letter.reason for dead_letter in dead_letters} == {"invalid-id"}
+    assert scenario.api.counters().requests == 0
+    stop(daemon)
+    scenario.start_ready(DEAD_LETTER_MAX_CONSECUTIVE=limit)
+    scenario.await_all_committed()
+    assert len(scenario.api.members(1)) == 300 - limit
+
+
+def test_a_record_with_a_valid_id_ends_the_row_of_unreadable_ones(scenario: Scenario) -> None:
     daemon = scenario.start_ready(DEAD_LETTER_MAX_CONSECUTIVE=10)
     row = [Record(None, b"junk")] * 9
-    readable = [*additions(1, 10), Record("k", event(2, "add", ""))]
+    readable = [*additions(1, 10), Record("k", event(2, "add", "", "good"))]
     scenario.produce(in_partition(0, [each for good in readable for each in (*row, good)]))
     scenario.await_all_committed()
     assert len(dead_letters_of(scenario, 9 * 11 + 1)) == 100

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -126,6 +127,8 @@ def test_operators_tune_all_clients_and_overrule_our_tuning() -> None:
 
 def test_all_clients_reach_the_same_brokers_in_the_same_way(tmp_path: Path) -> None:
     given = settings(
+        KAFKA_SECURITY_PROTOCOL="sasl_ssl",
+        KAFKA_SASL_MECHANISM="PLAIN",
         KAFKA_SASL_USERNAME="me",
         KAFKA_SASL_PASSWORD="secret",
         KAFKA_SSL_CA_LOCATION=str(tmp_path),
@@ -190,6 +193,21 @@ def test_what_librdkafka_says_is_freed_from_the_operators_values() -> None:
     )
     assert problem.startswith("KAFKA_CONFIG: librdkafka says: Failed to open ssl.keystore.location")
     assert "hunter2" not in problem
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"ssl.ca.location": "/no/such/file"},
+        {"ssl.key.location": "/no/such/file"},
+        {"ssl.certificate.location": "/etc"},
+        {"ssl.ca.pem": "x"},
+        {"ssl.keystore.location": "/no/such/file", "ssl.keystore.password": "x"},
+    ],
+)
+def test_openssls_codes_and_routines_are_not_repeated(properties: dict[str, str]) -> None:
+    (problem,) = property_problems({"security.protocol": "ssl"} | properties)
+    assert not re.search(r"error:|lib\b|routines|::", problem)
 
 
 @pytest.mark.parametrize(

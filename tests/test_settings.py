@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
+from consumer.customerio.api import Api
 from consumer.settings import SECRETS, VARIABLES, Settings, SettingsError, load
 from consumer.settings.problems import accepts
 
@@ -20,6 +21,13 @@ REQUIRED = {
     "CUSTOMERIO_SITE_ID": "site",
     "CUSTOMERIO_API_KEY": "key",
 }
+
+LOGIN = {
+    "KAFKA_SECURITY_PROTOCOL": "sasl_plaintext",
+    "KAFKA_SASL_MECHANISM": "PLAIN",
+    "KAFKA_SASL_USERNAME": "me",
+}
+"""What a password goes with."""
 
 
 def loaded(**variables: str) -> Settings:
@@ -168,6 +176,35 @@ def test_a_dotenv_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
         load()
 
 
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("# c\n\nBATCH_MAX_IDS\n", [(3, "BATCH_MAX_IDS")]),
+        ("KAFKA_TOPICS: a\nexport BATCH_MAX_IDS 7\n", [(1, "KAFKA_TOPICS"), (2, "BATCH_MAX_IDS")]),
+        ("X=1\r\nKAFKA_TOPICS='a\r\nBATCH_MAX_IDS=7\r\n", [(2, "KAFKA_TOPICS")]),
+        ('KAFKA_TOPICS="a\nBATCH_MAX_IDS="7"\n', [(1, "KAFKA_TOPICS"), (2, "BATCH_MAX_IDS")]),
+        ('X="a\nBATCH_MAX_IDS=7\nY=b"\n', [(2, "BATCH_MAX_IDS")]),
+        ('KAFKA_TOPIC "hunter2"\n', [(1, "KAFKA_TOPIC")]),
+        ("[section]\nset -e\nX='a\ndon't\nKAFKAHOME /opt\nX=\"a\nb\"\n", []),
+        ("KAFKA_TOPICS=a\r\nBATCH_MAX_IDS = 7 # seven\r\n", []),
+    ],
+)
+@pytest.mark.usefixtures("process")
+def test_a_broken_line_of_ours_in_dotenv_is_told_with_its_number(
+    tmp_path: Path, text: str, lines: list[tuple[int, str]]
+) -> None:
+    (tmp_path / ".env").write_bytes(text.encode())
+    try:
+        said: tuple[str, ...] = ()
+        load()
+    except SettingsError as error:
+        said = error.problems
+    assert [line.partition(" can't be read; accepts ")[0] for line in said] == [
+        f".env: line {number} ({name})" for number, name in lines
+    ]
+    assert "hunter2" not in "".join(said)
+
+
 @pytest.mark.usefixtures("process")
 def test_a_dotenv_that_is_a_directory_is_none(tmp_path: Path) -> None:
     """Docker makes one of a file that was to be mounted and is missing."""
@@ -184,7 +221,7 @@ def test_a_given_environment_is_the_whole_one(process: pytest.MonkeyPatch, tmp_p
 
 def test_a_secret_loses_the_newline_at_its_end_and_nothing_else(tmp_path: Path) -> None:
     directory = secrets(tmp_path / "s", KAFKA_SASL_PASSWORD=" pass word \n")
-    password = loaded(SECRETS_DIR=directory).kafka_sasl_password
+    password = loaded(SECRETS_DIR=directory, **LOGIN).kafka_sasl_password
     assert password is not None
     assert password.get_secret_value() == " pass word "
 
@@ -221,8 +258,20 @@ def test_a_secrets_directory_that_does_not_exist_is_a_problem(tmp_path: Path) ->
 
 def test_a_secret_file_that_is_no_text_is_a_problem(tmp_path: Path) -> None:
     directory = secrets(tmp_path / "s", KAFKA_SASL_USERNAME="me")
-    (tmp_path / "s" / "KAFKA_SASL_PASSWORD").write_bytes(b"\xff\xfe")
-    assert problem(SECRETS_DIR=directory).startswith("KAFKA_SASL_PASSWORD: its file in SECRETS_DIR")
+    (tmp_path / "s" / "KAFKA_SSL_KEY_PASSWORD").write_bytes(b"\xff\xfe")
+    line = problem(SECRETS_DIR=directory, **LOGIN, KAFKA_SASL_PASSWORD="x")
+    assert line.startswith("KAFKA_SSL_KEY_PASSWORD: its file in SECRETS_DIR can't be read")
+
+
+@pytest.mark.parametrize("is_missing", [True, False])
+def test_a_secret_that_is_no_file_is_a_problem_and_not_missing_too(
+    tmp_path: Path, *, is_missing: bool
+) -> None:
+    """Docker makes a directory of a file that was to be mounted."""
+    file = Path(secrets(tmp_path / "s")) / "CUSTOMERIO_API_KEY"
+    file.symlink_to(tmp_path / "gone") if is_missing else file.mkdir()
+    line = problem(SECRETS_DIR=str(tmp_path / "s"), CUSTOMERIO_API_KEY="")
+    assert line.startswith("CUSTOMERIO_API_KEY: its file in SECRETS_DIR can't be read")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may list every directory")
@@ -244,6 +293,8 @@ def test_a_secrets_directory_that_cannot_be_listed_is_a_problem(tmp_path: Path) 
         ("HTTP_PROT", "HTTP_PORT"),
         ("LOG_LEVL", "LOG_LEVEL"),
         ("batch_max_ids", "BATCH_MAX_IDS"),
+        ("KAFAK_TOPICS", "KAFKA_TOPICS"),
+        ("CUSTOMER_IO_API_KEY", "CUSTOMERIO_API_KEY"),
     ],
 )
 def test_a_variable_that_looks_like_ours_gets_a_warning_with_the_nearest_name(
@@ -253,6 +304,19 @@ def test_a_variable_that_looks_like_ours_gets_a_warning_with_the_nearest_name(
     assert warning == (
         f"{name} (in the environment) is none of the settings; the nearest is {nearest}"
     )
+
+
+def test_a_name_that_looks_like_ours_is_told_where_something_is_wrong_too() -> None:
+    """Then it is the reason."""
+    wrong = {**REQUIRED, "KAFKA_BOOTSTRAP_SERVERS": "", "KAFKA_BOOTSTRAP_SERVER": "hunter2:1"}
+    with pytest.raises(SettingsError) as caught:
+        load(wrong)
+    assert [line.partition(";")[0] for line in str(caught.value).splitlines()] == [
+        "KAFKA_BOOTSTRAP_SERVERS: is missing",
+        "warning: KAFKA_BOOTSTRAP_SERVER (in the environment) is none of the settings",
+    ]
+    assert caught.value.warnings[0].endswith("the nearest is KAFKA_BOOTSTRAP_SERVERS")
+    assert len(caught.value.problems) == 1
 
 
 @pytest.mark.parametrize(
@@ -268,6 +332,7 @@ def test_a_variable_that_looks_like_ours_gets_a_warning_with_the_nearest_name(
         "KAFKA_BOOTSTRAP_SERVICE_HOST",
         "LOG_DIR",
         "COMMIT_SHA",
+        "HTTPS_PORT",
         "PATH",
     ],
 )
@@ -333,15 +398,43 @@ def test_values_are_taken_as_operators_write_them(name: str, text: str, value: o
 
 
 @pytest.mark.parametrize(
-    "text", ["kafka", "[::1]:9092", "SASL_SSL://kafka:9093,other:9093", "a:1, b:2"]
+    "text", ["kafka", "[::1]:9092,[fe80::1]", "a_b-c.d:1,a_b-c.d:1", "a:1, b:2"]
 )
 def test_servers_are_taken_as_librdkafka_takes_them(text: str) -> None:
     assert loaded(KAFKA_BOOTSTRAP_SERVERS=text).kafka_bootstrap_servers == text
 
 
-@pytest.mark.parametrize("text", ["kafka:", "kafka:port", "kafka:0", "kafka:70000", "a:1,", "a b"])
+def test_servers_may_stand_on_lines() -> None:
+    assert loaded(KAFKA_BOOTSTRAP_SERVERS="a:1,\n\tb:2\n").kafka_bootstrap_servers == "a:1, b:2"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("kafka:", "kafka:port", "kafka:0", "kafka:70000", "a:1,", "a b", ":9092", "a:1;b:2"),
+        *(
+            "k:\uff19\uff10\uff19\uff12",
+            "k:٩٠٩٢",
+            "käfka:1",
+            "http://kafka:1",
+            "user@kafka:1",
+            "a:1\nb:2",
+        ),
+    ],
+)
 def test_servers_that_librdkafka_would_silently_ignore_are_a_problem(text: str) -> None:
     assert "is no host:port; accepts host:port,host:port" in problem(KAFKA_BOOTSTRAP_SERVERS=text)
+
+
+def test_every_wrong_server_is_said() -> None:
+    lines = problems(KAFKA_BOOTSTRAP_SERVERS="a:0,good:9092,SSL://b:9092,::1:9092")
+    assert [
+        line.partition(": ")[2].partition(": ")[2].partition("; accepts")[0] for line in lines
+    ] == [
+        "'a:0' is no host:port",
+        "'SSL://b:9092' has a protocol in front: take it off, and set KAFKA_SECURITY_PROTOCOL=ssl",
+        "'::1:9092' is no host:port (an IPv6 address stands between [ and ])",
+    ]
 
 
 @pytest.mark.parametrize("text", ["a b", "a\tb", "a\x1bb", "äö\u2028"])
@@ -357,6 +450,125 @@ def test_a_site_id_that_basic_authentication_cannot_carry_is_a_problem() -> None
 
 def test_a_long_value_is_not_repeated_in_full() -> None:
     assert len(problem(HTTP_PORT="9" * 10_000)) < 400
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("KAFKA_TOPICS", '"a,b"', ("a", "b")),
+        ("KAFKA_TOPICS", "\ufeff'a'", ("a",)),
+        ("KAFKA_TOPICS", "a,\n  b\n", ("a", "b")),
+        ("KAFKA_BOOTSTRAP_SERVERS", '"k:9092"', "k:9092"),
+        ("CUSTOMERIO_URL", "'https://host/'", "https://host/"),
+        ("BATCH_MAX_IDS", '" 7 "', 7),
+        ("LOG_LEVEL", "\ufeffDEBUG\r\n", "debug"),
+        ("CUSTOMERIO_REGION", '"EU"', "eu"),
+        ("KAFKA_GROUP_ID", '""', "segment-consumer"),
+        ("BATCH_LINGER_SECONDS", "1e1", 10.0),
+    ],
+)
+def test_what_nobody_means_is_taken_off(name: str, text: str, value: object) -> None:
+    """`docker --env-file` leaves quotes there, editors a byte order mark."""
+    assert getattr(loaded(**{name: text}), name.lower()) == value
+    assert text == '""' or loaded(**{name: text}).warnings == ()
+
+
+def test_properties_may_have_quotes_and_a_byte_order_mark_around_them() -> None:
+    values = loaded(KAFKA_CONFIG='\ufeff\'{"client.rack": "a"}\'\n').kafka_config
+    assert list(values) == ["client.rack"]
+
+
+def test_a_proxy_may_have_quotes_around_it() -> None:
+    assert loaded(HTTPS_PROXY='"http://a:1"').proxy_url == "http://a:1"
+
+
+def test_a_byte_order_mark_is_no_part_of_a_secret(tmp_path: Path) -> None:
+    directory = secrets(tmp_path / "s", CUSTOMERIO_API_KEY="\ufeffkey\r\n")
+    settings = loaded(SECRETS_DIR=directory, CUSTOMERIO_API_KEY="", CUSTOMERIO_SITE_ID="\ufeffsite")
+    texts = [secret.get_secret_value() for secret in settings.credentials]
+    assert texts == ["site", "key"]
+    assert settings.reread_credentials() == settings.credentials
+
+
+@pytest.mark.parametrize("text", ['"hunter2"', "'hunter2'"])
+@pytest.mark.parametrize(
+    "name", ["CUSTOMERIO_SITE_ID", "CUSTOMERIO_API_KEY", "KAFKA_SASL_PASSWORD"]
+)
+def test_quotes_around_a_secret_are_a_problem(name: str, text: str) -> None:
+    login = LOGIN if name.startswith("KAFKA") else {}
+    line = problem(**login, **{name: text})
+    assert line.startswith(f"{name}: got a value that is not shown: has quotes around it")
+    assert "hunter2" not in line
+
+
+def test_a_password_may_have_quotes_around_it_in_a_file(tmp_path: Path) -> None:
+    directory = secrets(tmp_path / "s", KAFKA_SASL_PASSWORD='"pass"')
+    password = loaded(SECRETS_DIR=directory, **LOGIN).kafka_sasl_password
+    assert password is not None
+    assert password.get_secret_value() == '"pass"'
+
+
+def test_a_password_with_a_space_at_its_end_is_worth_a_word() -> None:
+    (warning,) = loaded(**LOGIN, KAFKA_SASL_PASSWORD="hunter2 ").warnings
+    assert warning == (
+        "KAFKA_SASL_PASSWORD begins or ends with a space, which is taken as part of it"
+    )
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\ufeff", "\u00ad", "\xa0", "\x00", "\x1b", "\u202e"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("CUSTOMERIO_API_KEY", "KAFKA_SASL_PASSWORD", "KAFKA_SASL_USERNAME", "KAFKA_GROUP_ID"),
+        *("KAFKA_TOPICS", "KAFKA_BOOTSTRAP_SERVERS", "HTTP_HOST", "CUSTOMERIO_URL"),
+    ],
+)
+def test_what_nobody_can_see_in_a_value_is_a_problem(name: str, unseen: str) -> None:
+    login = {**LOGIN, "KAFKA_SASL_PASSWORD": "p"} if "SASL" in name else {}
+    line = problem(**{**login, name: f"a{unseen}b"})
+    assert line.startswith(f"{name}: got ")
+    assert re.search(r"can't be seen \(U\+[0-9A-F]{4}\)|white space or control characters", line)
+
+
+def test_what_nobody_can_see_in_a_property_is_a_problem() -> None:
+    line = problem(KAFKA_CONFIG='{"client.rack": "a\\u200b"}')
+    assert line.startswith("KAFKA_CONFIG: 'client.rack' or its value has a character in it")
+
+
+def test_all_that_is_wrong_with_one_value_is_said() -> None:
+    reasons = [line.partition(": has ")[2] for line in problems(CUSTOMERIO_SITE_ID="'a :b'")]
+    assert [reason.split(";")[0] for reason in reasons] == [
+        "white space or control characters in it",
+        "quotes around it",
+        "a colon in it",
+    ]
+    assert len(problems(CUSTOMERIO_URL="https://me:key@host/?x")) == 2
+
+
+_NUMBERS = [
+    name for name in VARIABLES if Settings.model_fields[name.lower()].annotation in {int, float}
+]
+
+
+@pytest.mark.parametrize("text", ["\uff19\uff10", "٣٠", "3²"])
+@pytest.mark.parametrize("name", _NUMBERS)
+def test_digits_of_another_script_are_a_problem(name: str, text: str) -> None:
+    assert problem(**{name: text}).startswith(
+        f"{name}: got {text!r}: has digits in it that are none of 0 to 9; accepts "
+    )
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "10s", "0x10", "true", "1,5", "1 0", "--1", "½"])
+@pytest.mark.parametrize("name", _NUMBERS)
+def test_what_is_no_number_is_a_problem(name: str, text: str) -> None:
+    assert problem(**{name: text}).startswith(f"{name}: got {text!r}; accepts a ")
+
+
+@pytest.mark.parametrize("text", ["0.01", "2.9", "0"])
+def test_a_liveness_timeout_is_longer_than_a_turn(text: str) -> None:
+    assert problem(LIVENESS_TIMEOUT_SECONDS=text) == (
+        f"LIVENESS_TIMEOUT_SECONDS: got {text!r}; accepts a number, at least 3, at most 86400"
+    )
 
 
 # Topics
@@ -491,6 +703,67 @@ def test_the_proxy_is_the_one_that_curl_would_take(
     assert loaded(**variables).proxy_url == proxy
 
 
+@pytest.mark.parametrize(
+    ("no_proxy", "url"),
+    [
+        ("10.0.0.0/8", "https://10.2.3.4"),
+        ("10.0.0.9/8", "https://10.2.3.4"),
+        ("192.168.0.0/16, 10.0.0.0/8", "https://10.2.3.4:8443"),
+        ("10.0.0.0/8", "https://[::ffff:10.1.2.3]"),
+        ("fd00::/8", "https://[fd12::1]:8443"),
+        ("10.2.3.4", "https://10.2.3.4"),
+        ("10.2.3.4:443", "https://10.2.3.4"),
+        ("FD12::1", "https://[fd12:0::1]"),
+        ("[fd12::1]:8443", "https://[fd12::1]:8443"),
+        ("[fd12::1]", "https://[fd12::1]"),
+        ("customer.io", "https://track.customer.io"),
+        ("Customer.IO", "https://track.customer.io"),
+        (".customer.io", "https://track.customer.io"),
+        (".customer.io", "https://customer.io"),
+        ("*.customer.io", "https://track.customer.io"),
+        ("customer.io.", "https://customer.io"),
+        ("customer.io", "https://customer.io."),
+        ("customer.io:443", "https://track.customer.io"),
+        ("customer.io:80", "http://customer.io"),
+        ("a b customer.io", "https://customer.io"),
+        ("a,*", "https://customer.io"),
+        (" * ", "https://customer.io"),
+        ("localhost", "http://localhost:8080"),
+    ],
+)
+def test_no_proxy_exempts_names_addresses_and_networks(no_proxy: str, url: str) -> None:
+    variables = {"CUSTOMERIO_URL": url, "ALL_PROXY": "http://a:1", "NO_PROXY": no_proxy}
+    assert loaded(**variables).proxy_url is None
+    lower = {**variables, "no_proxy": variables.pop("NO_PROXY"), "NO_PROXY": "other"}
+    assert loaded(**lower).proxy_url is None
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "url"),
+    [
+        ("10.0.0.0/8", "https://11.2.3.4"),
+        ("10.0.0.0/99", "https://10.2.3.4"),
+        ("10.0.0.0/8", "https://ten.example"),
+        ("fd00::/8", "https://10.2.3.4"),
+        ("10.0.0.0/8", "https://[fd12::1]"),
+        ("10.2.3.4:80", "https://10.2.3.4"),
+        ("3.4", "https://10.2.3.4"),
+        ("customer.io", "https://notcustomer.io"),
+        ("track.customer.io", "https://customer.io"),
+        ("customer.io:80", "https://customer.io"),
+        ("[fd12::1]:80", "https://[fd12::1]:8443"),
+        (".", "https://customer.io"),
+        (",, ,", "https://customer.io"),
+        ("[", "https://customer.io"),
+        (":443", "https://customer.io"),
+        ("", "http://localhost:8080"),
+    ],
+)
+def test_no_proxy_exempts_nothing_else(no_proxy: str, url: str) -> None:
+    variables = {"CUSTOMERIO_URL": url, "ALL_PROXY": "http://a:1", "NO_PROXY": no_proxy}
+    assert loaded(**variables).proxy_url == "http://a:1"
+
+
 def test_a_proxy_may_stand_in_dotenv(process: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("HTTPS_PROXY=http://a:1\nNO_PROXY=x\n")
     process.setenv("NO_PROXY", "y")
@@ -608,6 +881,61 @@ def test_a_static_member_is_one_of_kip_848(protocol: str) -> None:
     assert settings.kafka_group_instance_id == "pod-0"
 
 
+# A login and its encryption
+
+
+def test_credentials_without_sasl_are_a_problem() -> None:
+    for protocol in ("", "plaintext", "ssl"):
+        for name, text in (*LOGIN.items(), ("KAFKA_SASL_PASSWORD", "hunter2")):
+            if name != "KAFKA_SECURITY_PROTOCOL":
+                line = problem(KAFKA_SECURITY_PROTOCOL=protocol, **{name: text})
+                assert line.startswith("KAFKA_SECURITY_PROTOCOL: ")
+                assert f"but {name} only counts with SASL; accepts sasl_ssl" in line
+                assert "hunter2" not in line
+
+
+def test_all_that_a_login_lacks_is_said_beside_missing_files() -> None:
+    def names(**variables: str) -> list[str]:
+        files = {f"KAFKA_SSL_{name}_LOCATION": "/no" for name in ("CA", "CERTIFICATE", "KEY")}
+        lines = problems(KAFKA_SECURITY_PROTOCOL="sasl_ssl", **files, **variables)
+        return [line.partition(":")[0].removeprefix("KAFKA_") for line in lines]
+
+    files = ["SSL_CA_LOCATION", "SSL_CERTIFICATE_LOCATION", "SSL_KEY_LOCATION"]
+    assert names() == [*files, "SASL_MECHANISM"]
+    for mechanism in ("plain", "SCRAM-SHA-256"):
+        assert names(KAFKA_SASL_MECHANISM=mechanism) == [*files, "SASL_USERNAME", "SASL_PASSWORD"]
+    assert names(KAFKA_SASL_MECHANISM="PLAIN", KAFKA_SASL_USERNAME="u") == [*files, "SASL_PASSWORD"]
+    assert names(KAFKA_SASL_MECHANISM="OAUTHBEARER") == files
+    assert names(KAFKA_SASL_MECHANISM="x") == ["SASL_MECHANISM", *files]
+    assert names(KAFKA_SASL_MECHANISM="GSSAPI") == [*files, "SASL_MECHANISM"]
+
+
+@pytest.mark.parametrize("name", ["CA", "CERTIFICATE", "KEY"])
+def test_a_file_for_tls_is_there_and_has_pem_in_it(tmp_path: Path, name: str) -> None:
+    variable, file = f"KAFKA_SSL_{name}_LOCATION", tmp_path / "file.pem"
+    assert ": is no file; accepts the path of a PEM file" in problem(**{variable: str(file)})
+    file.write_bytes(b"\x30\x82\x01\x0a")
+    assert ": has no PEM in it (-----BEGIN ...); accepts" in problem(**{variable: str(file)})
+    file.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    line = problem(**{variable: str(file)}, KAFKA_SECURITY_PROTOCOL="ssl")
+    assert line.startswith(f"{variable}: got {str(file)!r}; librdkafka says: ")
+    assert not re.search(r"error:|lib\b|routines|::", line)
+
+
+def test_authorities_may_be_a_directory_and_a_key_not(tmp_path: Path) -> None:
+    assert loaded(KAFKA_SECURITY_PROTOCOL="ssl", KAFKA_SSL_CA_LOCATION=str(tmp_path))
+    assert loaded(KAFKA_SECURITY_PROTOCOL="ssl", KAFKA_SSL_CA_LOCATION="probe")
+    assert "can't be read (IsADirectoryError)" in problem(KAFKA_SSL_KEY_LOCATION=str(tmp_path))
+
+
+def test_authorities_without_encryption_are_worth_a_word(tmp_path: Path) -> None:
+    (warning,) = loaded(KAFKA_SSL_CA_LOCATION=str(tmp_path)).warnings
+    assert warning == (
+        "KAFKA_SSL_CA_LOCATION counts with KAFKA_SECURITY_PROTOCOL=ssl or sasl_ssl only; with"
+        " plaintext nothing is encrypted"
+    )
+
+
 # KAFKA_CONFIG
 
 
@@ -626,6 +954,8 @@ def test_properties_are_taken_with_text_numbers_and_booleans() -> None:
     [
         ("{", "is no JSON (Expecting property name enclosed in double quotes at character 1)"),
         ('{"a": "\\x"}', "is no JSON (Invalid \\escape at character 7)"),
+        ('{"a": "b\nc"}', "is no JSON (Invalid control character at character 8)"),
+        ('{"a": "b', "is no JSON (Unterminated string starting at character 6)"),
         ("[]", "is no JSON object"),
         ("[" * 100_000, "is beyond reason"),
     ],
@@ -641,6 +971,23 @@ def test_every_wrong_property_is_said_and_no_value_of_any() -> None:
         "KAFKA_CONFIG: librdkafka has no property 'no.such'",
         "KAFKA_CONFIG: librdkafka refuses the value of 'batch.size'; accepts 1..2147483647",
     )
+
+
+def test_a_property_that_is_refused_hides_no_other_and_one_that_stands_twice_none() -> None:
+    config = '{"group.id": 1, "no.such": 1, "linger.ms": 1, "linger.ms": NaN, "batch.size": "x"}'
+    assert [line.partition("; ")[0] for line in problems(KAFKA_CONFIG=config)] == [
+        "KAFKA_CONFIG: 'group.id' is refused",
+        "KAFKA_CONFIG: 'linger.ms' has a value that is neither text nor number nor boolean",
+        "KAFKA_CONFIG: 'linger.ms' is there twice",
+        "KAFKA_CONFIG: librdkafka has no property 'no.such'",
+        "KAFKA_CONFIG: librdkafka refuses the value of 'batch.size'",
+    ]
+
+
+def test_a_wrong_number_among_the_properties_makes_no_other_setting_wrong() -> None:
+    config = '{"max.poll.interval.ms": "\uff16\uff10\uff10\uff10\uff10\uff10"}'
+    line = problem(KAFKA_CONFIG=config, DRAIN_TIMEOUT_SECONDS="400")
+    assert line.startswith("KAFKA_CONFIG: librdkafka refuses the value of 'max.poll.interval.ms'")
 
 
 @pytest.mark.parametrize(
@@ -732,6 +1079,7 @@ def test_every_variable_can_say_what_it_accepts() -> None:
 
 def test_the_settings_for_the_log_have_no_secrets() -> None:
     shown = loaded(
+        **LOGIN,
         KAFKA_SASL_PASSWORD="hunter2",
         KAFKA_CONFIG='{"client.rack": "hunter2"}',
         HTTPS_PROXY="http://me:hunter2@proxy:1",
@@ -780,7 +1128,7 @@ def test_no_secret_is_ever_said(
     try:
         settings = loaded(**variables)
     except SettingsError as error:
-        said = "\n".join([*error.problems, str(error), repr(error)])
+        said = "\n".join([*error.problems, *error.warnings, str(error), repr(error)])
     else:
         said = "\n".join(
             [
@@ -793,6 +1141,79 @@ def test_no_secret_is_ever_said(
         )
     assert "hunter2" not in said
     assert "7331" not in said
+
+
+_ODD = st.sampled_from(
+    [
+        *(
+            "",
+            " ",
+            '"',
+            "''",
+            "\ufeff",
+            "\u200b",
+            "\x00",
+            "\udcff",
+            "\uff19",
+            "a\nb",
+            "a\r",
+            "true",
+        ),
+        *(
+            "1e999",
+            "-0",
+            "nan",
+            "1e-320",
+            "9" * 600,
+            "x" * 600,
+            "9" * 5000,
+            "0",
+            "7",
+            "0.5",
+            "SASL_SSL://b",
+        ),
+        *("/", "/no/such", "/dev/null", "~", ".", "{", "{}", "[]", '{"": ""}', '{"a": {"b": 1}}'),
+        *(
+            "^",
+            "^(",
+            "^[[:x:]]",
+            ",",
+            ",,",
+            "://",
+            "http://[",
+            "https://[::g]",
+            "http://a..b",
+            "a@b",
+        ),
+        *("sasl_ssl", "ssl", "PLAIN", "gssapi", "consumer", "EU", "stall", "probe", "%zz", "${X}"),
+        *(
+            '{"sasl.jaas.config": "x"}',
+            '{"ssl.ca.pem": "x"}',
+            '{"x\\u0000": 1}',
+            '{"debug": "all"}',
+        ),
+    ]
+)
+_NAMED = (*VARIABLES, ".env", "SSL_CERT_FILE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "ALL_PROXY")
+
+
+@hypothesis(deadline=None, max_examples=300)
+@given(st.dictionaries(st.sampled_from(_NAMED[: len(VARIABLES)] + _NAMED[-5:]), _ODD | st.text()))
+def test_whatever_the_environment_is_each_problem_names_its_variable(
+    variables: dict[str, str],
+) -> None:
+    try:
+        Api(loaded(**variables).api_url, ("site", "key"), timeout_seconds=1, max_connections=1)
+    except SettingsError as error:
+        for line in error.problems:
+            name, _, said = line.partition(": ")
+            assert name in _NAMED
+            assert said
+            assert line.isprintable()
+            assert len(line) < 1500, line
+            assert not re.search(r"\b(\w+) \1\b|BIO lib|PEM lib|error:|Traceback|Error\(", line), (
+                line
+            )
 
 
 # Credentials that are rotated

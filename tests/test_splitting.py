@@ -1,6 +1,11 @@
 """Finding the bad ids of a refused batch: few attempts, no wrong verdict, whatever happens."""
 
+import math
+import os
 import random
+import subprocess
+import sys
+import uuid
 from collections.abc import Callable, Collection
 
 import pytest
@@ -81,13 +86,97 @@ def test_ten_bad_ids_in_a_thousand_cost_at_most_160_tries() -> None:
         assert search.attempts <= 160
 
 
-def test_singles_are_spread_evenly_over_the_batch() -> None:
-    split = Split(ids(800), "400")
-    singles: list[str] = []
-    for _ in range(SINGLES):
-        singles += split.next_part(ids(800))
-        split.refused(ids(800), "400")
-    assert singles == ids(800)[::100]
+def singles_of(names: list[str]) -> list[str]:
+    """Return the ids that are tried alone while each of them is refused."""
+    search = Search(names, names)
+    return [search.step()[0] for _ in range(min(SINGLES, len(names)))]
+
+
+def places_of_singles(names: list[str]) -> list[int]:
+    places = {name: place for place, name in enumerate(names)}
+    return [places[name] for name in singles_of(names)]
+
+
+@pytest.mark.parametrize("count", [8, 9, 15, 16, 17, 100, 999, 1000])
+def test_there_is_a_single_from_each_eighth_of_the_batch(count: int) -> None:
+    """So that a good stretch is found, however long the bad one beside it is."""
+    places = places_of_singles(ids(count))
+    for number, place in enumerate(places):
+        assert number * count // SINGLES <= place < (number + 1) * count // SINGLES
+
+
+SHAPES: dict[str, Callable[[int], str]] = {
+    "numbers": str,
+    "numbers of one length": "{:09d}".format,
+    "a shared prefix": "customer-{}".format,
+    "addresses": "user.{}@example.com".format,
+    "UUIDs": lambda number: str(
+        uuid.UUID(int=number * 0x9E3779B97F4A7C15F39CC0605CEDC835 % 2**128)
+    ),
+    "another length each": lambda number: "x" * (number % 100) + str(number),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("begins_at", [0, 1, 1_000_000])
+def test_no_period_lines_up_with_the_singles(shape: str, begins_at: int) -> None:
+    """Every 25th line of a list is a header, say: the ids between are good.
+
+    Ids at places of one remainder are bad for some offset just if the period divides the
+    differences of the singles' places, so this is all periods and all offsets.
+    """
+    for count in {*range(16, 100), *range(100, 1001, 23), 1000}:
+        names = [SHAPES[shape](begins_at + number) for number in range(count)]
+        first, *others = places_of_singles(names)
+        grid = math.gcd(*(place - first for place in others))
+        assert [period for period in range(2, 501) if grid % period == 0] == [], count
+
+
+@pytest.mark.parametrize("period", [2, 3, 5, 25, 100, 125, 250, 500])
+@pytest.mark.parametrize("offset", [0, 1, 24, 124])
+def test_i12_good_ids_between_periodic_bad_ones_are_delivered(period: int, offset: int) -> None:
+    bad = ids(1000)[offset % period :: period]
+    search = Search(ids(1000), bad).run()
+    assert not search.whole
+    assert sorted(search.refused) == sorted(bad)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("per_cent", [25, 50])
+def test_ids_that_are_bad_at_random_or_by_their_number_are_mistaken_as_rarely_as_chance_has_it(
+    shape: str, per_cent: int
+) -> None:
+    """A share p of bad ids is taken for all of them in p to the eighth of the batches."""
+    dice, wrong, batches = random.Random(3), 0, 256
+    for batch in range(batches):
+        begins_at = dice.choice((0, 1000 * batch, dice.randrange(10**8)))
+        in_order = range(begins_at, begins_at + dice.randrange(50, 501))
+        numbers = dice.sample(in_order, len(in_order))
+        singles = set(singles_of([SHAPES[shape](number) for number in numbers]))
+        every = 100 // per_cent
+        wrong += all(n % every == 0 for n in numbers if SHAPES[shape](n) in singles)
+    assert wrong <= (4 if per_cent == 50 else 1)
+
+
+def test_the_singles_are_the_same_in_every_process() -> None:
+    """What is tried does not depend on the salt that strings are hashed with."""
+    script = (
+        "from consumer.core.splitting import Split;"
+        "ids = [f'customer-{n}' for n in range(1000)];"
+        "print(Split(ids, '400').next_part(ids))"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": salt},
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        ).stdout
+        for salt in ("1", "2")
+    }
+    assert said == {f"{(singles_of(ids(1000))[0],)}\n"}
 
 
 @pytest.mark.parametrize("count", range(2, SINGLES))
@@ -105,7 +194,7 @@ def test_with_exactly_eight_refused_the_batch_is_refused_as_a_whole() -> None:
 
 
 def test_seven_refused_singles_and_a_success_are_no_verdict_on_the_rest() -> None:
-    bad = ids(800)[:700:100]
+    bad = singles_of(ids(800))[:7]
     search = Search(ids(800), bad).run()
     assert sorted(search.refused) == sorted(bad)
     assert not search.whole
@@ -130,42 +219,43 @@ def test_what_the_api_said_last_is_remembered() -> None:
 
 def test_i12_good_ids_do_not_pay_when_the_singles_went_with_their_partition() -> None:
     """Once the last single left was refused, all the rest was refused with it."""
-    search = Search(ids(800), ["customer-700"])
-    for single in ids(800)[:700:100]:
+    *gone, last = singles_of(ids(800))
+    search = Search(ids(800), [last])
+    for single in gone:
         del search.unsettled[single]
-    assert search.step() == ("customer-700",)
+    assert search.step() == (last,)
     search.run()
-    assert search.refused == ["customer-700"]
+    assert search.refused == [last]
 
 
 def test_singles_that_went_with_their_partition_are_replaced() -> None:
     search = Search(ids(800), ids(800))
-    for single in ids(800)[:700:100]:
+    for single in singles_of(ids(800))[:7]:
         del search.unsettled[single]
     search.run()
     assert search.attempts == 9
     assert search.whole
 
 
-def test_singles_that_replace_others_are_spread_evenly_too() -> None:
+def test_singles_that_replace_others_are_spread_over_the_batch_too() -> None:
     search = Search(ids(800), ids(800))
-    search.step()
-    for single in ids(800)[100::100]:
+    (first,) = search.step()
+    for single in singles_of(ids(800))[1:]:
         del search.unsettled[single]
-    untried = list(search.unsettled)[1:]
+    untried = [name for name in search.unsettled if name != first]
     singles = [name for _ in range(7) for name in search.step()]
-    assert singles == [untried[number * len(untried) // 7] for number in range(7)]
+    for number, single in enumerate(singles):
+        assert single in untried[number * len(untried) // 7 : (number + 1) * len(untried) // 7]
 
 
 def test_when_only_refused_singles_are_left_they_are_tried_once_more() -> None:
     search = Search(ids(80), ids(80))
-    search.step()
-    search.step()
+    refused = {*search.step(), *search.step()}
     for name in ids(80):
-        if name not in {"customer-0", "customer-10"}:
+        if name not in refused:
             search.unsettled.pop(name, None)
     search.run()
-    assert sorted(search.refused) == ["customer-0", "customer-10"]
+    assert set(search.refused) == refused
     assert not search.whole
 
 

@@ -8,16 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.core.outcomes import HoldReason, RetryReason
+from consumer.core.backoff import FIRST_BACKOFF_SECONDS, MAX_RETRY_AFTER_SECONDS, backoff_seconds
+from consumer.core.outcomes import HoldReason, Retry, RetryReason
 from consumer.core.throttle import (
     API_HOLDS,
     DECREASE_FACTOR,
-    FIRST_BACKOFF_SECONDS,
+    FIRST_PROBE_SECONDS,
     INITIAL_LIMIT,
-    MAX_RETRY_AFTER_SECONDS,
+    TELL_AFTER_SECONDS,
+    TELLING_HOLDS,
     HoldState,
     Throttle,
-    backoff_seconds,
 )
 
 UNAUTHORIZED, REDIRECT = HoldReason.UNAUTHORIZED, HoldReason.REDIRECT
@@ -63,7 +64,7 @@ class Desk:
 
     def accept(self, start: float) -> None:
         """Answer a request well."""
-        self.throttle.accepted(start, self.now)
+        self.throttle.accepted(start)
 
     def fail(
         self,
@@ -73,13 +74,24 @@ class Desk:
         lane: int = 1,
         after: float | None = None,
         jitter: float = 0.0,
+        is_bad: bool = False,
+        was_well: bool = True,
     ) -> None:
         """Let a request fail in passing."""
-        self.throttle.failed(reason, lane, start, self.now, jitter, after)
+        retry = Retry(reason, "why", ambiguous=True, retry_after_seconds=after)
+        self.throttle.failed(retry, lane, start, self.now, jitter, is_bad=is_bad, was_well=was_well)
 
-    def hold(self, start: float, reason: HoldReason = UNAUTHORIZED, jitter: float = 0.0) -> bool:
+    def hold(
+        self,
+        start: float,
+        reason: HoldReason = UNAUTHORIZED,
+        jitter: float = 0.0,
+        *,
+        detail: str = "why",
+        is_bad: bool = False,
+    ) -> bool:
         """Answer a request with a reason to hold; return whether it is a new one."""
-        return self.throttle.held(reason, "why", start, self.now, jitter)
+        return self.throttle.held(reason, detail, start, self.now, jitter, is_bad=is_bad)
 
     def wait_until_free(self) -> float:
         """Let time pass until a request may start; return how long it was."""
@@ -230,10 +242,9 @@ def test_a_failure_begins_the_count_of_successes_again() -> None:
 # -- Retry-After --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("reason", [THROTTLED, SERVER])
-def test_retry_after_pauses_everything(reason: RetryReason) -> None:
+def test_retry_after_of_a_429_pauses_everything() -> None:
     desk = Desk()
-    desk.fail(desk.start(), reason, after=30.0)
+    desk.fail(desk.start(), THROTTLED, after=30.0)
     desk.wait(29.9)
     assert not desk.may_start()
     desk.wait(0.1)
@@ -257,7 +268,7 @@ def test_after_retry_after_requests_go_one_at_a_time_until_a_success() -> None:
     for start in starts:
         desk.accept(start)  # it started before the pause, and says nothing
     desk.wait(30.0)
-    assert desk.is_probing()
+    assert desk.is_probing(), "they started before the pause"
     (single,) = desk.start_all()
     desk.fail(single)
     (single,) = desk.start_all()
@@ -284,6 +295,13 @@ def test_retry_after_zero_is_no_pause() -> None:
 # -- outages ------------------------------------------------------------------------------------
 
 
+def outage(desk: Desk, lanes: int = 8, jitter: float = 0.999, reason: RetryReason = SERVER) -> None:
+    """Let one request of each of so many lanes fail."""
+    for lane in range(lanes):
+        start = desk.start()
+        desk.wait(0.1).fail(start, reason, lane=lane, jitter=jitter)
+
+
 def test_one_failing_lane_does_not_pause_the_others() -> None:
     desk = Desk()
     for reason in (SERVER, TIMEOUT) * 10:
@@ -293,37 +311,60 @@ def test_one_failing_lane_does_not_pause_the_others() -> None:
     assert not desk.is_probing()
 
 
-@pytest.mark.parametrize("reason", [SERVER, TIMEOUT])
-def test_failures_of_three_lanes_in_a_row_are_an_outage(reason: RetryReason) -> None:
+@pytest.mark.parametrize("reason", list(RetryReason))
+@pytest.mark.parametrize("lanes", [3, 5, 8])
+def test_failures_of_several_lanes_in_a_row_are_an_outage(reason: RetryReason, lanes: int) -> None:
     desk = Desk()
-    for lane in (1, 2, 3):
+    for number in range(8):
         assert desk.may_start()
+        assert not desk.is_probing()
         start = desk.start()
-        desk.wait(0.1).fail(start, reason, lane=lane, jitter=0.999)
+        desk.wait(0.1).fail(start, reason, lane=number % lanes, jitter=0.999)
     assert not desk.may_start()
     assert desk.is_probing()
 
 
-@pytest.mark.parametrize("reason", [CONNECTION, THROTTLED])
-def test_three_failed_connections_in_a_row_are_an_outage_whichever_lane(
-    reason: RetryReason,
-) -> None:
-    desk = Desk()
-    for _ in range(3):
-        assert desk.may_start()
-        start = desk.start()
-        desk.wait(0.1).fail(start, reason, jitter=0.999)
-    assert not desk.may_start()
-
-
 def test_a_success_between_makes_it_no_outage() -> None:
     desk = Desk()
-    for lane in range(12):
+    for lane in range(50):
         desk.fail(desk.start(), lane=lane, jitter=0.999)
-        if lane % 2:
+        if lane % 7 == 6:
             desk.accept(desk.start())
         desk.wait(0.1)
         assert desk.may_start()
+
+
+def test_lanes_that_are_known_to_be_bad_make_no_outage() -> None:
+    desk = Desk()
+    for lane in range(50):
+        start = desk.start()
+        desk.wait(0.1).fail(start, lane=lane, jitter=0.999, is_bad=True)
+        assert desk.may_start()
+    assert not desk.is_probing()
+
+
+def test_a_bad_lane_that_was_the_probe_is_no_reason_to_probe_at_once_again() -> None:
+    desk = Desk()
+    outage(desk)
+    desk.wait_until_free()
+    desk.fail(desk.start(), is_bad=True, jitter=0.5)
+    assert not desk.may_start()
+
+
+def test_a_lane_that_fails_again_does_not_shrink_the_limit_but_is_evidence_of_an_outage() -> None:
+    desk = Desk()
+    for lane in range(8):
+        start = desk.start()
+        desk.wait(0.1).fail(start, lane=lane, was_well=False, jitter=0.999)
+    assert desk.throttle.limit == INITIAL_LIMIT
+    assert desk.is_probing()
+
+
+def test_a_429_shrinks_the_limit_whoever_gets_it() -> None:
+    desk = Desk()
+    start = desk.start()
+    desk.wait(0.1).fail(start, THROTTLED, was_well=False, is_bad=True)
+    assert desk.throttle.limit < INITIAL_LIMIT
 
 
 def test_an_outage_lets_one_request_through_after_each_pause_and_ends_with_a_success() -> None:
@@ -338,34 +379,121 @@ def test_an_outage_lets_one_request_through_after_each_pause_and_ends_with_a_suc
     desk.wait_until_free()
     desk.accept(desk.start())
     assert not desk.is_probing()
+    assert desk.may_start()
 
 
-def test_the_pauses_of_an_outage_double_however_many_requests_failed_at_its_beginning() -> None:
+def test_the_success_of_a_request_from_before_an_outage_ends_it() -> None:
+    """While something that took longer succeeded, it was no outage."""
+    desk = Desk()
+    slow = desk.start()
+    for lane in range(8):
+        start = desk.start()
+        desk.wait(0.1).fail(start, lane=lane, was_well=False, jitter=0.999)
+    assert desk.is_probing()
+    desk.accept(slow)
+    assert desk.may_start()
+    assert not desk.is_probing()
+
+
+def test_the_pauses_of_an_outage_grow_however_many_requests_failed_at_its_beginning() -> None:
     """Each of the requests in flight counted once, so the second pause was the longest one."""
     desk = Desk()
-    for lane, start in enumerate(desk.start_all()):
+    starts = desk.start_all()
+    for lane, start in enumerate([*starts, *starts]):
+        desk.throttle.in_flight += lane >= len(starts)
         desk.fail(start, lane=lane, jitter=0.999)
     pauses = []
-    for _ in range(9):
+    for _ in range(14):
         pauses.append(desk.wait_until_free())
         (single,) = desk.start_all()
         desk.fail(single, jitter=0.999)
-    assert pauses == pytest.approx([min(60.0, 0.5 * 2**n) * 0.999 for n in range(9)])
+    assert pauses == pytest.approx([min(60.0, 0.5 * 1.5**n) * 0.999 for n in range(14)], abs=1e-3)
 
 
 def test_the_next_outage_begins_with_a_short_pause_again() -> None:
     desk = Desk()
     for _ in range(2):
-        for lane in range(8):
+        for lane in range(12):
             desk.wait_until_free()
             start = desk.start()
             desk.wait(0.1).fail(start, lane=lane, jitter=0.999)
         desk.wait_until_free()
         desk.accept(desk.start())
-    for lane in range(3):
+    outage(desk)
+    assert 0 < desk.wait_until_free() <= FIRST_BACKOFF_SECONDS
+
+
+def test_retry_after_of_a_503_is_not_everybodys() -> None:
+    desk = Desk()
+    desk.fail(desk.start(), SERVER, after=300.0)
+    assert desk.may_start()
+    assert not desk.is_probing()
+
+
+def test_retry_after_of_a_503_is_everybodys_when_the_outage_is_sure() -> None:
+    """A few probes go on: among many lanes that ask for time, some may be well."""
+    desk = Desk()
+    outage(desk)
+    for lane in range(7):
+        assert desk.wait_until_free() < 60.0
         start = desk.start()
-        desk.wait(0.1).fail(start, lane=lane, jitter=0.999)
-    assert desk.wait_until_free() <= FIRST_BACKOFF_SECONDS
+        desk.wait(0.1).fail(start, lane=100 + lane, after=200.0, jitter=0.5)
+    assert desk.wait_until_free() == pytest.approx(200.0)
+
+
+# -- a trouble that is told ---------------------------------------------------------------------
+
+API_DOWN = HoldReason.API_UNAVAILABLE
+
+
+@pytest.mark.parametrize("reason", [SERVER, TIMEOUT, CONNECTION])
+def test_a_trouble_that_lasts_is_told_with_its_beginning_and_what_was_seen_last(
+    reason: RetryReason,
+) -> None:
+    desk = Desk()
+    first = desk.now + 1.0
+    for lane in range(5):
+        start = desk.start()
+        desk.wait(1.0).fail(start, reason, lane=lane)
+    desk.now = first + TELL_AFTER_SECONDS - 0.01
+    assert desk.throttle.tell_trouble(desk.now) is None
+    told = desk.throttle.tell_trouble(desk.wait(0.01).now)
+    assert told is not None
+    assert (told.reason, told.since, told.attempts) == (API_DOWN, first, 5)
+    assert told.detail.startswith("why")
+    assert desk.throttle.tell_trouble(desk.now) is None, "it is told once"
+    desk.fail(desk.start(), reason)
+    assert desk.throttle.holds[API_DOWN].attempts == 6
+    assert desk.throttle.holds[API_DOWN].since == first
+    desk.accept(desk.start())
+    assert not desk.throttle.holds
+    assert desk.throttle.tell_trouble(desk.wait(100.0).now) is None
+
+
+def test_what_is_told_stops_nothing() -> None:
+    desk = Desk()
+    desk.fail(desk.start())
+    desk.throttle.tell_trouble(desk.wait(60.0).now)
+    assert desk.throttle.holds.keys() == TELLING_HOLDS
+    assert len(desk.start_all()) > 1
+    assert not desk.is_probing()
+    assert not desk.throttle.is_held
+
+
+def test_neither_a_429_nor_a_lane_known_to_be_bad_begins_a_trouble() -> None:
+    desk = Desk()
+    desk.fail(desk.start(), THROTTLED)
+    desk.fail(desk.start(), is_bad=True)
+    assert desk.throttle.tell_trouble(desk.wait(60.0).now) is None
+
+
+def test_a_success_in_time_begins_the_trouble_anew() -> None:
+    desk = Desk()
+    for _ in range(10):
+        desk.fail(desk.start())
+        desk.wait(TELL_AFTER_SECONDS - 0.1)
+        assert desk.throttle.tell_trouble(desk.now) is None
+        desk.accept(desk.start())
 
 
 # -- holds --------------------------------------------------------------------------------------
@@ -378,7 +506,7 @@ def test_a_hold_stops_everything_for_the_backoff_then_one_probe_at_a_time() -> N
     assert not desk.may_start()
     for start in starts[1:]:
         assert not desk.hold(start)
-    assert desk.wait_until_free() == FIRST_BACKOFF_SECONDS
+    assert desk.wait_until_free() == pytest.approx(FIRST_PROBE_SECONDS)
     desk.start()
     desk.wait(100.0)
     assert not desk.may_start(), "one probe at a time"
@@ -395,7 +523,7 @@ def test_there_is_at_most_one_probe_per_backoff_and_it_grows_to_its_cap(jitter: 
         assert not desk.may_start()
         desk.wait(0.1)
         desk.hold(probe, jitter=jitter)
-    expected = [max(0.5, min(60.0, 0.5 * 2**n) * jitter) for n in range(10)]
+    expected = [FIRST_PROBE_SECONDS, *(min(60.0, 0.5 * 1.5**n) * jitter for n in range(9))]
     assert pauses == pytest.approx(expected)
 
 
@@ -406,7 +534,7 @@ def test_a_probe_that_fails_otherwise_waits_for_the_next_backoff_too() -> None:
     for lane in range(5):
         desk.wait_until_free()
         probe = desk.start()
-        desk.wait(0.1).fail(probe, lane=lane)
+        desk.wait(0.1).fail(probe, lane=lane, jitter=0.5)
         assert not desk.may_start()
         assert UNAUTHORIZED in desk.throttle.holds
 
@@ -453,7 +581,38 @@ def test_a_hold_that_comes_back_is_a_new_one_with_a_short_backoff() -> None:
         probe = desk.start()
         desk.wait(0.1).accept(probe)
     desk.hold(desk.start(), jitter=0.999)
-    assert desk.wait_until_free() == FIRST_BACKOFF_SECONDS
+    assert desk.wait_until_free() == pytest.approx(FIRST_PROBE_SECONDS)
+
+
+def test_a_lane_known_to_be_bad_begins_no_hold_but_is_a_probe_like_any_other() -> None:
+    desk = Desk()
+    assert not desk.hold(desk.start(), HoldReason.UNEXPECTED_ANSWER, is_bad=True)
+    assert not desk.throttle.holds
+    assert desk.may_start()
+    assert desk.hold(desk.start(), UNAUTHORIZED, is_bad=True), "that is no lane's fault"
+    desk.wait_until_free()
+    desk.wait(0.1).hold(desk.start(), is_bad=True, jitter=0.5)
+    assert not desk.may_start()
+
+
+def test_a_hold_that_comes_after_an_outage_is_probed_at_once() -> None:
+    desk = Desk()
+    outage(desk)
+    for _ in range(20):
+        desk.wait_until_free()
+        desk.fail(desk.start(), jitter=0.999)
+    desk.wait_until_free()
+    desk.hold(desk.start())
+    assert desk.wait_until_free() == pytest.approx(FIRST_PROBE_SECONDS)
+
+
+def test_a_holds_detail_is_what_was_seen_last_and_its_beginning_stays() -> None:
+    desk = Desk()
+    desk.hold(desk.start(), detail="one")
+    began = desk.now
+    desk.wait_until_free()
+    desk.wait(5.0).hold(desk.start(), detail="two")
+    assert desk.throttle.holds[UNAUTHORIZED] == HoldState(UNAUTHORIZED, began, "two", attempts=2)
 
 
 def test_what_a_probe_sees_replaces_what_was_seen_before_it() -> None:
@@ -473,7 +632,7 @@ def test_what_requests_from_before_the_hold_see_comes_beside_it() -> None:
     desk.wait(1.0)
     assert desk.hold(second, REDIRECT)
     assert set(desk.throttle.holds) == {UNAUTHORIZED, REDIRECT}
-    assert desk.wait_until_free() < FIRST_BACKOFF_SECONDS, "the backoff is the first one's"
+    assert desk.may_start(), "the backoff is the first one's"
 
 
 def test_all_holds_of_requests_at_once_let_a_probe_through() -> None:
@@ -483,7 +642,7 @@ def test_all_holds_of_requests_at_once_let_a_probe_through() -> None:
     for start, reason in zip(starts, sorted(API_HOLDS), strict=True):
         desk.hold(start, reason)
     assert set(desk.throttle.holds) == API_HOLDS
-    assert desk.wait_until_free() == FIRST_BACKOFF_SECONDS
+    assert desk.wait_until_free() == pytest.approx(FIRST_PROBE_SECONDS)
 
 
 def test_a_hold_says_since_when_and_what_was_seen() -> None:
@@ -495,12 +654,12 @@ def test_a_hold_says_since_when_and_what_was_seen() -> None:
 
 
 def test_a_small_cap_of_the_backoff_counts_for_probes_too() -> None:
-    desk = Desk(cap=0.2)
+    desk = Desk(cap=0.05)
     desk.hold(desk.start())
-    assert desk.wait_until_free() == pytest.approx(0.2)
+    assert desk.wait_until_free() == pytest.approx(0.05)
 
 
-@pytest.mark.parametrize("reason", sorted(set(HoldReason) - API_HOLDS))
+@pytest.mark.parametrize("reason", sorted(set(HoldReason) - API_HOLDS - TELLING_HOLDS))
 def test_a_hold_from_outside_lets_nothing_through_until_it_is_taken_away(
     reason: HoldReason,
 ) -> None:
@@ -509,7 +668,7 @@ def test_a_hold_from_outside_lets_nothing_through_until_it_is_taken_away(
     assert not desk.throttle.hold(reason, "again", desk.now)
     desk.wait(1e6)
     assert not desk.may_start()
-    assert desk.throttle.end_hold(reason) == HoldState(reason, 1000.0, "why")
+    assert desk.throttle.end_hold(reason) == HoldState(reason, 1000.0, "again")
     assert desk.throttle.end_hold(reason) is None
     assert desk.may_start()
 

@@ -9,12 +9,13 @@ Invariant I12 (tests name it): of a refused batch the good ids are delivered.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import assert_never
 
+from consumer.core.backoff import Backoff
 from consumer.core.buffer import Buffer
 from consumer.core.dead_letters import DeadLetterReason, refusal
-from consumer.core.lanes import Batch
+from consumer.core.lanes import Batch, Lane
 from consumer.core.ledger import Ledger, base_of, offset_of
 from consumer.core.notes import Notes
 from consumer.core.outcomes import (
@@ -31,7 +32,7 @@ from consumer.core.refusals import Refusals
 from consumer.core.rules import Rules
 from consumer.core.splitting import Split
 from consumer.core.tally import Tally
-from consumer.core.throttle import Throttle, backoff_seconds
+from consumer.core.throttle import Throttle
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +47,10 @@ class Attempt:
 
 @dataclass(slots=True, eq=False)
 class Attempts:
-    """Starts and settles attempts. ``_ledgers`` are those of the assignment, by their base."""
+    """Starts and settles attempts. ``_ledgers`` are those of the assignment, by their base.
+
+    ``suspects`` failed in the present trouble (see `backoff`): batches and lanes, with the lane.
+    """
 
     _rules: Rules
     _buffer: Buffer
@@ -55,6 +59,7 @@ class Attempts:
     _throttle: Throttle
     _tally: Tally
     _notes: Notes
+    suspects: dict[Backoff, Lane] = field(default_factory=dict)
 
     def start(self, batch: Batch, now: float) -> Attempt:
         """Begin the next request of ``batch``."""
@@ -76,20 +81,18 @@ class Attempts:
             self._buffer.troubles.note(batch, error_of(outcome), now)
         match outcome:
             case Delivered():
-                self._throttle.accepted(attempt.started_at, now)
+                self._succeeded(attempt, now, jitter)
+                batch.lane.last_error = ""
                 self._delivered(attempt, now)
             case Retry():
                 self._retry(attempt, outcome, now, jitter)
             case Refused():
-                self._throttle.accepted(attempt.started_at, now)
+                self._succeeded(attempt, now, jitter)
                 batch.lane.last_error = outcome.summary
-                batch.failures = batch.lane.failures = 0
                 if not batch.settled:
                     self._refused(attempt, outcome, now)
-            case Hold(reason, detail):
-                batch.lane.last_error = detail
-                if self._throttle.held(reason, detail, attempt.started_at, now, jitter):
-                    self._notes.add("hold", reason.value, detail, reason=reason.value)
+            case Hold():
+                self._held(attempt, outcome, now, jitter)
             case Unsent():
                 self._throttle.unsent()
             case _:
@@ -97,10 +100,35 @@ class Attempts:
         self._buffer.finish(batch)
         self._buffer.turns.enqueue(batch.lane)
 
+    def _succeeded(self, attempt: Attempt, now: float, jitter: float) -> None:
+        """End the trouble, if there is one, for all that were in it."""
+        self._throttle.accepted(attempt.started_at)
+        attempt.batch.succeed()
+        attempt.batch.lane.succeed()
+        for backoff, lane in self.suspects.items():
+            if backoff.trouble_over(now, self._rules.max_backoff_seconds, jitter):
+                self._buffer.turns.enqueue(lane)
+        self.suspects.clear()
+
+    def _failed(self, backoff: Backoff, attempt: Attempt, now: float, jitter: float) -> None:
+        """Let a batch or a lane wait, and suspect it as long as the trouble lasts."""
+        if backoff not in self.suspects:
+            self.suspects[backoff] = attempt.batch.lane
+            backoff.troubles += 1
+        backoff.fail(attempt.started_at, now, self._rules.max_backoff_seconds, jitter)
+
+    def _held(self, attempt: Attempt, hold: Hold, now: float, jitter: float) -> None:
+        batch, lane = attempt.batch, attempt.batch.lane
+        reason, detail, is_bad = hold.reason, hold.detail, lane.is_bad()
+        if self._throttle.held(reason, detail, attempt.started_at, now, jitter, is_bad=is_bad):
+            self._notes.add("hold", reason.value, detail, reason=reason.value)
+        self._failed(batch, attempt, now, jitter)
+        self._failed(lane, attempt, now, jitter)
+        lane.showed_hold = True
+        lane.last_error = detail
+
     def _delivered(self, attempt: Attempt, now: float) -> None:
         batch = attempt.batch
-        batch.lane.last_error = ""
-        batch.failures = batch.lane.failures = 0
         self._refusals.requests_in_a_row = 0
         if batch.settled:
             return
@@ -115,18 +143,25 @@ class Attempts:
 
     def _retry(self, attempt: Attempt, retry: Retry, now: float, jitter: float) -> None:
         batch, lane = attempt.batch, attempt.batch.lane
-        cap = self._rules.max_backoff_seconds
+        asked_seconds = retry.retry_after_seconds
         self._tally.add("retries_total", retry.reason.value)
         self._throttle.failed(
-            retry.reason, id(lane), attempt.started_at, now, jitter, retry.retry_after_seconds
+            retry,
+            id(lane),
+            attempt.started_at,
+            now,
+            jitter,
+            is_bad=lane.is_bad(),
+            was_well=lane.was_well(),
         )
         if retry.ambiguous:
             lane.echo(batch, attempt.ids, attempt.deadline)
-        batch.failures += 1
-        batch.not_before = now + backoff_seconds(batch.failures, cap, jitter)
+        self._failed(batch, attempt, now, jitter)
         if retry.reason is not RetryReason.THROTTLED:
-            lane.failures += 1
-            lane.not_before = now + backoff_seconds(lane.failures, cap, jitter)
+            self._failed(lane, attempt, now, jitter)
+            if asked_seconds is not None:
+                batch.ask(now, asked_seconds)
+                lane.ask(now, asked_seconds)
         lane.last_error = retry.detail
         self._notes.add(
             "request_failed",

@@ -146,7 +146,8 @@ def _given_ids(written: _Written) -> list[Raw] | Malformed:
 
 
 def _no_id(written: Raw) -> Malformed:
-    return Malformed(f"an id is {_a_kind(written)}: a string or an integer")
+    kind = "a number with a fraction" if _kind(written) == "number" else _a_kind(written)
+    return Malformed(f"an id is {kind}: a string or an integer")
 
 
 def _text(written: Raw | UnsetType) -> str | None:

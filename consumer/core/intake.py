@@ -190,10 +190,7 @@ class Intake:
 
     def _take_invalid(self, mixed: Mixed, ledger: Ledger, offset: int, now: float) -> None:
         refusals = self._refusals
-        refusals.unreadable_in_a_row = 0
         self._tally.add("ids_received_total", mixed.action, n=len(mixed.invalid))
-        if mixed.event is None:
-            self._tally.add("records_total", "accepted")
         self._buffer.held_ids += len(mixed.invalid)
         for start in range(0, len(mixed.invalid), MAX_IDS_PER_DEAD_LETTER):
             ids = mixed.invalid[start : start + MAX_IDS_PER_DEAD_LETTER]
@@ -209,3 +206,7 @@ class Intake:
             )
             if refusals.refuse(dead_letter, now, mixed.detail):
                 ledger.hold(offset, dead_letter, now)
+        if mixed.event is None:  # else it ends the row, as any record with a valid id
+            self._tally.add("records_total", "accepted")
+            refusals.unreadable_in_a_row += 1
+            refusals.hold_at_limit(refusals.unreadable_in_a_row, mixed.detail, now)

@@ -21,13 +21,15 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from consumer.core.backoff import Backoff
 from consumer.core.splitting import Split
 
 FAILING_AFTER = 3  # failed attempts in a row, of whichever batches of a lane
+BAD_AFTER = 3  # separate troubles in a row, that others' successes ended
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Batch:
+class Batch(Backoff):
     """The ids of one request, from the first id until all of them are settled.
 
     ``ids`` maps each id that is not settled yet to its origin (see `ledger`); while the batch is
@@ -45,8 +47,6 @@ class Batch:
     seal: int | None = None  # the order of sealing; None while open
     in_flight: bool = False
     deadline: float = math.inf  # of the running attempt
-    failures: int = 0  # attempts in a row that failed
-    not_before: float = -math.inf
     split: Split | None = None
     dead_letters: int = 0  # dead letters on their way
     settled: bool = False
@@ -78,7 +78,7 @@ class Echo:
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Lane:
+class Lane(Backoff):
     """The batches of one (segment, id_type). ``sealed`` is in the order of sealing."""
 
     segment_id: int
@@ -89,18 +89,36 @@ class Lane:
     queued: bool = False
     goes_first: bool = False  # a partition that it holds is going away
     wake_at: float = math.inf  # the earliest entry that the timer has for it
-    failures: int = 0  # attempts in a row that failed, whichever batch's
-    not_before: float = -math.inf  # counts while the lane is failing
+    showed_hold: bool = False  # since its last success
+    has_succeeded: bool = False
     last_error: str = ""
     _echoes: list[Echo] = field(default_factory=list)
 
     def is_failing(self) -> bool:
-        """Whether so many attempts failed in a row that one at a time has to do, under backoff."""
-        return self.failures >= FAILING_AFTER
+        """Whether one attempt at a time has to do, under backoff: too many failed in a row."""
+        return self.failures >= FAILING_AFTER or self.showed_hold
+
+    def is_bad(self) -> bool:
+        """Whether it fails while others don't, so that it tells nothing about the API."""
+        return self.troubles >= BAD_AFTER
+
+    def was_well(self) -> bool:
+        """Whether its last attempt succeeded: else one that fails says nothing new."""
+        return self.has_succeeded and not self.failures
+
+    def waits_until(self) -> float:
+        """Return until when nothing of it is sent."""
+        return self.not_before if self.is_failing() else self.asked_until
+
+    def succeed(self) -> None:
+        """Forget all failures."""
+        Backoff.succeed(self)
+        self.showed_hold = False
+        self.has_succeeded = True
 
     def backoff_until(self, batch: Batch) -> float:
         """Return when the backoffs of the batch and of its lane are over."""
-        return max(batch.not_before, self.not_before if self.is_failing() else -math.inf)
+        return max(batch.not_before, self.waits_until())
 
     def take_out(self, batch: Batch) -> None:
         """Remove the batch from where it is, open or sealed."""
@@ -147,9 +165,9 @@ class Lane:
     def next_batch(self, now: float) -> Batch | None:
         """Return the oldest batch that is due and may leave now, or None."""
         self.forget_echoes(now)
-        if self.is_failing() and (
-            self.not_before > now or any(batch.in_flight for batch in self.sealed)
-        ):
+        if self.waits_until() > now:
+            return None
+        if self.is_failing() and any(batch.in_flight for batch in self.sealed):
             return None
         oldest = None
         for batch in self.sealed:
@@ -158,8 +176,11 @@ class Lane:
                 break
         for batch in self.open_batches():  # an older one must not wait for all that is full
             is_older = oldest is None or batch.opened_at < oldest.opened_at
-            if is_older and batch.ids and batch.due_at <= now and self.may_leave(batch):
-                return batch
+            if is_older and batch.ids and batch.due_at <= now:
+                if self.may_leave(batch):
+                    return batch
+                if not _is_in_backoff(batch.blocker, now):
+                    break  # a younger one would be in its way next, and so on
         return oldest
 
     def next_wake(self, now: float) -> float:
@@ -170,8 +191,8 @@ class Lane:
         times = [echo.until for echo in self._echoes]
         times += [batch.due_at for batch in self.open_batches() if batch.due_at > now]
         times += [batch.not_before for batch in self.sealed if batch.not_before > now]
-        if self.is_failing() and self.not_before > now:
-            times.append(self.not_before)
+        if self.waits_until() > now:
+            times.append(self.waits_until())
         return min(times, default=math.inf)
 
     def may_leave(self, batch: Batch) -> bool:
@@ -195,6 +216,12 @@ class Lane:
                 batch.blocker = (other, witness_found)
                 return False
         return True
+
+
+def _is_in_backoff(blocker: "tuple[Batch | Echo, str] | None", now: float) -> bool:
+    """Whether what is in the way is a batch that waits for its next attempt."""
+    other = blocker[0] if blocker is not None else None
+    return isinstance(other, Batch) and not other.in_flight and other.not_before > now
 
 
 def _shared(ids: Collection[str], others: Collection[str]) -> str | None:

@@ -17,9 +17,15 @@ from typing import assert_never
 
 EXCERPT_CHARACTERS = 300
 
+CREDENTIALS = (
+    "CUSTOMERIO_SITE_ID and CUSTOMERIO_API_KEY must be those of the Track API (not an App API key),"
+    " of this workspace and region"
+)
+"""What to do about a login that the API refuses."""
+
 
 class HoldReason(StrEnum):
-    """Why nothing is sent. The values are the labels of the ``hold`` metric."""
+    """Why nothing is sent or gets through. The values are the labels of the ``hold`` metric."""
 
     UNAUTHORIZED = "unauthorized"
     REDIRECT = "redirect"
@@ -29,6 +35,7 @@ class HoldReason(StrEnum):
     DEAD_LETTER_UNAVAILABLE = "dead-letter-unavailable"
     STALLED = "stalled"
     KAFKA_UNAVAILABLE = "kafka-unavailable"
+    API_UNAVAILABLE = "api-unavailable"
 
 
 class RetryReason(StrEnum):
@@ -61,9 +68,13 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class TimedOut:
-    """The request's deadline passed before the answer was complete. It may yet be applied."""
+    """The request's deadline passed before the answer was complete.
+
+    ``ambiguous``: it may yet be applied, because the whole request was sent.
+    """
 
     detail: str
+    ambiguous: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +141,7 @@ class Hold:
 
 Outcome = Delivered | Retry | Refused | Hold | Unsent
 
-_GAVE_UP_WAITING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
-"""Answers of an intermediary that waited for the API in vain: it may yet apply the request."""
-
+_LOGIN_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _HOLDS: dict[int, HoldReason] = {
     HTTPStatus.UNAUTHORIZED: HoldReason.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN: HoldReason.UNAUTHORIZED,
@@ -146,8 +155,8 @@ def outcome_of(answer: Answer) -> Outcome:
     match answer:
         case Answered():
             return _of_status(answer)
-        case TimedOut(detail):
-            return Retry(RetryReason.TIMEOUT, detail, ambiguous=True)
+        case TimedOut(detail, ambiguous):
+            return Retry(RetryReason.TIMEOUT, detail, ambiguous)
         case Broken(detail, ambiguous):
             return Retry(RetryReason.CONNECTION, detail, ambiguous)
         case Unsent():
@@ -187,12 +196,14 @@ def error_of(outcome: Outcome) -> str:
 def summary(answer: Answered) -> str:
     """Return status, kind and size of an answer, for logs and status.
 
-    Never a word of the body: the API may quote the ids that it was sent, and no id of a person
-    belongs there. The dead letter has the excerpt.
+    Of a refused login also what to do. Never a word of the body: the API may quote the ids that it
+    was sent, and no id of a person belongs there. The dead letter has the excerpt.
     """
     size, start = len(answer.body), answer.body.lstrip()[:1]
     kind = {b"{": "JSON", b"[": "JSON", b'"': "JSON", b"<": "HTML"}.get(start, "text")
-    return f"{answer.status} with {size} bytes of {kind}" if start else f"{answer.status}, empty"
+    seen = f"{answer.status} with {size} bytes of {kind}" if start else f"{answer.status}, empty"
+    login = {HTTPStatus.UNAUTHORIZED} if answer.vouched else _LOGIN_REFUSED
+    return f"{seen}: {CREDENTIALS}" if answer.status in login else seen
 
 
 def excerpt(body: bytes) -> str:
@@ -209,14 +220,25 @@ def _of_status(answer: Answered) -> Outcome:
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return Retry(RetryReason.THROTTLED, detail, False, wait_seconds)
     if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Retry(RetryReason.SERVER, detail, status in _GAVE_UP_WAITING, wait_seconds)
+        # Perhaps an intermediary's, which gave up on what the API may yet apply (520 to 524 too).
+        return Retry(RetryReason.SERVER, detail, True, wait_seconds)
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         target = (answer.location or "").partition("?")[0]
         to = f" to {excerpt(target.encode())}" if target else ""
         return Hold(HoldReason.REDIRECT, f"{status}{to}")
-    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES and _is_the_apis(answer.body):
-        return Delivered()
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return _of_success(answer, detail)
     return _refused_or_hold(answer, detail)
+
+
+def _of_success(answer: Answered, detail: str) -> Delivered | Hold:
+    """Believe a success whose body is empty or a JSON object, as the API's is, without errors."""
+    body = _object_in(answer.body)
+    errors = _errors_in(body or {})
+    if body is None or errors or answer.status == HTTPStatus.MULTI_STATUS:
+        said = f", with errors, the first of which {_shown(errors[0])}" if errors else ""
+        return Hold(HoldReason.UNEXPECTED_ANSWER, detail + said)
+    return Delivered()
 
 
 def _quoted(answer: Answered) -> str:
@@ -239,11 +261,36 @@ def _refused_or_hold(answer: Answered, detail: str) -> Refused | Hold:
             return Hold(_HOLDS.get(status, HoldReason.UNEXPECTED_ANSWER), detail)
 
 
-def _is_the_apis(body: bytes) -> bool:
-    """Whether a success's body is empty or a JSON object, as the API's is."""
-    if not body.strip():
-        return True
+def _object_in(body: bytes) -> dict[str, object] | None:
+    """Return a body's JSON object, an empty one for nothing; None if it is something else."""
     try:
-        return isinstance(json.loads(body), dict)
+        found = json.loads(body) if body.strip() else {}
     except (ValueError, RecursionError):
-        return False
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _errors_in(body: dict[str, object]) -> list[object]:
+    """Return what the body calls errors, at the top or under ``meta`` as in the API's refusals."""
+    meta = body.get("meta")
+    found: list[object] = []
+    for place in (body, meta if isinstance(meta, dict) else {}):
+        for errors in (place.get("errors"), place.get("error")):
+            if errors:
+                found += errors if isinstance(errors, list) else [errors]
+    return found
+
+
+def _shown(error: object) -> str:
+    """Return what can't be an id of an error: its kind, as the API's own words name it."""
+    if not isinstance(error, dict):
+        return f"is {'a text' if isinstance(error, str) else 'no object'}"
+    named = {name: error.get(name) for name in ("reason", "type", "code", "field")}
+    words = [f"{name} {word}" for name, word in named.items() if _is_word(word)]
+    return f"has {', '.join(words)}" if words else "is an object"
+
+
+def _is_word(value: object) -> bool:
+    """Whether a text is lower-case letters of ASCII and ``_``: no number, no address."""
+    letters = value.replace("_", "") if isinstance(value, str) else ""
+    return letters.isascii() and letters.isalpha() and letters.islower()

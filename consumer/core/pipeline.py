@@ -25,6 +25,7 @@ import heapq
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from consumer.core.attempts import Attempt, Attempts
 from consumer.core.buffer import Buffer, make_due
@@ -39,7 +40,7 @@ from consumer.core.outcomes import Outcome
 from consumer.core.refusals import Refusals
 from consumer.core.rules import Rules
 from consumer.core.tally import Tally
-from consumer.core.throttle import Throttle
+from consumer.core.throttle import ENDED_BY_A_REQUEST, HoldState, Throttle
 from consumer.core.troubles import Troubles
 
 
@@ -106,7 +107,7 @@ class Pipeline:
         if self._refusals.is_on_its_way(bases):
             return True
         earliest_start = max(now, self.throttle.earliest_start())
-        may_start = not self.throttle.holds and earliest_start <= latest_start
+        may_start = not self.throttle.is_held and earliest_start <= latest_start
         return any(
             batch.in_flight or (may_start and lane.backoff_until(batch) <= latest_start)
             for lane in self.lanes()
@@ -144,8 +145,11 @@ class Pipeline:
     def dispatch(self, now: float, latest_start: float = math.inf) -> list[Attempt]:
         """Return the attempts that start now, as many as the throttle allows."""
         attempts: list[Attempt] = []
+        is_probe = self.throttle.is_probing
+        if is_probe and self.throttle.may_start(now):
+            self._turns.begin_elsewhere()
         while now <= latest_start and self.throttle.may_start(now):
-            lane = self._turns.next_lane()
+            lane = self._turns.next_lane(is_probe=is_probe)
             if lane is None:
                 break
             batch = self._buffer.next_batch(lane, now)
@@ -196,6 +200,19 @@ class Pipeline:
     def held_ids(self) -> int:
         """Return how many ids are buffered, waiting, in flight or in dead letters on their way."""
         return self._buffer.held_ids
+
+    def holds(self, now: float) -> tuple[HoldState, ...]:
+        """Return the holds, those that a request may end with the time of the next one."""
+        at = self.throttle.earliest_start()
+        if not self.has_queued():
+            at = max(at, self.next_wake())
+        if self.throttle.in_flight:
+            at = now  # it is under way
+        next_probe = max(at, now) if at < math.inf else None
+        return tuple(
+            replace(hold, next_probe=next_probe) if reason in ENDED_BY_A_REQUEST else hold
+            for reason, hold in self.throttle.holds.items()
+        )
 
     @property
     def troubles(self) -> Troubles:

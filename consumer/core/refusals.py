@@ -3,10 +3,11 @@
 A refused change is settled when the broker acknowledged its dead letter (invariant I11), not
 before: until then its ids are held, and its offset is not committed.
 
-``DEAD_LETTER_MAX_CONSECUTIVE`` counts two runs on their own: unreadable records in the order of
-reading, which a readable record ends, and refused requests in the order of their answers, which a
-delivery ends. One run for both would never get long while readable records of segments that the API
-refuses keep coming: just the case of a wrong workspace.
+``DEAD_LETTER_MAX_CONSECUTIVE`` counts two runs on their own: records of which nothing can be used
+(malformed, or without a valid id) in the order of reading, which a record with a valid id ends, and
+refused requests in the order of their answers, which a delivery ends. One run for both would never
+get long while readable records of segments that the API refuses keep coming: just the case of a
+wrong workspace.
 """
 
 from collections import deque

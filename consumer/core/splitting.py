@@ -1,16 +1,25 @@
 """Finds the bad ids of a batch that the API refused, without asking about each of them.
 
 A refusal (400, 413, 422, a vouched 403) says nothing about which id is meant, or whether the whole
-segment is. Single ids spread evenly over the batch are tried until one is accepted. When eight were
-refused, the batch is refused whatever is in it: the verdict is on all of it. After one success the
-rest is halved without limit, so that each bad id is found and costs only itself.
+segment is. Single ids are tried until one is accepted, one from each eighth of the batch. When
+eight were refused, the batch is refused whatever is in it: the verdict is on all of it. After one
+success the rest is halved without limit, so that each bad id is found and costs only itself.
+
+Within its eighth a single is chosen by a hash of the id: chosen by place, all eight were header
+lines of a list that has one every 25 lines, and 960 good ids went with them. The last one is chosen
+so that no period fits all of their places. So a share p of bad ids is taken for all of the batch
+with a chance of at most p to the eighth (half: 1 in 256, a quarter: 1 in 65,000), and never if they
+stand at regular places, or if one eighth is free of them. The hash is BLAKE2: with CRC-32, which is
+linear, all singles of 14 % of the batches of counted-up numbers were even, or all odd.
 
 "So many refusals in a row while halving" as the rule for the whole was tried in a simulation and
-was wrong in 58 % of the cases with ten bad ids; this rule made no wrong verdict there and costs 9
-attempts for a segment that refuses everything, about 22 for one bad id in 1000, about 140 for ten.
+was wrong in 58 % of the cases with ten bad ids; this rule made no wrong verdict there. It costs 9
+attempts for a segment that refuses everything, 22 for one bad id in 1000, about 136 for ten.
 """
 
 from collections.abc import Collection, Sequence
+from hashlib import blake2b
+from math import gcd
 
 SINGLES = 8
 
@@ -82,9 +91,24 @@ class Split:
 
 
 def _spread(ids: Sequence[str], most: int) -> list[str]:
-    """Return at most that many of ``ids``, evenly spread over them, the last one first."""
+    """Return at most that many of ``ids``, each from a stretch of its own, the last one first."""
     count = min(most, len(ids))
-    return [ids[index * len(ids) // count] for index in reversed(range(count))]
+    places: list[int] = []
+    for number in range(count):
+        stretch = range(number * len(ids) // count, (number + 1) * len(ids) // count)
+        places.append(_place(ids, stretch, places if number == count - 1 else ()))
+    return [ids[place] for place in reversed(places)]
+
+
+def _place(ids: Sequence[str], stretch: range, others: Sequence[int]) -> int:
+    """Return the place of the least hash, one where no period fits all ``others`` and it."""
+    first = others[0] if others else 0
+    period = gcd(*(place - first for place in others)) or 1
+    return min(stretch, key=lambda place: (gcd(period, place - first) > 1, _hash(ids[place])))
+
+
+def _hash(name: str) -> bytes:
+    return blake2b(name.encode(), digest_size=8).digest()
 
 
 def _halves(part: tuple[str, ...]) -> list[tuple[str, ...]]:

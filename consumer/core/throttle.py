@@ -7,12 +7,13 @@
   a limit's worth of successes, 0.7 of it on a 429, 5xx or timeout, at most once per round trip
   (failures of requests that started before the last decrease tell nothing new). Simulated, a
   factor of 0.5 keeps about 85 % of the best static throughput, 0.7 about 95 %.
-- ``Retry-After`` pauses everything, at most 5 minutes; then one request at a time until a success.
-- An outage - failures of several lanes in a row, or of connections, without any success between -
-  pauses everything too, with an exponential backoff. One failing segment alone does not: it waits
-  under its own backoff while the others go on.
-- Holds: the requests' own (`API_HOLDS`) let one probe at a time through, under backoff; an
-  accepted or refused probe ends them. All others let nothing through until they are taken away.
+- Going slow: one *probe* at a time, under everybody's `Backoff`, until a success. For
+  ``Retry-After`` of a 429; for an *outage* - `_OUTAGE_FAILURES` in a row, of `_OUTAGE_LANES` at
+  least; and for the requests' own holds (`API_HOLDS`), whose first probe comes at once, as it may
+  be one lane's trouble alone. Where it is, that lane waits, and is the probe no more; what such a
+  lane does tells nothing about the API (``is_bad``). The backoff grows slowly, so that some that
+  are well among many that aren't end an outage within seconds.
+- Holds from outside let nothing through until they are taken away; `TELLING_HOLDS` only tell.
 
 Time and randomness come in as arguments: ``now`` in seconds, ``jitter`` in [0, 1).
 """
@@ -20,10 +21,9 @@ Time and randomness come in as arguments: ``now`` in seconds, ``jitter`` in [0, 
 import math
 from dataclasses import dataclass
 
-from consumer.core.outcomes import HoldReason, RetryReason
+from consumer.core.backoff import Backoff
+from consumer.core.outcomes import HoldReason, Retry, RetryReason
 
-MAX_RETRY_AFTER_SECONDS = 300.0
-FIRST_BACKOFF_SECONDS = 0.5
 DECREASE_FACTOR = 0.7
 INITIAL_LIMIT = 8
 API_HOLDS = frozenset(
@@ -34,28 +34,30 @@ API_HOLDS = frozenset(
         HoldReason.UNEXPECTED_ANSWER,
     }
 )
+TELLING_HOLDS = frozenset({HoldReason.API_UNAVAILABLE})
+ENDED_BY_A_REQUEST = API_HOLDS | TELLING_HOLDS
+TELL_AFTER_SECONDS = 14.0  # of nothing but failures; it shows a moment later
+FIRST_PROBE_SECONDS = 0.1
 _CATCH_UP_SECONDS = 0.02
 _WINDOW_SECONDS = 2.0
-_OUTAGE_FAILURES = 3
+_OUTAGE_FAILURES = 8
 _OUTAGE_LANES = 3
+_SURE_PROBES = 8
+_GROWTH = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class HoldState:
-    """One hold: since when (seconds on the caller's clock) and what was seen."""
+    """One hold: since when (seconds on the caller's clock), and what was seen last.
+
+    ``next_probe`` is when the next request may tell whether it is over; None: no request will.
+    """
 
     reason: HoldReason
     since: float
     detail: str
-
-
-def backoff_seconds(attempts: int, cap_seconds: float, jitter: float) -> float:
-    """Return the wait after that many failed attempts: exponential, capped, with full jitter.
-
-    Full jitter as in "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015).
-    """
-    ceiling = min(cap_seconds, FIRST_BACKOFF_SECONDS * 2.0 ** min(attempts - 1, 30))
-    return ceiling * jitter
+    attempts: int = 0
+    next_probe: float | None = None
 
 
 class Throttle:
@@ -72,11 +74,10 @@ class Throttle:
         self.in_flight = 0
         self.holds: dict[HoldReason, HoldState] = {}
         self._next_start = -math.inf
-        self._paused_until = -math.inf
+        self._everybody = Backoff()
         self._one_at_a_time = False
-        self._probes = 0
+        self._trouble: HoldState | None = None  # failures without a success between
         self._failures = 0
-        self._outages = 0
         self._failed_lanes: set[int] = set()
         self._reduced_at = -math.inf
         self._successes = 0
@@ -87,9 +88,14 @@ class Throttle:
         return 1 if self.is_probing else int(self.limit)
 
     @property
+    def is_held(self) -> bool:
+        """Whether a hold lets nothing through but probes."""
+        return not self.holds.keys() <= TELLING_HOLDS
+
+    @property
     def is_probing(self) -> bool:
         """Whether only single requests go out, to see whether the other side is back."""
-        return self._one_at_a_time or bool(self.holds)
+        return self._one_at_a_time or self.is_held
 
     def may_start(self, now: float) -> bool:
         """Whether a request may start at ``now``."""
@@ -97,9 +103,9 @@ class Throttle:
 
     def earliest_start(self) -> float:
         """Return when the next request may start, as far as time alone decides; inf: never."""
-        if not self.holds.keys() <= API_HOLDS:
+        if not self.holds.keys() <= ENDED_BY_A_REQUEST:
             return math.inf
-        return max(self._next_start, self._paused_until)
+        return max(self._next_start, self._everybody.not_before)
 
     def started(self, now: float) -> None:
         """Count a request that starts at ``now``."""
@@ -110,18 +116,19 @@ class Throttle:
         """Count a request as never sent."""
         self.in_flight -= 1
 
-    def accepted(self, started_at: float, now: float) -> None:
+    def accepted(self, started_at: float) -> None:
         """Count a success (delivered, or refused by the API itself)."""
         self.in_flight -= 1
-        self._failures = self._outages = 0
+        self._failures = 0
         self._failed_lanes.clear()
-        if self._one_at_a_time and started_at >= self._paused_until:
+        self.forget_trouble()
+        if started_at >= self._everybody.asked_until:
             self._one_at_a_time = False
-        if self._was_probe(started_at):
-            for hold in self._api_holds():
-                del self.holds[hold.reason]
-            self._probes = 0
-            self._paused_until = min(self._paused_until, now)
+        was_probe = self._was_probe(started_at)
+        for hold in self._api_holds() if was_probe else ():
+            del self.holds[hold.reason]
+        if not self._api_holds():
+            self._everybody.succeed()
         self._successes += 1
         if self._successes >= self.limit:
             self._successes = 0
@@ -129,63 +136,108 @@ class Throttle:
 
     def failed(
         self,
-        reason: RetryReason,
+        retry: Retry,
         lane: int,
         started_at: float,
         now: float,
         jitter: float,
-        retry_after_seconds: float | None,
+        *,
+        is_bad: bool = False,
+        was_well: bool = True,
     ) -> None:
         """Count an attempt of ``lane`` that has to be repeated."""
         self.in_flight -= 1
-        if started_at >= self._reduced_at:
-            self.limit = max(1.0, self.limit * DECREASE_FACTOR)
-            self._reduced_at = now
-            self._successes = 0
-        if retry_after_seconds is not None:
-            self._pause(now + min(retry_after_seconds, MAX_RETRY_AFTER_SECONDS))
-        self._failures += 1
-        self._failed_lanes.add(lane)
-        general = (
-            reason in {RetryReason.CONNECTION, RetryReason.THROTTLED}
-            or len(self._failed_lanes) >= _OUTAGE_LANES
-        )
-        if general and self._failures >= _OUTAGE_FAILURES and started_at >= self._paused_until:
-            self._outages += 1
-            self._pause(now + backoff_seconds(self._outages, self._max_backoff_seconds, jitter))
-        if self._was_probe(started_at):
-            self._wait_to_probe(now, jitter)
+        is_throttled = retry.reason is RetryReason.THROTTLED
+        self._note_trouble(retry, now, is_bad=is_bad or is_throttled)
+        if not is_bad:
+            self._failures += 1
+            self._failed_lanes.add(lane)
+        if is_throttled or was_well:
+            self._shrink(started_at, now)
+        if is_throttled and retry.retry_after_seconds is not None:
+            self._everybody.ask(now, retry.retry_after_seconds)
+            self._one_at_a_time = True
+        elif self.is_probing:
+            self._probe_failed(started_at, now, jitter)
+            if self._everybody.level >= _SURE_PROBES and retry.retry_after_seconds is not None:
+                self._everybody.ask(now, retry.retry_after_seconds)
+        elif self._failures >= _OUTAGE_FAILURES and len(self._failed_lanes) >= _OUTAGE_LANES:
+            self._one_at_a_time = True
+            self._probe_failed(started_at, now, jitter)
 
     def held(
-        self, reason: HoldReason, detail: str, started_at: float, now: float, jitter: float
+        self,
+        reason: HoldReason,
+        detail: str,
+        started_at: float,
+        now: float,
+        jitter: float,
+        *,
+        is_bad: bool = False,
     ) -> bool:
         """Count an attempt that showed ``reason``; return whether the hold is a new one.
 
         A probe tells how things are now, so what it saw replaces what was seen before it.
         """
         self.in_flight -= 1
-        is_new = reason not in self.holds
-        was_probe = self._was_probe(started_at)
-        if was_probe or not self._probes:
-            self._wait_to_probe(now, jitter)
-        if was_probe:
-            for hold in self._api_holds():
+        before = self._api_holds()
+        if not before and is_bad and reason is HoldReason.UNEXPECTED_ANSWER:
+            return False  # that one segment's; no other reason ever is
+        if self._was_probe(started_at):
+            self._probe_failed(started_at, now, jitter)
+            for hold in before:
                 if hold.reason is not reason:
                     del self.holds[hold.reason]
-        if is_new:
-            self.holds[reason] = HoldState(reason, now, detail)
-        return is_new
+        elif not before:
+            first_probe = now + min(FIRST_PROBE_SECONDS, self._max_backoff_seconds)
+            self._everybody.succeed()
+            self._everybody.not_before = max(self._everybody.not_before, first_probe)
+        old = self.holds.get(reason)
+        since, attempts = (old.since, old.attempts) if old is not None else (now, 0)
+        self.holds[reason] = HoldState(reason, since, detail, attempts + 1)
+        return old is None
 
     def hold(self, reason: HoldReason, detail: str, now: float) -> bool:
         """Let nothing through, for a reason outside of the requests; return whether it is new."""
-        if reason in self.holds:
-            return False
-        self.holds[reason] = HoldState(reason, now, detail)
-        return True
+        old = self.holds.get(reason)
+        self.holds[reason] = HoldState(reason, old.since if old is not None else now, detail)
+        return old is None
 
     def end_hold(self, reason: HoldReason) -> HoldState | None:
         """End a hold that `hold` began; return what it was."""
         return self.holds.pop(reason, None)
+
+    def tell_trouble(self, now: float) -> HoldState | None:
+        """Tell of a trouble that has lasted; return it when it is new."""
+        trouble = self._trouble
+        is_new = HoldReason.API_UNAVAILABLE not in self.holds
+        if trouble is None or not is_new or now - trouble.since < TELL_AFTER_SECONDS:
+            return None
+        self.holds[trouble.reason] = trouble
+        return trouble
+
+    def forget_trouble(self) -> bool:
+        """End the trouble: nothing is left to try, or it succeeded; return whether it was told."""
+        self._trouble = None
+        return self.holds.pop(HoldReason.API_UNAVAILABLE, None) is not None
+
+    def _note_trouble(self, retry: Retry, now: float, *, is_bad: bool) -> None:
+        """Take down what was seen last; what says nothing about the API begins no trouble."""
+        old = self._trouble
+        if old is None and is_bad:
+            return
+        attempts = 1 if old is None else old.attempts + 1
+        detail = f"{retry.detail}; failed attempts in a row: {attempts}"
+        since = now if old is None else old.since
+        self._trouble = HoldState(HoldReason.API_UNAVAILABLE, since, detail, attempts)
+        if HoldReason.API_UNAVAILABLE in self.holds:
+            self.holds[HoldReason.API_UNAVAILABLE] = self._trouble
+
+    def _shrink(self, started_at: float, now: float) -> None:
+        if started_at >= self._reduced_at:
+            self.limit = max(1.0, self.limit * DECREASE_FACTOR)
+            self._reduced_at = now
+            self._successes = 0
 
     def _api_holds(self) -> list[HoldState]:
         return [hold for reason, hold in self.holds.items() if reason in API_HOLDS]
@@ -194,12 +246,5 @@ class Throttle:
         """Whether an attempt started after a hold began, so that it tells whether it is over."""
         return any(started_at > hold.since for hold in self._api_holds())
 
-    def _wait_to_probe(self, now: float, jitter: float) -> None:
-        self._probes += 1
-        cap = self._max_backoff_seconds
-        wait = max(backoff_seconds(self._probes, cap, jitter), FIRST_BACKOFF_SECONDS)
-        self._paused_until = max(self._paused_until, now + min(wait, cap))
-
-    def _pause(self, until: float) -> None:
-        self._paused_until = max(self._paused_until, until)
-        self._one_at_a_time = True
+    def _probe_failed(self, started_at: float, now: float, jitter: float) -> None:
+        self._everybody.fail(started_at, now, self._max_backoff_seconds, jitter, _GROWTH)

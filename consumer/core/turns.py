@@ -4,6 +4,9 @@ A lane in the queue is looked at; if nothing of it may leave, it gets a timer fo
 that can change by time alone (a linger, a backoff or an echo ends). A lane has one entry in the
 queue and one timer that counts, so both are bounded by the number of lanes.
 
+Lanes that failed since their last success queue apart, and get one turn of `FAILING_TURNS` while
+others wait. A probe is theirs only if nobody else has anything to send.
+
 Invariant I4 (this module's part): lanes take turns, so nothing starves.
 """
 
@@ -14,19 +17,24 @@ from collections.abc import Iterable
 
 from consumer.core.lanes import Lane
 
+FAILING_TURNS = 4
+_GOLDEN_SECTION = (math.sqrt(5) - 1) / 2
+
 
 class Turns:
     """The queue, the lanes that go first because a partition goes away, and the timers."""
 
     def __init__(self) -> None:
         self._queue: deque[Lane] = deque()
+        self._failing: deque[Lane] = deque()
         self._in_front: deque[Lane] = deque()
+        self._turns = 0
         self._timers: list[tuple[float, int, Lane]] = []
         self._timer_count = 0
 
     def __bool__(self) -> bool:
         """Whether a lane waits for its turn."""
-        return bool(self._in_front or self._queue)
+        return bool(self._in_front or self._queue or self._failing)
 
     def enqueue(self, lane: Lane) -> None:
         """Give the lane a turn."""
@@ -34,14 +42,27 @@ class Turns:
             lane.queued = True
             (self._in_front if lane.goes_first else self._queue).append(lane)
 
-    def next_lane(self) -> Lane | None:
+    def next_lane(self, *, is_probe: bool = False) -> Lane | None:
         """Return the lane whose turn it is; it leaves the queue."""
-        queue = self._in_front or self._queue
+        while self._queue and self._queue[0].failures:
+            self._failing.append(self._queue.popleft())
+        self._turns += 1
+        is_failings = not is_probe and self._turns % FAILING_TURNS == 0
+        others = self._failing or self._queue if is_failings else self._queue or self._failing
+        queue = self._in_front or others
         if not queue:
             return None
         lane = queue.popleft()
         lane.queued = False
         return lane
+
+    def begin_elsewhere(self) -> None:
+        """Turn the queue, so that the next lane is a far one.
+
+        A golden section each time comes by all parts of it soon, whichever of them are bad.
+        """
+        queue = self._in_front or self._queue
+        queue.rotate(-int(len(queue) * _GOLDEN_SECTION))
 
     def schedule(self, lane: Lane, at: float) -> None:
         """Give the lane a turn at that time, unless it has one earlier."""
@@ -77,6 +98,7 @@ class Turns:
                 lane.goes_first = lane.queued = True
                 self._in_front.append(lane)
         self._queue = deque(lane for lane in self._queue if not lane.goes_first)
+        self._failing = deque(lane for lane in self._failing if not lane.goes_first)
 
     def end_flush(self, lanes: Iterable[Lane]) -> None:
         """End what `put_in_front` began; ``lanes`` are all there are."""

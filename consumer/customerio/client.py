@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import partial
+from http import HTTPStatus
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import cast
 
 import certifi
 import httpcore
@@ -22,13 +22,14 @@ import httpx
 
 from consumer import clock
 from consumer.core.outcomes import Answer, Answered, Broken, TimedOut, Unsent
-from consumer.customerio.connections import Connections
+from consumer.customerio.connections import Connection, Connections
+from consumer.customerio.failures import text_of
 from consumer.customerio.network import Network, Proxy
-from consumer.customerio.wire import Exchange, LeaseOverError, Wire
+from consumer.customerio.wire import Exchange, LeaseOverError, StaleError
 
 _MAX_BODY_BYTES = 64 * 1024
 _CUT_MARK = "…".encode()  # ends a body that was cut: no JSON ends so, it passes for no success
-_KEEPALIVE_SECONDS = 4.0  # connections that idle get reset
+_IDLE_SECONDS = 20.0  # more than most lingers, less than balancers wait (60 s and more)
 
 
 class Client:
@@ -54,11 +55,9 @@ class Client:
         proxy = None if proxy_url is None else Proxy.at(proxy_url)
         is_secure = base.scheme == "https"
         self._network = Network(proxy, tunnels=is_secure, timeout_seconds=timeout_seconds)
-        origin = httpcore.URL(self._base).origin
-        trust = _trust(ssl_cert_file) if is_secure else None
-        self._connections = Connections(
-            origin, self._network, trust, max_connections, _KEEPALIVE_SECONDS
-        )
+        self._origin = httpcore.URL(self._base).origin
+        self._trust = _trust(ssl_cert_file) if is_secure else None
+        self._connections = Connections(self._open, max_connections, _IDLE_SECONDS)
         is_forwarded = proxy is not None and not is_secure
         self._client = httpx.Client(
             transport=_Transport(self._connections, is_forwarded=is_forwarded),
@@ -81,9 +80,12 @@ class Client:
         if body is not None:
             headers.append((b"Content-Type", b"application/json"))
         request = self._client.build_request(
-            method, self._base + path, content=body, headers=headers
+            method,
+            self._base + path,
+            content=body,
+            headers=headers,
+            extensions={"exchange": exchange},
         )
-        self._network.begin(exchange)
         try:
             exchange.time_left()
             response = self._client.send(request, stream=True)
@@ -92,17 +94,27 @@ class Client:
             finally:
                 response.close()
             exchange.time_left()
+            if not exchange.written and answer.status < HTTPStatus.MULTIPLE_CHOICES:
+                raise httpcore.RemoteProtocolError("a success before the request was sent")
         except LeaseOverError:
             return Unsent("the lease was over before the request was sent completely")
         except (OSError, httpcore.ProtocolError) as error:
             if clock.now() >= exchange.deadline:
-                return TimedOut(f"the deadline passed while {exchange.doing}")
-            return Broken(f"{exchange.doing}: {_text(error)}", ambiguous=exchange.written)
+                detail = f"the deadline passed while {exchange.doing}"
+                return TimedOut(detail, ambiguous=exchange.written)
+            return Broken(f"{exchange.doing}: {text_of(error)}", ambiguous=exchange.written)
         return answer
 
     def close(self) -> None:
         """Close the idle connections; one in use belongs to the thread that uses it."""
         self._connections.close()
+
+    def _open(self, exchange: Exchange) -> Connection:
+        host = self._origin.host.decode("ascii")
+        wire = self._network.connect(host, self._origin.port, exchange)
+        if self._trust is not None:
+            wire.start_tls(self._trust, host)
+        return Connection(self._origin, wire)
 
 
 class _Transport(httpx.BaseTransport):
@@ -119,21 +131,13 @@ class _Transport(httpx.BaseTransport):
         """Send one request; the answer's body is yet to be read."""
         url = request.url
         target = str(url).encode("ascii") if self._is_forwarded else url.raw_path
-        connection = self._connections.take()
-        try:
-            answer = connection.handle_request(
-                httpcore.Request(
-                    request.method,
-                    httpcore.URL(
-                        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=target
-                    ),
-                    headers=request.headers.raw,
-                    content=request.stream,
-                )
-            )
-        except BaseException:
-            self._connections.give_back(connection)
-            raise
+        question = httpcore.Request(
+            request.method,
+            httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=target),
+            headers=request.headers.raw,
+            content=request.stream,
+        )
+        connection, answer = self._ask(question, request.extensions["exchange"])
         # Kept from httpx, which reads it though it doesn't follow, and raises for what is no URL.
         headers = [each for each in answer.headers if each[0].lower() != b"location"]
         locations = [value for name, value in answer.headers if name.lower() == b"location"]
@@ -144,6 +148,20 @@ class _Transport(httpx.BaseTransport):
             stream=_Body(answer, partial(self._connections.give_back, connection)),
             extensions={**answer.extensions, "location": location},
         )
+
+    def _ask(
+        self, question: httpcore.Request, exchange: Exchange
+    ) -> tuple[Connection, httpcore.Response]:
+        """Ask on an idle connection; if it turns out to be none any more, on another."""
+        while True:
+            connection = self._connections.take(exchange)
+            try:
+                return connection, connection.handle_request(question)
+            except StaleError:
+                connection.close()
+            except BaseException:
+                connection.close()
+                raise
 
 
 class _Body(httpx.SyncByteStream):
@@ -169,8 +187,6 @@ def _read(response: httpx.Response) -> Answered:
         if len(body) > _MAX_BODY_BYTES:
             body[_MAX_BODY_BYTES:] = _CUT_MARK
             break
-    wire = cast("Wire", response.extensions["network_stream"])
-    wire.end_answer(len(body), is_chunked="transfer-encoding" in response.headers)
     wait = next(iter(response.headers.get_list("retry-after")), None)
     return Answered(
         status=response.status_code,
@@ -210,13 +226,7 @@ def _base(url: str) -> httpx.URL:
 
 def _trust(ssl_cert_file: str | None) -> ssl.SSLContext:
     trusted = ssl.create_default_context(cafile=ssl_cert_file)
+    trusted.set_alpn_protocols(["http/1.1"])
     if ssl_cert_file is None:  # images without ca-certificates exist
         trusted.load_verify_locations(certifi.where())
     return trusted
-
-
-def _text(error: Exception) -> str:
-    """Return what went wrong without what the server sent: h11 quotes that behind a colon."""
-    if isinstance(error, OSError):
-        return error.strerror or str(error) or type(error).__name__
-    return str(error).partition(":")[0]

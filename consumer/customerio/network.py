@@ -4,13 +4,12 @@ import base64
 import math
 import re
 import socket
-from collections.abc import Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 from urllib.parse import unquote, urlsplit
 
-import httpcore
-
-from consumer.customerio.wire import HEAD_END, Exchange, Running, Wire
+from consumer.customerio.race import Address, Race, in_turns
+from consumer.customerio.wire import HEAD_END, Exchange, Wire
 
 _MAX_TUNNEL_BYTES = 64 * 1024
 _READ_BYTES = 16 * 1024
@@ -39,66 +38,47 @@ class Proxy:
         return cls(host, parts.port or _HTTP_PORT, headers)
 
 
-class Network(httpcore.NetworkBackend):
+class Network:
     """Connects, directly or by way of ``proxy``: through its tunnel if ``tunnels``, else to it.
 
-    A thread tells `begin` what limits its next request has; all of a request's I/O is done in the
-    thread that asked for it. ``timeout_seconds`` bounds what the kernel still sends.
+    ``timeout_seconds`` bounds what the kernel still sends.
     """
 
     def __init__(self, proxy: Proxy | None, *, tunnels: bool, timeout_seconds: float) -> None:
         self._proxy = proxy
         self._tunnels = tunnels
-        self._timeout_seconds = timeout_seconds
-        self._running = Running()
+        self._patience = math.ceil(timeout_seconds * 1000)
+        self._answered: Address | None = None
 
-    def begin(self, exchange: Exchange) -> None:
-        """Set the limits for what this thread does next."""
-        self._running.exchange = exchange
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ARG002 - the exchange has the limits
-        local_address: str | None = None,  # noqa: ARG002 - not used by us
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,  # noqa: ARG002 - not used by us
-    ) -> Wire:
+    def connect(self, host: str, port: int, exchange: Exchange) -> Wire:
         """Open a connection. Raises OSError: nothing of a request can have reached the API."""
         if self._proxy is None:
-            return self._dial(host, port)
-        wire = self._dial(self._proxy.host, self._proxy.port)
+            exchange.doing = f"connecting to {host}:{port}"
+            return self._dial(host, port, exchange)
+        proxy = self._proxy
+        exchange.doing = f"connecting to the proxy {proxy.host}:{proxy.port}"
+        wire = self._dial(proxy.host, proxy.port, exchange)
         if self._tunnels:
             try:
-                self._running.exchange.doing = "asking the proxy for a tunnel"
-                _open_tunnel(wire, host, port, self._proxy.headers)
+                exchange.doing = f"asking the proxy {proxy.host}:{proxy.port} for a tunnel"
+                _open_tunnel(wire, host, port, proxy.headers)
             except BaseException:
                 wire.close()
                 raise
         return wire
 
-    def _dial(self, host: str, port: int) -> Wire:
-        """Try one address after the other, each with its share of the time."""
-        exchange = self._running.exchange
-        exchange.doing = f"connecting to {host}:{port}"
-        failure = OSError("the name has no address")
-        addresses = socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)
-        for index, (family, kind, protocol, _, address) in enumerate(addresses):
-            share = exchange.time_left() / (len(addresses) - index)
-            connected = socket.socket(family, kind, protocol)
-            try:
-                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                if hasattr(socket, "TCP_USER_TIMEOUT"):  # not on macOS
-                    patience = math.ceil(self._timeout_seconds * 1000)
-                    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience)
-                connected.settimeout(share)
-                connected.connect(address)
-            except OSError as error:
-                connected.close()
-                failure = error
-            else:
-                return Wire(connected, self._running)
-        raise failure
+    def _dial(self, host: str, port: int, exchange: Exchange) -> Wire:
+        """Connect to whichever address answers; the one that did last is tried first."""
+        found = socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)
+        addresses = in_turns([(family, address) for family, _, _, _, address in found])
+        addresses.sort(key=lambda each: each != self._answered)
+        connected, self._answered = Race(addresses, exchange, self._prepare).run()
+        return Wire(connected, exchange)
+
+    def _prepare(self, connecting: socket.socket) -> None:
+        connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # not on macOS
+            connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self._patience)
 
 
 def _open_tunnel(wire: Wire, host: str, port: int, headers: list[tuple[bytes, bytes]]) -> None:
@@ -112,12 +92,20 @@ def _open_tunnel(wire: Wire, host: str, port: int, headers: list[tuple[bytes, by
         part = wire.receive(_READ_BYTES)
         answer += part
         if not part or len(answer) > _MAX_TUNNEL_BYTES:
-            raise ConnectionError("no HTTP answer")
+            raise ConnectionError("it gave no HTTP answer, see HTTPS_PROXY")
     status = re.match(rb"HTTP/1\.[01] (\d{3})\b", answer)
     if status is None:
-        raise ConnectionError("no HTTP answer")
+        raise ConnectionError("it gave no HTTP answer, see HTTPS_PROXY")
     if not status[1].startswith(b"2"):
-        raise ConnectionError(f"it answered {status[1].decode()}")
+        raise ConnectionError(f"it refused with {_named(int(status[1]))}, see HTTPS_PROXY")
+
+
+def _named(status: int) -> str:
+    """Return a status with its usual name: the proxy's own words may quote what it was sent."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
 
 
 def basic(name: str, password: str) -> bytes:

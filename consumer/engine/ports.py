@@ -11,8 +11,9 @@ from typing import Protocol
 from consumer.core.attempts import Attempt
 from consumer.core.dead_letters import DeadLetter
 from consumer.core.intake import Message
-from consumer.core.outcomes import Answer, HoldReason
+from consumer.core.outcomes import Answer
 from consumer.core.tally import Counts
+from consumer.core.throttle import HoldState
 
 Partition = tuple[str, int]
 """A topic and the number of one of its partitions."""
@@ -225,16 +226,6 @@ class BlockedBy:
 
 
 @dataclass(frozen=True, slots=True)
-class HoldView:
-    """A hold as it is shown. ``next_probe`` is when a request may tell whether it is over."""
-
-    reason: HoldReason
-    since: float
-    detail: str
-    next_probe: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class PartitionState:
     """One assigned partition. ``end`` is None until the broker told it."""
 
@@ -276,7 +267,7 @@ class Published:
     is_stopping: bool
     has_joined: bool
     has_looked: bool
-    holds: tuple[HoldView, ...]
+    holds: tuple[HoldState, ...]
     problems: Mapping[str, str]
     partitions: tuple[PartitionState, ...]
     lanes: tuple[LaneState, ...]

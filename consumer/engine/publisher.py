@@ -4,13 +4,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from consumer.core.outcomes import HoldReason
 from consumer.core.pipeline import Pipeline
-from consumer.core.throttle import API_HOLDS
 from consumer.engine.assignment import Assignment
 from consumer.engine.outlook import Outlook
 from consumer.engine.ports import (
-    HoldView,
     LaneState,
     ObserverPort,
     PartitionState,
@@ -23,7 +20,6 @@ from consumer.engine.stop import Stop
 
 PUBLISH_SECONDS = 0.2
 MANY_LANES = 10_000  # to look at all of them takes some 10 ms
-_PROBED = API_HOLDS | {reason for reason in HoldReason if reason.value == "api-unavailable"}
 
 
 @dataclass(slots=True, eq=False)
@@ -69,7 +65,7 @@ class Publisher:
             is_stopping=self._stop.requested or self._stop.has_begun,
             has_joined=self._outlook.joined,
             has_looked=self._outlook.has_looked,
-            holds=self._holds(now),
+            holds=pipeline.holds(now),
             problems=dict(self._outlook.problems),
             partitions=self._partitions(now),
             lanes=self._lanes,
@@ -83,17 +79,6 @@ class Publisher:
             last_api_error=requests.last_error,
             last_api_error_at=requests.last_error_at,
             last_delivery_wall=requests.last_delivery_wall,
-        )
-
-    def _holds(self, now: float) -> tuple[HoldView, ...]:
-        throttle = self._pipeline.throttle
-        start = max(throttle.earliest_start(), now)
-        probe = start if start < math.inf else None
-        return tuple(
-            HoldView(
-                hold.reason, hold.since, hold.detail, probe if hold.reason in _PROBED else None
-            )
-            for hold in throttle.holds.values()
         )
 
     def _partitions(self, now: float) -> tuple[PartitionState, ...]:

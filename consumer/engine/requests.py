@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from consumer.core.lease import Lease
-from consumer.core.outcomes import Delivered, error_of, outcome_of, status_label
+from consumer.core.outcomes import Delivered, HoldReason, error_of, outcome_of, status_label
 from consumer.core.pipeline import Pipeline
 from consumer.core.throttle import API_HOLDS
 from consumer.engine.outlook import say_ended
@@ -47,6 +47,7 @@ class Requests:
         When reading ``is_paused`` as the buffer is full, what waits for company waits no longer.
         """
         pipeline, throttle = self._pipeline, self._pipeline.throttle
+        self._tell_trouble(now)
         pipeline.wake(now)
         if not self._lease.holds(now):
             return 0
@@ -74,6 +75,16 @@ class Requests:
             else:
                 next_at = now + BUSY_WAIT_SECONDS
         return min(max(next_at - now, 0.001), IDLE_WAIT_SECONDS)
+
+    def _tell_trouble(self, now: float) -> None:
+        """Hold as ``api-unavailable`` what has failed for long, as long as something is tried."""
+        pipeline, throttle = self._pipeline, self._pipeline.throttle
+        if not pipeline.held_ids and not throttle.in_flight:
+            if throttle.forget_trouble():
+                say_ended(self._say, {HoldReason.API_UNAVAILABLE}, now)
+        elif (hold := throttle.tell_trouble(now)) is not None:
+            name = hold.reason.value
+            self._say(now, "hold", name, hold.detail, level="error", reason=name)
 
     def _settle(self, result: Result, now: float) -> None:
         batch = result.attempt.batch

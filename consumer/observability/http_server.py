@@ -8,6 +8,7 @@ else holds connections open.
 import io
 import re
 import socket
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -21,6 +22,8 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote
 
 from consumer import clock
+from consumer.observability import logs
+from consumer.observability.log_format import kind_of
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -152,8 +155,12 @@ class _Server(ThreadingHTTPServer):
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
 
-    def handle_error(self, request: "_Request", client_address: object) -> None:
-        """Say nothing: it is a client that went away."""
+    def handle_error(self, request: "_Request", client_address: object) -> None:  # noqa: ARG002 - the base's
+        """Say nothing of a client that went away; an error of ours is told, and serving goes on."""
+        error = sys.exc_info()[1]
+        if error is not None and not isinstance(error, OSError | ValueError | HTTPException):
+            text = f"{kind_of(error)} while answering HTTP"
+            logs.log("uncaught", text, level="error", exc_info=error)
 
 
 class _Connection(BaseHTTPRequestHandler):

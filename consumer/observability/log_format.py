@@ -1,5 +1,6 @@
 """How a log line is written: whatever its fields are, on one line, without raising."""
 
+import errno
 import json
 import logging
 import math
@@ -52,6 +53,26 @@ class Console(logging.Formatter):
         return "\n    ".join(["  ".join([line, *words]), *map(_printable, lines)])
 
 
+def stack_of(error: BaseException) -> str:
+    """Return what kind of error it was and where it came from, but not what it says.
+
+    A message may quote a value, and the value may be a person's id; source lines have none.
+    """
+    stacks: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None and len(stacks) < _DEEPEST:
+        stacks.append("".join(traceback.format_tb(cause.__traceback__)) + kind_of(cause))
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return "\n".join(["Traceback (most recent call last):", *reversed(stacks)])
+
+
+def kind_of(error: BaseException) -> str:
+    """Return an error's type, and of one of the system which."""
+    name = type(error).__qualname__
+    code = errno.errorcode.get(error.errno or 0) if isinstance(error, OSError) else None
+    return f"{name} ({code})" if code else name
+
+
 def _event(record: logging.LogRecord) -> str:
     if record.name == LIBRDKAFKA:
         return "librdkafka"
@@ -73,7 +94,7 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
     if record.name == LIBRDKAFKA and isinstance(record.args, tuple):
         return dict(zip(("facility", "client"), record.args[:-1], strict=False)) | fields
     if record.exc_info and record.exc_info[1]:
-        return fields | {"traceback": "".join(traceback.format_exception(record.exc_info[1]))}
+        return fields | {"traceback": stack_of(record.exc_info[1])}
     return fields
 
 

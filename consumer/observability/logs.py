@@ -2,20 +2,23 @@
 
     log("hold", "the API refuses our credentials", level="error", reason="unauthorized")
 
-A line is flushed when it is written, and whatever its fields are it is written: a log call never
-raises. librdkafka and other libraries come through the same lines.
+A log call never raises and never waits for who reads the log: a line is made at once, and written
+by a thread (`log_writer`) a moment later. librdkafka and other libraries come through the same
+lines.
 """
 
+import atexit
 import io
 import logging
 import math
 import re
 import sys
-import traceback
 from collections import OrderedDict
 from typing import TextIO
 
-from consumer.observability.log_format import LIBRDKAFKA, Console, Json
+from consumer import clock
+from consumer.observability.log_format import LIBRDKAFKA, Console, Json, stack_of
+from consumer.observability.log_writer import Writer
 
 REPEAT_SECONDS = 30.0
 
@@ -33,24 +36,23 @@ def configure(level: str = "info", fmt: str = "json", stream: TextIO | None = No
     every request otherwise.
     """
     stream = stream or sys.stdout
-    if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(errors="backslashreplace")
-    handler = _Handler(stream)
-    handler.setFormatter(Console(coloured=stream.isatty()) if fmt == "console" else Json())
     root = logging.getLogger()
-    root.handlers = [handler]
+    for handler in root.handlers:
+        if isinstance(handler, _Handler):
+            handler.close()
+    root.handlers = [_Handler(stream, fmt)]
     _logger.setLevel(level.upper())
     root.setLevel(max(logging.WARNING, _logger.level))
 
 
 def log(event: str, message: str, *, level: str = "info", **fields: object) -> None:
-    """Write a line. An exception as ``exc_info`` becomes the field ``traceback``."""
+    """Write a line. Of an exception as ``exc_info`` it says type and place as ``traceback``."""
     number = logging.getLevelNamesMapping()[level.upper()]
     if not _logger.isEnabledFor(number):
         return
     error = fields.pop("exc_info", None)
     if isinstance(error, BaseException):
-        fields["traceback"] = "".join(traceback.format_exception(error))
+        fields["traceback"] = stack_of(error)
     _logger.log(number, "%s", message, extra={"event": event, "fields": fields})
 
 
@@ -59,17 +61,14 @@ def librdkafka_logger() -> logging.Logger:
     return _librdkafka
 
 
-def flush() -> None:
-    """Write out what is left, unless another thread has been stuck in writing for a second."""
+def flush(timeout_seconds: float = _FLUSH_SECONDS) -> None:
+    """Wait until all lines are written, but no longer for who reads them."""
     for handler in logging.getLogger().handlers:
-        lock = handler.lock
-        if lock is not None and lock.acquire(timeout=_FLUSH_SECONDS):
-            try:
-                handler.flush()
-            except (OSError, ValueError):
-                pass  # nobody reads any more, and there is nowhere to say so
-            finally:
-                lock.release()
+        if isinstance(handler, _Handler) and handler.writer is not None:
+            handler.writer.flush(timeout_seconds)
+
+
+atexit.register(flush)
 
 
 class Repeats:
@@ -116,30 +115,70 @@ class Repeats:
         return unsaid
 
 
-class _Librdkafka(logging.Filter):
+class _Librdkafka:
     """Folds what a client repeats: with no broker there, it says so twenty times a second."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._repeats = Repeats()
 
-    def filter(self, record: logging.LogRecord) -> bool:
+    def is_said(self, record: logging.LogRecord) -> bool:
+        """Return whether a line is to be written; it gets the number of those that were not."""
         said = str(record.args)
         # KAFKA_CONFIG goes to all clients: each warns of what is the others' business.
         if "and will be ignored by this" in said:
             return False
         if record.levelno <= logging.DEBUG:  # who asks for that wants all of it
             return True
-        kind = (record.levelno, _DIFFERING.sub("", said))
-        unsaid = self._repeats.unsaid(record.created, kind)
+        unsaid = self._repeats.unsaid(clock.now(), (record.levelno, _DIFFERING.sub("", said)))
         if unsaid:
             record.fields = {"repeated": unsaid}
         return unsaid is not None
 
 
-class _Handler(logging.StreamHandler[TextIO]):
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Lose the line: standard output is gone, and a log call must not be what ends us."""
+class _Handler(logging.Handler):
+    """Makes lines of records, one at a time whoever logs: folding belongs to one thread at a time.
 
+    Nothing is waited for meanwhile. What has no file descriptor, as a buffer in memory, can't make
+    anybody wait: then there is no ``writer``.
+    """
 
-_librdkafka.addFilter(_Librdkafka())
+    def __init__(self, stream: TextIO, fmt: str) -> None:
+        super().__init__()
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+        self.setFormatter(Console(coloured=stream.isatty()) if fmt == "console" else Json())
+        self._stream = stream
+        self._encoding = stream.encoding or "utf-8"
+        self._librdkafka = _Librdkafka()
+        try:
+            self.writer: Writer | None = Writer(stream.fileno(), self._missing)
+        except (OSError, ValueError):  # has none
+            self.writer = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Make a record's line and hand it on."""
+        if record.name == LIBRDKAFKA and not self._librdkafka.is_said(record):
+            return
+        try:
+            if self.writer is not None:
+                self.writer.put(self._line(record), is_error=record.levelno >= logging.ERROR)
+            else:
+                self._stream.write(self.format(record) + "\n")
+                self._stream.flush()
+        except (OSError, ValueError):
+            pass  # nobody reads any more, and there is nowhere to say so
+
+    def close(self) -> None:
+        """End the writer when it has written all."""
+        if self.writer is not None:
+            self.writer.close()
+        super().close()
+
+    def _line(self, record: logging.LogRecord) -> bytes:
+        return f"{self.format(record)}\n".encode(self._encoding, "backslashreplace")
+
+    def _missing(self, lines: int) -> bytes:
+        text = "lines are missing here: nobody read the log, or it could not be written"
+        record = logging.LogRecord(_logger.name, logging.WARNING, "", 0, text, (), None)
+        record.event, record.fields = "log_dropped", {"lines": lines}
+        return self._line(record)

@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from consumer.settings import agreement, checks, sources
+from consumer.settings import agreement, checks, login, sources
 from consumer.settings.problems import (
     LinesError,
     SettingsError,
@@ -39,7 +39,8 @@ Credentials = tuple[SecretStr, SecretStr]
 _any_case = BeforeValidator(str.lower)
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 _Text = Annotated[str | None, Field(description="text")]
-_Path = Annotated[str | None, Field(description="the path of a PEM file")]
+_PATH = "the path of a PEM file"
+_Path = Annotated[Annotated[str, AfterValidator(checks.pem_file)] | None, Field(description=_PATH)]
 
 
 class Settings(BaseSettings):
@@ -86,7 +87,9 @@ class Settings(BaseSettings):
     ] = None
     kafka_sasl_username: _Text = None
     kafka_sasl_password: SecretStr | None = Field(None, description="text")
-    kafka_ssl_ca_location: _Path = None
+    kafka_ssl_ca_location: Annotated[str, AfterValidator(checks.authorities)] | None = Field(
+        None, description=f"{_PATH}, or of a directory of such files"
+    )
     kafka_ssl_certificate_location: _Path = None
     kafka_ssl_key_location: _Path = None
     kafka_ssl_key_password: SecretStr | None = Field(None, description="text")
@@ -123,14 +126,14 @@ class Settings(BaseSettings):
     dead_letter_max_consecutive: int = Field(1000, ge=0)
     http_host: str = Field("0.0.0.0", description="text")  # noqa: S104 - probes come from outside
     http_port: int = Field(8080, ge=0, le=65_535)
-    liveness_timeout_seconds: _Seconds = 30.0
+    liveness_timeout_seconds: float = Field(30.0, ge=checks.LONGEST_TURN_SECONDS, le=86_400)
     log_level: Annotated[Literal["debug", "info", "warning", "error", "critical"], _any_case] = (
         "info"
     )
     log_format: Annotated[Literal["json", "console"], _any_case] = "json"
     secrets_dir: Path | None = Field(None, description="a directory that exists")
     ssl_cert_file: Annotated[str, AfterValidator(checks.certificates)] | None = Field(
-        None, description="the path of a PEM file"
+        None, description=_PATH
     )
     found: Annotated[sources.Found, BeforeValidator(sources.found)] = Field(
         repr=False, exclude=True
@@ -156,13 +159,15 @@ class Settings(BaseSettings):
         try:
             return validated(given)
         except ValidationError as error:
-            raise SettingsError(*lines_of(error, cls.model_fields, given)) from None
+            lines = lines_of(error, cls.model_fields, given)
+            warnings = sources.found(given["FOUND"]).warnings
+            raise SettingsError(*lines, warnings=warnings) from None
 
     @field_validator("*", mode="before")
     @classmethod
-    def _is_text(cls, value: object) -> object:
-        if isinstance(value, str) and not checks.is_utf8(value):
-            raise ValueError("is no UTF-8 text")
+    def _is_text(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, str):
+            checks.any_value(value, str(info.field_name), cls.model_fields[str(info.field_name)])
         return value
 
     @field_validator("dead_letter_topic")
@@ -187,8 +192,8 @@ class Settings(BaseSettings):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is worth a word and no reason to stop: variables that look like ours."""
-        return self.found.warnings
+        """What is worth a word and no reason to stop: names that look like ours, and doubts."""
+        return (*self.found.warnings, *login.doubts(dict(self)))
 
     @property
     def heartbeat_interval_seconds(self) -> float:

@@ -3,7 +3,6 @@
 A check returns a whole line, with the name of the setting to change.
 """
 
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,9 +10,11 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from consumer.settings.checks import http_parts
+from consumer.settings.exemptions import is_exempt
 from consumer.settings.librdkafka import VARIABLES
+from consumer.settings.login import LOGIN, login_problems
 from consumer.settings.problems import shown
-from consumer.settings.property_checks import property_problems
+from consumer.settings.property_checks import number, property_problems
 from consumer.settings.subscription import covers
 
 API_URLS = {"us": "https://track.customer.io", "eu": "https://track-eu.customer.io"}
@@ -37,6 +38,15 @@ def disagreements(given: Mapping[str, Any]) -> Iterator[str]:
         for property_, variable in VARIABLES.items()
         if given.get(variable.lower()) is not None
     }
+    without_login = list(login_problems(given))
+    yield from without_login
+    if without_login or any(name.lower() not in given for name in LOGIN):
+        # librdkafka would say the same once more, and of nothing else.
+        properties = {
+            name: text.removeprefix("sasl_")
+            for name, text in properties.items()
+            if not name.startswith("sasl.")
+        }
     config = {name: _plain(value) for name, value in given.get("kafka_config", {}).items()}
     yield from property_problems(properties | config)
 
@@ -54,10 +64,9 @@ def proxy_variable(url: str, proxies: Mapping[str, str]) -> str | None:
 
     The scheme's before ALL_PROXY, lower case before upper; an empty one switches off.
     """
-    parts = urlsplit(url)
-    if any(_is_exempt(host, proxies) for host in (parts.netloc, parts.hostname or "")):
+    if is_exempt(url, proxies.get("no_proxy", proxies.get("NO_PROXY", ""))):
         return None
-    for name in (f"{parts.scheme}_proxy", "all_proxy"):
+    for name in (f"{urlsplit(url).scheme}_proxy", "all_proxy"):
         variable = name if name in proxies else name.upper()
         if proxies.get(variable):
             return variable
@@ -69,22 +78,17 @@ def with_scheme(proxy: str) -> str:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-def _is_exempt(host: str, proxies: Mapping[str, str]) -> bool:
-    exempt = {"no": proxies.get("no_proxy", proxies.get("NO_PROXY", ""))}
-    # Undocumented, but the reading of NO_PROXY that the rest of Python has.
-    bypass = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]  # not in its stub
-    return bool(bypass(host, exempt))
-
-
 def _plain(value: str | SecretStr) -> str:
     """Return a text, secret or not."""
     return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 def _max_poll_seconds(config: Mapping[str, SecretStr]) -> float:
-    given = config.get(_MAX_POLL_INTERVAL)
-    text = given.get_secret_value().strip() if given else ""
-    return int(text) / 1000 if text.isdecimal() else 300.0
+    if _MAX_POLL_INTERVAL not in config:
+        return 300.0
+    # What is no number there is told by librdkafka, and nothing else is wrong for it.
+    given = {_MAX_POLL_INTERVAL: _plain(config[_MAX_POLL_INTERVAL])}
+    return number(given, _MAX_POLL_INTERVAL, 10**12) / 1000
 
 
 def _drain_outlasts_a_request(drain: float, timeout: float) -> str | None:

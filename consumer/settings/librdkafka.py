@@ -3,6 +3,8 @@
 The checked facts are those of librdkafka 2.16.
 """
 
+from consumer.settings.problems import shown
+
 Properties = dict[str, str | int | bool]
 
 VARIABLES = {
@@ -101,7 +103,7 @@ CONSUMER_OWNED: Properties = {
 def refusal(name: str) -> str | None:
     """Return why ``KAFKA_CONFIG`` may not set the property ``name``, or None if it may."""
     if name in _INSTEAD:
-        return f"{name!r} is refused; {_INSTEAD[name]} sets it"
+        return f"{shown(name)} is refused; {_INSTEAD[name]} sets it"
     if name in _OWNED or name.endswith("_cb"):
-        return f"{name!r} is refused; it is the daemon's own"
+        return f"{shown(name)} is refused; it is the daemon's own"
     return None

@@ -1,7 +1,7 @@
 """How a wrong setting is said: the variable's name, what it got, what it accepts."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le
@@ -9,18 +9,23 @@ from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 _LONGEST_SHOWN = 200
+_MISSING = ": is missing"
 _NOT_SHOWN = "a value that is not shown"
 
 
 class SettingsError(Exception):
-    """The settings are wrong. ``problems`` has a line for everything that is, without secrets."""
+    """The settings are wrong. ``problems`` has a line for everything that is, without secrets.
 
-    def __init__(self, *problems: str) -> None:
+    ``warnings`` has what may be the reason: names that look like ours.
+    """
+
+    def __init__(self, *problems: str, warnings: Iterable[str] = ()) -> None:
         super().__init__(*problems)
         self.problems = problems
+        self.warnings = tuple(warnings)
 
     def __str__(self) -> str:
-        return "\n".join(self.problems)
+        return "\n".join([*self.problems, *(f"warning: {each}" for each in self.warnings)])
 
 
 class LinesError(ValueError):
@@ -54,7 +59,20 @@ def accepts(field: FieldInfo) -> str:
 def lines_of(
     error: ValidationError, fields: Mapping[str, FieldInfo], given: Mapping[str, str]
 ) -> Iterator[str]:
-    """Yield a line for each problem of a validation of what was ``given``."""
+    """Yield a line for each problem of a validation of what was ``given``.
+
+    What can't be read where it stands isn't missing, too.
+    """
+    lines = list(_all_lines(error, fields, given))
+    told = {line.partition(":")[0] for line in lines if _MISSING not in line}
+    for line in lines:
+        if _MISSING not in line or line.partition(":")[0] not in told:
+            yield line
+
+
+def _all_lines(
+    error: ValidationError, fields: Mapping[str, FieldInfo], given: Mapping[str, str]
+) -> Iterator[str]:
     for problem in error.errors(include_url=False, include_input=False):
         variable = str(problem["loc"][0])
         cause = problem.get("ctx", {}).get("error")
@@ -64,7 +82,7 @@ def lines_of(
         field = fields[variable.lower()]
         end = f"; accepts {accepts(field)}"
         if problem["type"] == "missing":
-            yield f"{variable}: is missing{end}"
+            yield f"{variable}{_MISSING}{end}"
             continue
         start = f"{variable}: got {_NOT_SHOWN if is_secret(field) else shown(given[variable])}"
         for reason in cause.args if isinstance(cause, ValueError) else ("",):

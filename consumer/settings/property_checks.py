@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from confluent_kafka import KafkaException, Producer
 
 from consumer.settings.librdkafka import PRODUCER, PRODUCER_OWNED, VARIABLES, Properties
+from consumer.settings.problems import shown
 
 _TOGETHER = "Failed to create producer: "
 """How librdkafka starts when each property is fine by itself."""
@@ -40,15 +41,14 @@ def property_problems(properties: Mapping[str, str]) -> list[str]:
     name than ours; then together. No value that ``KAFKA_CONFIG`` gave is repeated. All text must be
     UTF-8 without NUL: of anything else confluent_kafka 2.16 makes a segmentation fault.
     """
-    problems: list[str] = []
-    good: dict[str, str] = {}
-    for name, value in properties.items():
-        words = _creation_error({name: value})
-        if words is None or words.startswith(_TOGETHER):
-            good[name] = value
-        else:
-            problems.append(_of_one(name, words))
+    good = dict(properties)
+    problems = list(_of_each(good))
     return [*problems, *_of_all(good), *_of_a_consumer(good)]
+
+
+def single_problems(properties: Mapping[str, str]) -> list[str]:
+    """Return what librdkafka has against each of ``properties`` by itself."""
+    return list(_of_each(dict(properties)))
 
 
 def _creation_error(properties: Properties | dict[str, str]) -> str | None:
@@ -60,12 +60,21 @@ def _creation_error(properties: Properties | dict[str, str]) -> str | None:
     return None
 
 
+def _of_each(properties: dict[str, str]) -> Iterator[str]:
+    """Yield what is wrong with each property by itself, and take it out."""
+    for name, value in list(properties.items()):
+        words = _creation_error({name: value})
+        if words is not None and not words.startswith(_TOGETHER):
+            del properties[name]
+            yield _of_one(name, words)
+
+
 def _of_one(name: str, words: str) -> str:
     if words.startswith("No such"):
-        return f"KAFKA_CONFIG: librdkafka has no property {name!r}"
+        return f"KAFKA_CONFIG: librdkafka has no property {shown(name)}"
     allowed = re.search(r"allowed range (-?\d+\.\.-?\d+)", words)
     accepts = allowed[1] if allowed else "what its manual says"
-    return f"KAFKA_CONFIG: librdkafka refuses the value of {name!r}; accepts {accepts}"
+    return f"KAFKA_CONFIG: librdkafka refuses the value of {shown(name)}; accepts {accepts}"
 
 
 def _of_all(good: dict[str, str]) -> Iterator[str]:
@@ -76,7 +85,7 @@ def _of_all(good: dict[str, str]) -> Iterator[str]:
         if culprit in blamed:
             return
         blamed.add(culprit)
-        reason = _blacked_out(words.removeprefix(_TOGETHER), good)
+        reason = _in_plain_words(_blacked_out(words.removeprefix(_TOGETHER), good))
         value = good.pop(culprit, None)
         got = "" if value is None or _is_secret(culprit) else f"got {value!r}; "
         yield f"{VARIABLES.get(culprit, 'KAFKA_CONFIG')}: {got}librdkafka says: {reason}"
@@ -88,6 +97,19 @@ def _culprit(words: str, good: Mapping[str, str]) -> str:
     missing = [name for name in VARIABLES if name in words and name not in good]
     named = [name for name in good if name in words]
     return next(iter(missing), max(named, key=len, default=""))
+
+
+def _in_plain_words(words: str) -> str:
+    """Return librdkafka's words without OpenSSL's code, routine and "BIO lib"."""
+    if words.startswith("No provider for SASL mechanism"):
+        return "this build has no GSSAPI; accepts PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER"
+    start, _, code = words.partition("error:")
+    if not code:
+        return words
+    reason = code.split(":", 3)[-1].strip()
+    if not reason or reason.endswith(" lib"):
+        reason = "what is there can't be read, or its password is missing or wrong"
+    return f"{start.strip().removesuffix(':')}: {reason}"
 
 
 def _blacked_out(words: str, properties: Mapping[str, str]) -> str:
@@ -103,18 +125,18 @@ def _is_secret(name: str) -> bool:
 
 def _of_a_consumer(good: Mapping[str, str]) -> Iterator[str]:
     """Yield what only the creation of a consumer would find."""
-    message_max = _number(good, "message.max.bytes", 1_000_000)
-    queued = 1024 * _number(good, "queued.max.messages.kbytes", 16_384)
-    fetch_max = _number(good, "fetch.max.bytes", max(min(52_428_800, queued), message_max))
+    message_max = number(good, "message.max.bytes", 1_000_000)
+    queued = 1024 * number(good, "queued.max.messages.kbytes", 16_384)
+    fetch_max = number(good, "fetch.max.bytes", max(min(52_428_800, queued), message_max))
     if fetch_max < message_max:
         yield "KAFKA_CONFIG: 'fetch.max.bytes' must not be below 'message.max.bytes'"
-    if _number(good, "receive.message.max.bytes", fetch_max + 512) < fetch_max + 512:
+    if number(good, "receive.message.max.bytes", fetch_max + 512) < fetch_max + 512:
         yield "KAFKA_CONFIG: 'receive.message.max.bytes' must be 'fetch.max.bytes' + 512 or more"
-    if _number(good, "fetch.min.bytes", 1) not in _FETCH_MIN_BYTES:
+    if number(good, "fetch.min.bytes", 1) not in _FETCH_MIN_BYTES:
         yield "KAFKA_CONFIG: 'fetch.min.bytes' must be from 1 to 100000000"
 
 
-def _number(properties: Mapping[str, str], name: str, default: int) -> int:
+def number(properties: Mapping[str, str], name: str, default: int) -> int:
     """Return a property's number as librdkafka reads it: the digits at its start."""
-    digits = re.match(r"\s*[-+]?\d+", properties.get(name, ""))
+    digits = re.match(r"\s*[-+]?[0-9]+", properties.get(name, ""))
     return int(digits[0]) if digits else default

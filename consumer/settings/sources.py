@@ -5,14 +5,12 @@ Sources of pydantic-settings; they return text and don't judge it. Unlike its ow
 and collect what is wrong instead of stopping at it.
 """
 
-import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dotenv.parser import parse_stream
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -23,8 +21,10 @@ from pydantic_settings import (
     SecretsSettingsSource,
 )
 
+from consumer.settings import dotenv
 from consumer.settings.problems import is_secret
 from consumer.settings.slips import slips
+from consumer.settings.text import cleaned, is_quoted
 
 _DOTENV = ".env"
 _SECRETS_DIR = "SECRETS_DIR"
@@ -61,24 +61,25 @@ def sources(
 
 def found(places: "tuple[_Environment, _DotEnv, _SecretsDirectory]") -> Found:
     """Return what there is to say of the places, once they are read."""
-    environment, dotenv, directory = places
+    environment, file, directory = places
     fields = {name.upper(): field for name, field in directory.settings_cls.model_fields.items()}
     return Found(
         proxies={
-            name: text or ""
-            for name, text in {**dotenv.env_vars, **environment.env_vars}.items()
+            name: cleaned(text or "", secret=False)
+            for name, text in {**file.env_vars, **environment.env_vars}.items()
             if name.upper().endswith("_PROXY")
         },
         files={name: directory.files[name] for name in directory.values},
         warnings=(
             *slips(environment.env_vars, environment.name, fields),
-            *slips(dotenv.env_vars, dotenv.name, fields),
+            *slips(file.env_vars, file.name, fields),
             *slips(directory.files, directory.name, fields),
         ),
         problems=(
-            *dotenv.problems,
+            *file.problems,
             *directory.problems,
             *_in_two_places((name for name in fields if is_secret(fields[name])), places),
+            *_with_quotes((name for name in fields if _may_be_quoted(fields[name])), environment),
         ),
     )
 
@@ -89,7 +90,7 @@ def read_secret(path: Path) -> str | None:
     While Kubernetes swaps a mounted secret, a file can be missing or empty for a moment.
     """
     try:
-        return _cleaned(path.read_text(encoding="utf-8"), secret=True) or None
+        return cleaned(path.read_text(encoding="utf-8"), secret=True) or None
     except (OSError, ValueError):
         return None
 
@@ -99,16 +100,26 @@ def allows_colours() -> bool:
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def _cleaned(text: str, *, secret: bool) -> str:
-    """Without what nobody means: a newline after a secret, space around anything else."""
-    return text.rstrip("\r\n") if secret else text.strip()
-
-
 def _in_two_places(secrets: Iterable[str], places: "Iterable[_Place]") -> Iterator[str]:
     for secret in secrets:
         names = [place.name for place in places if secret in place.values]
         if len(names) > 1:
             yield f"{secret}: is set in {' and in '.join(names)}; accepts one place"
+
+
+def _may_be_quoted(field: FieldInfo) -> bool:
+    """Whether quotes could be part of a secret: of a password, not of the API's credentials."""
+    return is_secret(field) and field.default is None
+
+
+def _with_quotes(passwords: Iterable[str], environment: "_Place") -> Iterator[str]:
+    for name in passwords:
+        if is_quoted(environment.values.get(name, "")):
+            yield (
+                f"{name}: got a value that is not shown: has quotes around it, which"
+                f" docker --env-file leaves there; accepts it without them, or as a file in"
+                f" {_SECRETS_DIR}, where quotes are part of it"
+            )
 
 
 class _Place(PydanticBaseSettingsSource):
@@ -129,7 +140,7 @@ class _Place(PydanticBaseSettingsSource):
         value_is_complex: bool,  # noqa: ARG002 - the signature is pydantic-settings'
     ) -> str | None:
         """Return a setting's text, undecoded, or None: an empty setting is none."""
-        text = _cleaned(value or "", secret=is_secret(field))
+        text = cleaned(value or "", secret=is_secret(field))
         if text:
             self.values[field_name.upper()] = text
         return text or None
@@ -153,10 +164,9 @@ class _DotEnv(_Place, DotEnvSettingsSource):
                 f"{_DOTENV}: can't be read ({type(error).__name__}); accepts UTF-8 text"
             )
             return
-        lines = parse_stream(io.StringIO(text))
-        self.env_vars = {
-            line.key: line.value for line in lines if line.key and line.value is not None
-        }
+        self.env_vars = dotenv.values(text)
+        names = [name.upper() for name in self.settings_cls.model_fields if name.upper() != _FOUND]
+        self.problems += dotenv.broken_lines(text, names)
 
 
 class _SecretsDirectory(_Place, SecretsSettingsSource):
@@ -190,12 +200,15 @@ class _SecretsDirectory(_Place, SecretsSettingsSource):
         """Return the text of a variable's file as it is: a password may begin with a space."""
         name = field_name.upper()
         path = self.files.get(name)
+        if path is None:
+            return None, name, False
         try:
-            text = path.read_text(encoding="utf-8") if path and path.is_file() else None
+            if path.exists() and not path.is_file():
+                raise IsADirectoryError  # or a pipe, which might never end
+            return path.read_text(encoding="utf-8"), name, False
         except (OSError, ValueError) as error:
             self.problems.append(
                 f"{name}: its file in {_SECRETS_DIR} can't be read ({type(error).__name__}); "
-                "accepts UTF-8 text"
+                "accepts a file of UTF-8 text"
             )
-            text = None
-        return text, name, False
+        return None, name, False

@@ -9,6 +9,7 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator
 
+from consumer.settings.problems import shown
 from consumer.settings.property_checks import expression_problem
 
 _TOPIC_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -34,7 +35,7 @@ def parse_topics(text: str) -> tuple[str, ...]:
     for part in _split(text):
         problem = _problem(part)
         if problem:
-            problems.append(f"{part!r} {problem}")
+            problems.append(f"{shown(part)} {problem}")
         topics.append(_anchored(part) if part.startswith("^") else part)
     if problems or not topics:
         raise ValueError(*(problems or ["there is no name in it"]))

@@ -67,7 +67,7 @@ def run(name: str, broker: Broker, api: FaultyApi, seconds: float, limit: int | 
         }
     )
     board = Board(initial_snapshot("bench"), clock.now())
-    stopper = Stopper(given.drain_timeout_seconds)
+    stopper = Stopper()
     pipeline = daemon.pipeline_of(given)
     if limit is not None:
         hold_still(pipeline, limit)

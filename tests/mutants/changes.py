@@ -1,9 +1,12 @@
-"""All mutants: what is wrong in the core, in the loop, below them, and in what is shown."""
+"""All mutants: of core, trouble, loop, what is below and around, of settings, and of what is shown."""
 
 from tests.mutants.changes_below import BELOW
 from tests.mutants.changes_in_core import CORE
 from tests.mutants.changes_in_loop import LOOP
+from tests.mutants.changes_in_process import PROCESS
+from tests.mutants.changes_in_settings import SETTINGS
 from tests.mutants.changes_in_sight import IN_SIGHT
+from tests.mutants.changes_in_trouble import TROUBLE
 from tests.mutants.mutant import Mutant
 
-MUTANTS: tuple[Mutant, ...] = (*CORE, *LOOP, *BELOW, *IN_SIGHT)
+MUTANTS: tuple[Mutant, ...] = (*CORE, *TROUBLE, *LOOP, *BELOW, *PROCESS, *SETTINGS, *IN_SIGHT)

@@ -312,7 +312,7 @@ CORE: tuple[Mutant, ...] = (
         name="a-hold-lets-everything-through",
         breaks="I10",
         file="consumer/core/throttle.py",
-        old="return self._one_at_a_time or bool(self.holds)",
+        old="return self._one_at_a_time or self.is_held",
         new="return self._one_at_a_time",
         tests=("tests/test_throttle.py",),
     ),
@@ -337,8 +337,8 @@ CORE: tuple[Mutant, ...] = (
         name="a-login-page-is-a-delivery",
         breaks="I10",
         file="consumer/core/outcomes.py",
-        old="< HTTPStatus.MULTIPLE_CHOICES and _is_the_apis(answer.body):",
-        new="< HTTPStatus.MULTIPLE_CHOICES:",
+        old="if body is None or errors or",
+        new="if errors or",
         tests=("tests/test_outcomes.py",),
     ),
     Mutant(
@@ -356,6 +356,80 @@ CORE: tuple[Mutant, ...] = (
         old="SINGLES = 8",
         new="SINGLES = 2",
         tests=("tests/test_splitting.py",),
+    ),
+    Mutant(
+        name="singles-are-chosen-by-place",
+        breaks="I12",
+        file="consumer/core/splitting.py",
+        old="return min(stretch, key=",
+        new="return stretch[0] if stretch else min(stretch, key=",
+        tests=("tests/test_splitting.py",),
+    ),
+    Mutant(
+        name="singles-are-chosen-by-a-salted-hash",
+        breaks="I12",
+        file="consumer/core/splitting.py",
+        old="return blake2b(name.encode(), digest_size=8).digest()",
+        new="return blake2b(str(hash(name)).encode(), digest_size=8).digest()",
+        tests=("tests/test_splitting.py",),
+    ),
+    Mutant(
+        name="a-period-may-fit-all-singles",
+        breaks="I12",
+        file="consumer/core/splitting.py",
+        old="period = gcd(*(place - first for place in others)) or 1",
+        new="period = 1",
+        tests=("tests/test_splitting.py",),
+    ),
+    Mutant(
+        name="singles-are-from-anywhere",
+        breaks="I12",
+        file="consumer/core/splitting.py",
+        old="stretch = range(number * len(ids) // count, (number + 1) * len(ids) // count)",
+        new="stretch = range(number, len(ids) - count + number + 1)",
+        tests=("tests/test_splitting.py",),
+    ),
+    Mutant(
+        name="a-record-without-a-valid-id-ends-the-row",
+        breaks="I10",
+        file="consumer/core/intake.py",
+        old="""
+            refusals.unreadable_in_a_row += 1
+            refusals.hold_at_limit(refusals.unreadable_in_a_row, mixed.detail, now)
+        """,
+        new="""
+            refusals.unreadable_in_a_row = 0
+        """,
+        tests=("tests/test_pipeline.py",),
+    ),
+    Mutant(
+        name="a-record-with-some-valid-ids-is-in-the-row",
+        breaks="I10",
+        file="consumer/core/intake.py",
+        old="""
+            accepted += 1
+            unreadable = 0
+        """,
+        new="""
+            accepted += 1
+            unreadable = unreadable + 1 if unreadable else 0
+        """,
+        tests=("tests/test_pipeline.py",),
+    ),
+    Mutant(
+        name="a-record-counts-once-for-each-of-its-dead-letters",
+        breaks="I10",
+        file="consumer/core/intake.py",
+        old="""
+            if refusals.refuse(dead_letter, now, mixed.detail):
+                ledger.hold(offset, dead_letter, now)
+        """,
+        new="""
+            if refusals.refuse(dead_letter, now, mixed.detail):
+                ledger.hold(offset, dead_letter, now)
+            refusals.unreadable_in_a_row += 1
+        """,
+        tests=("tests/test_pipeline.py",),
     ),
     Mutant(
         name="a-refused-id-does-not-wait-for-its-dead-letter",

@@ -60,6 +60,8 @@ def _run_many(options: argparse.Namespace) -> int:
         if end is not None and now >= end:
             break
     _say(str(total))
+    for kind, worlds in sorted(total.seen.items()):
+        _say(f"{kind}: in {worlds} worlds")
     return 1 if total.failed else 0
 
 

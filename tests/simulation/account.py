@@ -56,6 +56,17 @@ class Account:
                 return f"{name} is unsettled"
         return ""
 
+    def is_waiting(self, record: Record) -> bool:
+        """Whether a record has a good change that is unsettled."""
+        taken = self.taken[record.partition]
+        handed_at = taken.handed[record.offset]
+        return any(
+            not is_shared(name)
+            and not is_bad(record.lane, name)
+            and not self._is_settled(taken, record, name, handed_at)
+            for name in record.names
+        )
+
     def lowest_flying(self, partition: int) -> int | None:
         """Return the lowest offset of a change whose request has no good answer yet."""
         taken = self.taken.get(partition)

@@ -5,6 +5,7 @@ later no client can prevent.
 """
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -22,8 +23,19 @@ MISSING_SEGMENT = 8
 FOREIGN_SEGMENT = 9
 BAD = "bad"
 
-OUTAGES = ("reset", "refused", "late", "lost", "500", "503", "429", "502", "mute", "mixed")
+OUTAGES = ("reset", "refused", "late", "lost", "5xx", "5xx", "5xx", "429", "mute", "mixed")
 MISTAKES = ("401", "403", "301", "404", "html", "418")
+SERVER_STATUSES = (500, 501, 502, 503, 504, 507, 520, 521, 522, 523, 524, 599, 408)
+ODD_STATUSES = (402, 405, 409, 418, 424, 451)
+MAX_RETRY_AFTER_SECONDS = 300.0  # a client waits no longer, whatever it is told
+
+FAILING_SEGMENT = "a segment of a failing minority"
+ODD_SEGMENT = "an odd 4xx of one segment"
+LATE = "applied after the answer was a 5xx"
+LONG_WAIT = "a Retry-After of minutes for one segment"
+ABSURD_WAIT = "an absurd Retry-After"
+GLUED = "a kept connection with an unasked answer"
+KINDS_TO_SEE = frozenset({FAILING_SEGMENT, ODD_SEGMENT, LATE, LONG_WAIT, ABSURD_WAIT, GLUED})
 
 
 @dataclass(slots=True, eq=False)
@@ -45,27 +57,39 @@ class Request:
 
 @dataclass(slots=True)
 class ApiWeather:
-    """What goes wrong now, and how often; ``latency`` is the mean of a healthy answer."""
+    """What goes wrong now, and how often; ``latency`` is the mean of a healthy answer.
+
+    ``failing`` has what each segment of a failing minority is answered: a status, how often, and
+    whether it may ask to be left alone for minutes. ``glued`` is how often a second answer, that
+    nobody asked for, comes behind one.
+    """
 
     latency: float = 0.05
     slow: float = 0.0
     kind: str = ""
     share: float = 0.0
+    glued: float = 0.0
+    failing: dict[int, tuple[int, float, bool]] = field(default_factory=dict)
 
     def clear(self) -> None:
-        """Let everything be well."""
-        self.kind, self.share, self.slow = "", 0.0, 0.0
+        """Let everything be well but the failing minority, which has its own time."""
+        self.kind, self.share, self.slow, self.glued = "", 0.0, 0.0, 0.0
 
 
 @dataclass(slots=True)
 class Api:
-    """``state`` is the action that was applied last, by lane and id."""
+    """``state`` is the action that was applied last, by lane and id.
+
+    ``seen`` counts what went wrong; ``asked_to_wait_until`` is when the last ``Retry-After`` ends.
+    """
 
     scheduler: Scheduler
     draw: random.Random
     weather: ApiWeather
     watch: Callable[[Request], None]
     state: dict[tuple[Lane, str], str] = field(default_factory=dict)
+    seen: Counter[str] = field(default_factory=Counter)
+    asked_to_wait_until: float = 0.0
 
     def take(self, request: Request, answer: Callable[[float, Answer], None]) -> None:
         """Take in what was written just now; ``answer`` gets the moment and what comes back."""
@@ -76,6 +100,11 @@ class Api:
         kind = weather.kind if draw.random() < weather.share else ""
         if kind == "mixed":
             kind = draw.choice(OUTAGES[:-1])
+        status, share, is_long = weather.failing.get(request.lane[0], (0, 0.0, False))
+        if status and draw.random() < share:
+            self.seen[ODD_SEGMENT if status in ODD_STATUSES else FAILING_SEGMENT] += 1
+            self._fail(request, status, now + seconds, answer, is_long=is_long)
+            return
         if kind:
             self._go_wrong(request, kind, now + seconds, answer)
             return
@@ -86,12 +115,11 @@ class Api:
             refusal = Answered(200, draw.choice((b"{}", b"", b"{}")))
         answer(now + seconds, refusal)
 
-    def _go_wrong(  # noqa: C901 - one case for each thing that can go wrong
+    def _go_wrong(
         self, request: Request, kind: str, at: float, answer: Callable[[float, Answer], None]
     ) -> None:
         draw, deadline, now = self.draw, request.deadline, self.scheduler.now
         sometime = now + draw.random() * max(0.0, deadline - now)
-        wait = draw.choice((None, None, draw.random() * 4.0))
         match kind:
             case "reset":
                 self._perhaps(request, sometime)
@@ -105,15 +133,11 @@ class Api:
             case "mute":
                 self._perhaps(request, min(at, deadline), always=True)
                 answer(draw.choice((at, deadline + 1.0)), Broken("cut short"))
-            case "502":
-                self._perhaps(request, sometime)
-                answer(at, Answered(draw.choice((502, 504, 408)), b"<html>", wait))
-            case "500" | "503":
-                if draw.random() < 0.2:  # it was done all the same
-                    self._perhaps(request, now)
-                answer(at, Answered(int(kind), b'{"errors":[]}', wait))
+            case "5xx":
+                self._fail(request, draw.choice(SERVER_STATUSES), at, answer)
             case "429":
-                answer(at, Answered(429, b"", wait))
+                is_long = draw.random() < 0.02
+                answer(at, Answered(429, b"", self._retry_after(at, is_long=is_long)))
             case "301":
                 answer(at, Answered(301, location="https://elsewhere.example"))
             case "html":
@@ -121,8 +145,43 @@ class Api:
             case _:
                 answer(at, Answered(int(kind), b"{}"))
 
-    def _perhaps(self, request: Request, at: float, *, always: bool = False) -> None:
+    def _fail(
+        self,
+        request: Request,
+        status: int,
+        at: float,
+        answer: Callable[[float, Answer], None],
+        *,
+        is_long: bool = False,
+    ) -> None:
+        """Answer with a status of failure, after which an intermediary may yet pass it on."""
+        draw, now = self.draw, self.scheduler.now
+        wait = None
+        if status in SERVER_STATUSES:
+            span = max(0.0, request.deadline - now)
+            self._perhaps(request, now + draw.choice((0.0, 1.0, draw.random())) * span, after=at)
+            wait = self._retry_after(at, is_long=is_long)
+            if is_long and wait is not None:
+                self.seen[LONG_WAIT] += 1
+        answer(at, Answered(status, draw.choice((b"<html>", b'{"errors":[]}', b"")), wait))
+
+    def _retry_after(self, at: float, *, is_long: bool) -> float | None:
+        """Return what an answer says; most say nothing, some are beyond all sense."""
+        draw = self.draw
+        wait: float | None = draw.choice((None, None, None, 0.0, draw.random() * 4.0))
+        if is_long and draw.random() < 0.5:
+            wait = draw.choice((20.0, 100.0, 300.0, 86_400.0, 1e300))
+        if wait is not None:
+            self.seen[ABSURD_WAIT] += wait > MAX_RETRY_AFTER_SECONDS
+            end = at + min(wait, MAX_RETRY_AFTER_SECONDS)
+            self.asked_to_wait_until = max(self.asked_to_wait_until, end)
+        return wait
+
+    def _perhaps(
+        self, request: Request, at: float, *, always: bool = False, after: float | None = None
+    ) -> None:
         if refusal_of(request) is None and (always or self.draw.random() < 0.6):
+            self.seen[LATE] += after is not None and at > after
             self._apply(request, at)
 
     def _apply(self, request: Request, at: float) -> None:

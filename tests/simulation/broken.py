@@ -4,11 +4,15 @@ Each breaks its own objects only, so that nothing else in the process is changed
 """
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from consumer.core.attempts import Attempt
 from consumer.core.lanes import Batch, Lane
 from consumer.core.lease import Lease
 from consumer.core.ledger import Ledger
+from consumer.core.outcomes import Outcome, Retry, RetryReason
 from consumer.engine.loop import Loop
 from tests.simulation.run import LoopOf, real_loop
 
@@ -91,8 +95,41 @@ def unruly_lane(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loo
     return real_loop(process, pipeline, ports)
 
 
+def blind_connections(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loop:
+    """Return a loop whose connections are used again without a look."""
+    process.carriers.connections.looks = False
+    return real_loop(process, pipeline, ports)
+
+
+def _with_outcomes(pipeline: "Pipeline", change: Callable[[Retry], Retry]) -> None:
+    """Let ``pipeline`` hear other outcomes of a 5xx than there were."""
+    settle = pipeline.settle
+
+    def hear(attempt: Attempt, outcome: Outcome, now: float, jitter: float) -> None:
+        if isinstance(outcome, Retry) and outcome.reason is RetryReason.SERVER:
+            outcome = change(outcome)
+        settle(attempt, outcome, now, jitter)
+
+    pipeline.settle = hear  # type: ignore[method-assign]  # of this one only
+
+
+def final_failures(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loop:
+    """Return a loop that takes what was answered with a 5xx as never applied."""
+    _with_outcomes(pipeline, lambda retry: replace(retry, ambiguous=False))
+    return real_loop(process, pipeline, ports)
+
+
+def waits_of_all(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loop:
+    """Return a loop where one segment's failure, or its ``Retry-After``, is everybody's."""
+    _with_outcomes(pipeline, lambda retry: replace(retry, reason=RetryReason.THROTTLED))
+    return real_loop(process, pipeline, ports)
+
+
 BROKEN: dict[str, tuple[LoopOf, str]] = {
     "a lease that always holds": (endless_lease, "I5"),
     "a ledger that commits the position": (hasty_ledger, "I1"),
     "a lane that keeps no order": (unruly_lane, "I2"),
+    "connections that are used again without a look": (blind_connections, "I2"),
+    "5xx that are taken as final": (final_failures, "I2"),
+    "failures of one segment that all wait for": (waits_of_all, "I8"),
 }

@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from consumer.core.attempts import Attempt
-from consumer.core.outcomes import Answer, TimedOut, Unsent
+from consumer.core.outcomes import Answer, Answered, TimedOut, Unsent
 from consumer.engine.ports import Result
 from tests.simulation.api import Api, Request
+from tests.simulation.connections import Connection, Connections
 from tests.simulation.scheduler import Scheduler
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Carriers:
         self._draw = draw
         self._process = process
         self._api = api
+        self.connections = Connections(api)
         self._sent = sent
         self._collected = collected
         self._origins_of = origins_of
@@ -102,14 +104,30 @@ class Carriers:
             request.written_at = now
             self._process.trace("written", request.action, request.lane, request.attempt.ids)
             self._at(request.deadline, request, TimedOut("no answer"))
-            self._api.take(request, lambda at, answer: self._at(at, request, answer))
+            connection = self.connections.take()
+            self._api.take(request, lambda at, answer: self._at(at, request, answer, connection))
+            if connection.unread:
+                self._answer(request, connection.unread[0])
 
-    def _at(self, at: float, request: Request, answer: Answer) -> None:
+    def _at(
+        self, at: float, request: Request, answer: Answer, connection: Connection | None = None
+    ) -> None:
         if at > request.deadline:
             return
         self._scheduler.at(
-            at, lambda: self._process.when_running(lambda: self._answer(request, answer))
+            at,
+            lambda: self._process.when_running(lambda: self._arrive(request, answer, connection)),
         )
+
+    def _arrive(self, request: Request, answer: Answer, connection: Connection | None) -> None:
+        """Take in what came: behind an unread answer, it waits for the next one's turn."""
+        if connection is not None and isinstance(answer, Answered):
+            if connection.unread:
+                connection.unread.popleft()
+                connection.unread.append(answer)
+            if connection.unread or not request.is_answered:
+                self.connections.give_back(connection)
+        self._answer(request, answer)
 
     def _answer(self, request: Request, answer: Answer) -> None:
         if request.is_answered:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tests.simulation.api import MISTAKES, OUTAGES
+from tests.simulation.api import MISTAKES, ODD_STATUSES, OUTAGES, SERVER_STATUSES
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
@@ -15,6 +15,8 @@ KINDS = (
     *("stop",) * 4,
     "join",
     *("api",) * 9,
+    *("minority",) * 4,
+    *("glue",) * 2,
     "mistake",
     "slow",
     *("kafka",) * 6,
@@ -44,6 +46,7 @@ class Faults:
         self._is_on = False
         world = self._world
         world.api.weather.clear()
+        world.api.weather.failing = {}
         world.kafka_weather.clear(self._world.scheduler.now)
         world.dead_letter_weather.clear()
         for process in world.alive():
@@ -58,7 +61,9 @@ class Faults:
     def _strike(self) -> None:
         if not self._is_on:
             return
-        kind = self._draw.choice(("stop", "join") if self._world.setup.is_calm else KINDS)
+        setup = self._world.setup
+        kinds = ("stop", "join") if setup.is_calm else ("minority",) if setup.is_patchy else KINDS
+        kind = self._draw.choice(kinds)
         self._world.trace(None, "fault", kind)
         getattr(self, f"_{kind}")()
         self._wait()
@@ -118,6 +123,38 @@ class Faults:
         weather.share = self._draw.choice((0.1, 0.4, 0.7, 1.0))
         self._later(self._some_seconds(), "_api_is_well")
 
+    def _minority(self) -> None:
+        """Let up to half of the segments fail, for a while or for ever."""
+        draw, world = self._draw, self._world
+        if world.setup.is_patchy and world.ever_failing:
+            return  # these fail, and no others
+        segments = world.setup.segments
+        odd = draw.random() < 0.3
+        failing = {
+            segment: (
+                draw.choice(ODD_STATUSES if odd and draw.random() < 0.5 else SERVER_STATUSES),
+                draw.choice((0.5, 1.0, 1.0)),
+                draw.random() < 0.1,
+            )
+            for segment in draw.sample(segments, draw.randint(1, max(1, len(segments) // 2)))
+        }
+        world.api.weather.failing = failing
+        world.ever_failing.update(failing)
+        if not world.setup.is_patchy and draw.random() < 0.6:
+            self._later(self._some_seconds(), "_minority_is_well", failing)
+
+    def _minority_is_well(self, failing: object) -> None:
+        if self._world.api.weather.failing is failing:
+            self._world.api.weather.failing = {}
+
+    def _glue(self) -> None:
+        """Let unasked answers come, now and then beside failures: those they would hide."""
+        weather = self._world.api.weather
+        weather.glued = self._draw.choice((0.2, 1.0))
+        if self._draw.random() < 0.5:
+            weather.kind, weather.share = "5xx", 0.5
+        self._later(self._some_seconds(), "_api_is_well")
+
     def _mistake(self) -> None:
         weather = self._world.api.weather
         weather.kind = self._draw.choice(MISTAKES)
@@ -155,7 +192,7 @@ class Faults:
     def _trouble(self) -> None:
         """Let commits and requests fail, and in the midst of it somebody join."""
         weather = self._world.api.weather
-        weather.kind, weather.share = self._draw.choice(("reset", "502", "mute")), 1.0
+        weather.kind, weather.share = self._draw.choice(("reset", "5xx", "mute")), 1.0
         self._world.kafka_weather.failing = 1.0
         for process in self._world.alive():
             process.was_disturbed = True

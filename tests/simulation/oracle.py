@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from consumer.core.dead_letters import DeadLetter, DeadLetterReason
 from consumer.core.ledger import base_of, offset_of
 from consumer.core.outcomes import Answer, Answered, Delivered, outcome_of
+from consumer.core.rules import Rules
 from tests.simulation.account import Account, Taken, is_shared
 from tests.simulation.api import Request, is_bad
 from tests.simulation.group import Commit, Watch
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tests.simulation.process import Process
 
 MANY_BAD = 8  # refused singles are a verdict on all of a batch
+HEALTHY_WAIT_SECONDS = 20.0  # beside the linger, at most, while only other segments fail
 
 
 class Violation(AssertionError):  # noqa: N818 - it is the code under test that errs
@@ -194,6 +196,22 @@ class Oracle(Watch):
     def truncated(self, partition: int) -> None:
         """Take down that a log went back: its commits may."""
         self.reset.add(partition)
+
+    def check_healthy(self, process: "Process", failing: set[int], rules: Rules) -> None:
+        """Look for changes that waited too long while only these segments failed (I4, I8)."""
+        account = self.accounts[process.number]
+        latest = process.now() - rules.linger_seconds - HEALTHY_WAIT_SECONDS
+        for partition in process.client.membership.owned:
+            taken = account.taken.get(partition)
+            for offset, handed_at in taken.handed.items() if taken is not None else ():
+                if handed_at > latest:
+                    break
+                for record in self.logs[partition].between(offset, offset + 1):
+                    if record.lane[0] not in failing and account.is_waiting(record):
+                        raise Violation(
+                            f"I8: {partition}:{offset} of {record.lane} waits since"
+                            f" {handed_at:.2f}, only segments {sorted(failing)} fail"
+                        )
 
     # -- what a process publishes -----------------------------------------------------------------
 

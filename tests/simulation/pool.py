@@ -4,6 +4,7 @@ import contextlib
 import multiprocessing
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -18,11 +19,13 @@ class Sum:
 
     count: int = 0
     failed: list[Outcome] = field(default_factory=list)
+    seen: Counter[str] = field(default_factory=Counter)
     began_at: float = field(default_factory=time.monotonic)
 
     def add(self, outcome: Outcome) -> None:
         """Count one."""
         self.count += 1
+        self.seen.update(outcome.seen)
         if outcome.violation:
             self.failed.append(outcome)
 

@@ -18,11 +18,15 @@ LoopOf = Callable[["Process", "Pipeline", "Ports"], Loop]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``violation`` is empty if nothing was wrong; ``trace`` has a line for each event."""
+    """``violation`` is empty if nothing was wrong; ``trace`` has a line for each event.
+
+    ``seen`` has the kinds of trouble that requests met.
+    """
 
     seed: int
     violation: str
     trace: tuple[str, ...]
+    seen: tuple[str, ...]
 
     def __str__(self) -> str:
         return (
@@ -47,7 +51,8 @@ def run_seed(seed: int, loop_of: LoopOf = real_loop, *, with_trace: bool = False
     except Exception as error:  # noqa: BLE001 - whatever it is, the seed is what repeats it
         violation = f"{type(error).__name__}: {error}"
     lines = (_line(*event) for event in world.events) if with_trace else ()
-    return Outcome(seed, violation, (str(world.setup), *lines) if with_trace else ())
+    seen = tuple(sorted(+world.api.seen))
+    return Outcome(seed, violation, (str(world.setup), *lines) if with_trace else (), seen)
 
 
 def _line(at: float, who: int | None, what: tuple[object, ...]) -> str:

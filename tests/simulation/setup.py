@@ -1,7 +1,7 @@
 """What differs from world to world, drawn from the seed."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from consumer.core.rules import Rules
 from consumer.engine.ports import Options
@@ -32,6 +32,7 @@ class Setup:
     commit_timeout_seconds: float
     hiccups: float
     is_calm: bool
+    is_patchy: bool  # nothing is wrong but a minority of the segments
     rules: Rules
     options: Options
 
@@ -70,17 +71,22 @@ def draw_setup(seed: int) -> Setup:
     requests_per_second = 1000.0 if is_calm else draw.choice((8.0, 30.0, 1000.0))
     latency = 0.01 if is_calm else draw.choice((0.01, 0.05, 0.3))
     capacity = min(requests_per_second, max_in_flight / latency) * min(rules.batch_max_ids, 4)
+    is_patchy = not is_calm and draw.random() < 0.1
+    crowd = tuple(range(11, 11 + (draw.choice((6, 20)) if is_patchy else draw.choice((0, 0, 6)))))
+    if is_patchy:
+        max_in_flight, requests_per_second = 8, max(30.0, requests_per_second)
+        rules = replace(rules, buffer_max_ids=1000)
     odd_segments = draw.choice(((), (), (7,), (8,), (9,)))
     return Setup(
         protocol=protocol,
         members=draw.choice((1, 2, 2, 3, 3)),
         partitions=draw.choice((1, 2, 3, 5)),
         customers=draw.choice((2, 5, 20)),
-        segments=draw.choice(((1,), (1, 2), (1, 2, 3))) + odd_segments,
+        segments=draw.choice(((1,), (1, 2), (1, 2, 3))) + odd_segments + crowd,
         id_types=draw.choice((("id",), ("id",), ("id", "email"))),
         latency=latency,
         records_per_second=min(draw.choice((3.0, 10.0, 25.0)), capacity / 6),
-        chaos_seconds=draw.choice((10.0, 20.0, 35.0)),
+        chaos_seconds=80.0 if is_patchy else draw.choice((10.0, 20.0, 35.0)),
         faults_per_second=draw.choice((0.1, 0.25, 0.5)),
         session_seconds=session,
         heartbeat_seconds=heartbeat,
@@ -93,6 +99,7 @@ def draw_setup(seed: int) -> Setup:
         commit_timeout_seconds=draw.choice((2.0, 6.0)),
         hiccups=draw.choice((0.0, 0.0, 0.002)),
         is_calm=is_calm,
+        is_patchy=is_patchy,
         rules=rules,
         options=options,
     )

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.simulation.api import KINDS_TO_SEE
 from tests.simulation.broken import BROKEN
 from tests.simulation.pool import Sum, available_cores, run_seeds
 from tests.simulation.run import LoopOf, run_seed
@@ -47,6 +48,7 @@ def test_no_invariant_is_violated_in_any_world(start: int, count: int) -> None:
     assert total.count == count
     lines = [str(outcome) for outcome in total.failed[:SHOWN]]
     assert not lines, "\n".join([str(total), *lines])
+    assert count < FIRST or total.seen.keys() >= KINDS_TO_SEE
 
 
 @pytest.mark.usefixtures("one_core")

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 60.0
 LONG_SECONDS = 600.0
 LOOK_SECONDS = 0.25
+LOOK_AT_HEALTHY_SECONDS = 1.0
 
 LoopOf = Callable[["Process", "Pipeline", "Ports"], Loop]
 
@@ -63,6 +64,7 @@ class World:
         )
         self.processes: list[Process] = []
         self.touched: set[str] = set()  # ids whose end nobody can foretell
+        self.ever_failing: set[int] = set()  # segments of a failing minority
         self._loop_of = loop_of
         self._seen: object = None
         self._progress_at = 0.0
@@ -78,6 +80,8 @@ class World:
             for _ in range(self.setup.members):
                 self.scheduler.after(2.0 * self.draw.random(), self.start_process)
             self.faults.start()
+            if self.setup.is_patchy:
+                self.scheduler.after(LOOK_AT_HEALTHY_SECONDS, self._look_at_healthy)
             self.scheduler.at(self.setup.chaos_seconds, self._end_chaos)
             self.scheduler.run()
             check_last_words(self)
@@ -114,11 +118,19 @@ class World:
             now, seen = self.scheduler.now, (dict(self.group.commits), self.oracle.requests)
             if seen != self._seen:
                 self._seen, self._progress_at = seen, now
-            if now > self._progress_at + PATIENCE_SECONDS:
+            told_to_wait = max(0.0, self.api.asked_to_wait_until - self.setup.chaos_seconds)
+            if now > max(self._progress_at, self.api.asked_to_wait_until) + PATIENCE_SECONDS:
                 raise Violation(f"I8: no progress in {PATIENCE_SECONDS} s of calm: {behind}")
-            if now > self.setup.chaos_seconds + LONG_SECONDS:
+            if now > self.setup.chaos_seconds + LONG_SECONDS + told_to_wait:
                 raise Violation(f"I8: behind after {LONG_SECONDS} s of calm: {behind}")
             self.scheduler.after(LOOK_SECONDS, self._look)
+
+    def _look_at_healthy(self) -> None:
+        """Look whether segments that are well wait for those that aren't (I8)."""
+        if self.scheduler.now < self.setup.chaos_seconds:
+            for process in self.alive():
+                self.oracle.check_healthy(process, self.ever_failing, self.setup.rules)
+            self.scheduler.after(LOOK_AT_HEALTHY_SECONDS, self._look_at_healthy)
 
     def _is_committed(self, log: PartitionLog) -> bool:
         commit = self.group.commits.get(log.partition)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from consumer.core.attempts import Attempt
+from consumer.core.backoff import Backoff
 from consumer.core.lanes import FAILING_AFTER, Batch
 
 LaneName = tuple[int, str]
@@ -70,8 +71,7 @@ class Parcel:
     batch: Batch | None = None
     in_flight: bool = False
     until: float = -math.inf  # of the running attempt
-    attempts: int = 0
-    not_before: float = -math.inf
+    backoff: Backoff = field(default_factory=Backoff)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +84,21 @@ class Echo:
     until: float
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class Health:
     """How the attempts of one lane went."""
 
-    failures: int = 0
-    not_before: float = -math.inf
+    backoff: Backoff = field(default_factory=Backoff)
+    showed_hold: bool = False
+
+    def goes_one_by_one(self) -> bool:
+        """Whether its attempts wait for each other, and for its backoff."""
+        return self.showed_hold or self.backoff.failures >= FAILING_AFTER
+
+    def waits_until(self) -> float:
+        """Return until when nothing of it leaves."""
+        backoff = self.backoff
+        return backoff.not_before if self.goes_one_by_one() else backoff.asked_until
 
 
 class Account:
@@ -101,6 +110,7 @@ class Account:
         self.fates: Counter[tuple[str, str]] = Counter()
         self.refused: list[Change] = []  # neither in a batch nor in a dead letter yet
         self.health: dict[LaneName, Health] = {}
+        self._suspects: list[Backoff] = []  # failed since anybody's last success
         self._max_ids = max_ids
         self._linger_seconds = linger_seconds
         self._open: dict[tuple[LaneName, str], Parcel] = {}
@@ -207,7 +217,7 @@ class Account:
             assert parcel.earliest <= now, "an open batch left before it was due"
             self._seal(parcel)
         assert not parcel.in_flight, "a batch has two attempts at once"
-        assert parcel.not_before <= now, "a batch left before its backoff was over"
+        assert parcel.backoff.not_before <= now, "a batch left before its backoff was over"
         self.forget_echoes(now)
         assert not self._stands_back(parcel), "an earlier opposite request may yet be applied"
         parcel.batch = attempt.batch
@@ -270,16 +280,46 @@ class Account:
         in_flight = {parcel.lane for parcel in self._sealed if parcel.in_flight}
         for parcel in [*self._sealed, *self._open.values()]:
             health = self.health.get(parcel.lane, Health())
-            one_by_one = health.failures >= FAILING_AFTER
             if (
                 parcel.changes
                 and not parcel.in_flight
                 and (parcel.seal is not None or parcel.latest <= now)
-                and parcel.not_before <= now
-                and not (one_by_one and (health.not_before > now or parcel.lane in in_flight))
+                and parcel.backoff.not_before <= now
+                and health.waits_until() <= now
+                and not (health.goes_one_by_one() and parcel.lane in in_flight)
                 and not self._stands_back(parcel)
+                and not self._would_pass_an_older_one(parcel, now)
             ):
                 yield parcel
+
+    def _would_pass_an_older_one(self, parcel: Parcel, now: float) -> bool:
+        """Whether an older open parcel of its lane is due and has to stand back."""
+        return parcel.seal is None and any(
+            each is not parcel
+            and each.lane == parcel.lane
+            and each.changes
+            and each.earliest <= now
+            and each.latest <= max(parcel.latest, now)
+            and self._stands_back(each)
+            for each in self._open.values()
+        )
+
+    def succeeded(self, parcel: Parcel, now: float, cap: float, jitter: float) -> None:
+        """Take down that the API decided: whoever was in trouble until now is over it."""
+        health = self.health.setdefault(parcel.lane, Health())
+        health.showed_hold = False
+        health.backoff.succeed()
+        parcel.backoff.succeed()
+        for suspect in self._suspects:
+            suspect.trouble_over(now, cap, jitter)
+        self._suspects.clear()
+
+    def failed(self, backoff: Backoff, started_at: float, now: float, cap: float, j: float) -> None:
+        """Take down that an attempt has to be repeated."""
+        if backoff not in self._suspects:
+            backoff.troubles += 1
+            self._suspects.append(backoff)
+        backoff.fail(started_at, now, cap, j)
 
     def flush_oldest(self, now: float) -> None:
         """Take down that any open batch may leave now."""

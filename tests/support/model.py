@@ -33,7 +33,7 @@ from consumer.core.outcomes import (
 from consumer.core.pipeline import Pipeline
 from consumer.core.rules import Rules
 from consumer.core.tally import Tally
-from consumer.core.throttle import API_HOLDS, Throttle, backoff_seconds
+from consumer.core.throttle import API_HOLDS, Throttle
 from tests.support.account import Account, Change, Health, LaneName, Parcel, Truth
 from tests.support.records import FakeMessage
 
@@ -345,7 +345,7 @@ class World:
         cut = Retry(RetryReason.CONNECTION, "cut short", ambiguous=True)
         good = self._good_outcome(request)
         if request.is_applied:
-            return dice.pick((good, timed_out, cut))
+            return dice.pick((good, timed_out, cut, Retry(RetryReason.SERVER, "520", True)))
         pause = dice.pick((None, None, 1.0, 1000.0))
         return dice.pick(
             (
@@ -354,7 +354,7 @@ class World:
                 timed_out,
                 timed_out,
                 cut,
-                Retry(RetryReason.SERVER, "503", ambiguous=False, retry_after_seconds=pause),
+                Retry(RetryReason.SERVER, "503", ambiguous=True, retry_after_seconds=pause),
                 Retry(RetryReason.THROTTLED, "429", ambiguous=False, retry_after_seconds=pause),
                 Retry(RetryReason.CONNECTION, "refused", ambiguous=False),
                 Refused(404, "404", whole=True),
@@ -377,7 +377,7 @@ class World:
         parcel = account.parcel_of(attempt)
         self.pipeline.settle(attempt, outcome, self.now, jitter)
         parcel.in_flight = False
-        self._note_health(parcel, outcome, jitter)
+        self._note_health(attempt, parcel, outcome, jitter)
         gone = [name for name in parcel.changes if name not in attempt.batch.ids]
         for name in gone:
             if isinstance(outcome, Delivered) and name in attempt.ids:
@@ -393,17 +393,24 @@ class World:
         assert not isinstance(outcome, Delivered) or not left, "delivered, and still there"
         self._take_dead_letters()
 
-    def _note_health(self, parcel: Parcel, outcome: Outcome, jitter: float) -> None:
-        cap = self.rules.max_backoff_seconds
-        health = self.account.health.setdefault(parcel.lane, Health())
-        if isinstance(outcome, Delivered | Refused):
-            health.failures = parcel.attempts = 0
-        elif isinstance(outcome, Retry):
-            parcel.attempts += 1
-            parcel.not_before = self.now + backoff_seconds(parcel.attempts, cap, jitter)
-            if outcome.reason is not RetryReason.THROTTLED:
-                health.failures += 1
-                health.not_before = self.now + backoff_seconds(health.failures, cap, jitter)
+    def _note_health(
+        self, attempt: Attempt, parcel: Parcel, outcome: Outcome, jitter: float
+    ) -> None:
+        account, now, cap = self.account, self.now, self.rules.max_backoff_seconds
+        health = account.health.setdefault(parcel.lane, Health())
+        match outcome:
+            case Delivered() | Refused():
+                account.succeeded(parcel, now, cap, jitter)
+            case Retry(reason=reason, retry_after_seconds=asked_seconds):
+                backoffs = [parcel.backoff, health.backoff]
+                for backoff in backoffs if reason is not RetryReason.THROTTLED else backoffs[:1]:
+                    account.failed(backoff, attempt.started_at, now, cap, jitter)
+                    if asked_seconds is not None and reason is not RetryReason.THROTTLED:
+                        backoff.ask(now, asked_seconds)
+            case Hold():
+                health.showed_hold = True
+                for backoff in (parcel.backoff, health.backoff):
+                    account.failed(backoff, attempt.started_at, now, cap, jitter)
 
     # -- the broker -----------------------------------------------------------------------------
 

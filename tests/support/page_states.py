@@ -20,7 +20,8 @@ from consumer import clock
 from consumer.core.outcomes import HoldReason
 from consumer.core.snapshot import Board, Identity, initial_snapshot
 from consumer.core.tally import Tally
-from consumer.engine.ports import BlockedBy, HoldView, LaneState, PartitionState, Published
+from consumer.core.throttle import HoldState
+from consumer.engine.ports import BlockedBy, LaneState, PartitionState, Published
 from consumer.observability.health import HealthServer
 from consumer.observability.status import Reporter
 
@@ -110,7 +111,7 @@ class Scene:
             "stuck-segment": "503 with 19 bytes of text",
         }[self.state]
 
-    def _holds(self, now: float) -> tuple[HoldView, ...]:
+    def _holds(self, now: float) -> tuple[HoldState, ...]:
         match self.state:
             case "held":
                 reason, detail = HoldReason.UNAUTHORIZED, self._error()
@@ -125,7 +126,7 @@ class Scene:
             case _:
                 return ()
         probe = None if self.state == "kafka-away" else now + 12
-        return (HoldView(reason, self.began, detail, probe),)
+        return (HoldState(reason, self.began, detail, next_probe=probe),)
 
     def _partition(self, number: int, bad: bool, now: float, error: str) -> PartitionState:
         stuck = bad and (self.state != "stuck-segment" or number == 3)

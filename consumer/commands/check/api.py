@@ -4,6 +4,7 @@ Asks ``/api/v1/accounts/region``, which changes nothing, in a thread of its own:
 can't be interrupted.
 """
 
+import re
 import threading
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -12,18 +13,25 @@ import msgspec
 
 from consumer import clock
 from consumer.commands.check.finding import Finding, State
-from consumer.core.outcomes import Answer, Answered, Broken, TimedOut, Unsent, excerpt
+from consumer.core.outcomes import (
+    CREDENTIALS,
+    Answer,
+    Answered,
+    Broken,
+    TimedOut,
+    Unsent,
+    excerpt,
+)
+from consumer.customerio.network import Proxy
 from consumer.daemon import api_of
 from consumer.settings import Settings
 from consumer.settings.problems import without_credentials
 
 _GRACE_SECONDS = 1.0
 _PATIENCE_SECONDS = 12.0
-
-_KEYS = (
-    "CUSTOMERIO_SITE_ID and CUSTOMERIO_API_KEY must be those of the Track API (not an App API key),"
-    " of this workspace and region"
-)
+_AT_THE_PROXY = ("connecting to the proxy ", "asking the proxy ")
+_NO_NAME = re.compile(r"\bname\b|name resolution|no address", re.IGNORECASE)
+"""In the system's words for a name that DNS doesn't have."""
 
 
 class ApiCheck:
@@ -49,7 +57,11 @@ class ApiCheck:
         return Finding(state, tried, came_back, to_do)
 
     def _ask(self) -> None:
-        api = api_of(self._settings)
+        try:
+            api = api_of(self._settings)
+        except (OSError, ValueError) as error:  # a file or an URL that only its user finds wrong
+            self._answers.append(Broken(f"the client can't be made: {error}"))
+            return
         self._answers.append(api.region())
         api.close()
 
@@ -68,7 +80,7 @@ def _of_answer(answer: Answered, settings: Settings) -> tuple[State, str, str]:
         case HTTPStatus.OK:
             return _of_region(_region_in(answer.body), said, settings)
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-            return State.FAILED, said, _KEYS
+            return State.FAILED, said, CREDENTIALS
         case status if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
             other = "us" if settings.customerio_region == "eu" else "eu"
             host = urlsplit(answer.location or "").netloc or "elsewhere"
@@ -109,15 +121,22 @@ def _region_in(body: bytes) -> str | None:
 
 
 def _about_the_way(detail: str, settings: Settings) -> str:
-    words = detail.lower()
-    if settings.proxy_url and ("proxy" in words or _host_of(settings.proxy_url) in words):
+    """Return what to do, by what was being done and why it failed, not by words in a host's name.
+
+    A detail is "<what was done>: <why>", or "the deadline passed while <what was done>".
+    """
+    doing, _, why = detail.removeprefix("the deadline passed while ").partition(": ")
+    if doing.startswith(_AT_THE_PROXY) or doing == _connecting_to(settings.proxy_url):
         return "see HTTPS_PROXY and NO_PROXY"
-    if "certificate" in words or "shaking hands" in words or "ssl" in words:
+    if doing.startswith("shaking hands"):
         return "set SSL_CERT_FILE, if a proxy or a private authority signs; see the clock, too"
-    if "name" in words or "resol" in words or "address" in words:
+    if _NO_NAME.search(why):
         return "see DNS and CUSTOMERIO_URL"
     return "see firewalls, HTTPS_PROXY and CUSTOMERIO_URL"
 
 
-def _host_of(url: str) -> str:
-    return (urlsplit(url).hostname or url).lower()
+def _connecting_to(proxy_url: str | None) -> str | None:
+    if proxy_url is None:
+        return None
+    proxy = Proxy.at(proxy_url)
+    return f"connecting to {proxy.host}:{proxy.port}"

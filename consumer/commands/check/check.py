@@ -6,15 +6,15 @@ from typing import TextIO
 from consumer.commands.check.api import ApiCheck
 from consumer.commands.check.finding import Finding, State
 from consumer.commands.check.kafka import kafka_findings
+from consumer.commands.output import Output
 from consumer.settings import Settings
 
 
-def run(settings: Settings, stream: TextIO) -> int:
+def run(settings: Settings, stream: TextIO | None) -> int:
     """Write a line for each check; return 0 if nothing failed, 1 otherwise."""
-    is_good = True
+    is_good, output = True, Output(stream)
     for finding in _findings(settings):
-        stream.write(f"{finding.line()}\n")
-        stream.flush()
+        output.line(finding.line())
         is_good = is_good and finding.state is not State.FAILED
     return 0 if is_good else 1
 

@@ -1,4 +1,6 @@
-"""The clients that the checks ask Kafka with, and what librdkafka logs about them."""
+"""The clients that the checks ask Kafka with, and what librdkafka says of what fails."""
+
+# ruff: noqa: SLF001 - librdkafka's local error codes are spelt so
 
 import logging
 import re
@@ -6,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from consumer.commands.check.finding import Finding, State
@@ -17,31 +19,14 @@ from consumer.settings.properties import admin_properties, consumer_properties
 
 _PATIENCE_SECONDS = 5.0
 _TRY_SECONDS = 1.0
-_HOPELESS = re.compile("SASL|SSL|[Aa]uthenticat|not supported", re.ASCII)
-"""What waiting doesn't mend."""
-
 _NOISE = re.compile(
     r"^\[thrd:[^\]]*\]: |^\S+/(?:bootstrap|\d+): | \(after \d+ms in state \w+[^)]*\)"
+    r"|error:[0-9A-F]{8}:[^:]*:[^:]*:"
 )
-_HINTS = (
-    ("resolve", "correct KAFKA_BOOTSTRAP_SERVERS, or see DNS"),
-    ("PLAINTEXT broker", "set KAFKA_SECURITY_PROTOCOL to plaintext or sasl_plaintext, or the port"),
-    (
-        "connection closed by peer",
-        (
-            "set KAFKA_SECURITY_PROTOCOL to plaintext or sasl_plaintext, or the port; else see the"
-            " KAFKA_SSL_ settings"
-        ),
-    ),
-    ("certificate", "see KAFKA_SSL_CA_LOCATION, and the names in the broker's certificate"),
-    ("SSL", "see KAFKA_SECURITY_PROTOCOL and the KAFKA_SSL_ settings"),
-    ("mechanism", "see KAFKA_SECURITY_PROTOCOL and KAFKA_SASL_MECHANISM"),
-    ("uthenticat", "see KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and KAFKA_SASL_MECHANISM"),
-    ("SASL", "see KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and KAFKA_SASL_MECHANISM"),
-    ("refused", "does a broker listen there? See KAFKA_BOOTSTRAP_SERVERS"),
-    ("ApiVersion", "see KAFKA_SECURITY_PROTOCOL: this port may want ssl or sasl_ssl"),
-    ("response size", "no Kafka listens there, or it wants KAFKA_SECURITY_PROTOCOL=ssl"),
-)
+"""What librdkafka and OpenSSL say of themselves, around what happened."""
+
+_STATE = re.compile(r"\(after \d+ms in state (\w+)[^)]*\)$")
+_PLAIN = "set KAFKA_SECURITY_PROTOCOL to plaintext or sasl_plaintext, or the port"
 
 
 class Connection:
@@ -54,7 +39,8 @@ class Connection:
         self._logger.handlers = [self.heard]
         self._logger.propagate = False
         self._properties: dict[str, Any] = {**admin_properties(settings), "logger": self._logger}
-        self.admin = AdminClient(self._properties)
+        self._failure: KafkaError | None = None
+        self.admin = AdminClient(self._properties | {"error_cb": self._fail})
 
     def member(self) -> Member:
         """Return a member of the group that has not joined it."""
@@ -74,13 +60,17 @@ class Connection:
                 listed = self.admin.list_topics(timeout=_TRY_SECONDS)
             except KafkaException as error:
                 self.admin.poll(0)
-                said = self.heard.last
-                if time.monotonic() < deadline and not _HOPELESS.search(said):
+                failure = self._failure or error.args[0]
+                if time.monotonic() < deadline and not _is_hopeless(failure):
                     continue
-                said = said or error.args[0].str()
-                return Finding(State.FAILED, tried, said, _hint(said)), None
+                said = _without_noise(failure.str())
+                return Finding(State.FAILED, tried, said, advice(failure)), None
             brokers = [f"{each.host}:{each.port}" for each in listed.brokers.values()]
             return Finding(State.GOOD, tried, f"answer; {', '.join(brokers)}"), listed.topics
+
+    def _fail(self, error: KafkaError) -> None:
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # says nothing of why
+            self._failure = error
 
     def topic(self, name: str) -> Any:  # noqa: ANN401 - the library's metadata
         """Return what the broker says about one topic; None: nothing."""
@@ -100,11 +90,50 @@ class Heard(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep what the record says."""
         text = record.args[-1] if isinstance(record.args, tuple) and record.args else record.msg
-        self.last = _NOISE.sub("", _NOISE.sub("", str(text)))
+        self.last = _without_noise(str(text))
 
 
-def _hint(said: str) -> str:
-    for words, hint in _HINTS:
-        if words in said:
-            return hint
-    return "see KAFKA_BOOTSTRAP_SERVERS, KAFKA_SECURITY_PROTOCOL, and firewalls on the way"
+def advice(error: KafkaError) -> str:
+    """Return what to do about it: by the kind of failure and where it happened.
+
+    Not by words that a host's name may have in it: the text is looked at without it.
+    """
+    said, code, state = _without_noise(error.str()), error.code(), _state(error)
+    match code, state:
+        case KafkaError._RESOLVE, _:
+            what = "correct KAFKA_BOOTSTRAP_SERVERS, or see DNS"
+        case KafkaError._AUTHENTICATION, _ if "supported" in said:
+            what = "see KAFKA_SECURITY_PROTOCOL and KAFKA_SASL_MECHANISM"
+        case KafkaError._AUTHENTICATION, _:
+            what = "see KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and KAFKA_SASL_MECHANISM"
+        case KafkaError._SSL, _ if "certificate" in said:
+            what = "see KAFKA_SSL_CA_LOCATION, and the names in the broker's certificate"
+        case (KafkaError._SSL, _) | (_, "SSL_HANDSHAKE"):
+            what = f"{_PLAIN}; else see the KAFKA_SSL_ settings"
+        case KafkaError._BAD_MSG, _:
+            what = "no Kafka listens there, or it wants KAFKA_SECURITY_PROTOCOL=ssl"
+        case _, "APIVERSION_QUERY" | "AUTH_HANDSHAKE":
+            what = "see KAFKA_SECURITY_PROTOCOL: this port may want ssl or sasl_ssl"
+        case _ if said.endswith("Connection refused"):
+            what = "does a broker listen there? See KAFKA_BOOTSTRAP_SERVERS"
+        case _:
+            what = "see KAFKA_BOOTSTRAP_SERVERS, KAFKA_SECURITY_PROTOCOL, and firewalls on the way"
+    return what
+
+
+def _is_hopeless(error: KafkaError) -> bool:
+    """Whether waiting mends nothing."""
+    hopeless = {KafkaError._AUTHENTICATION, KafkaError._SSL}
+    return error.code() in hopeless or _state(error) == "SSL_HANDSHAKE"
+
+
+def _state(error: KafkaError) -> str:
+    """Return what librdkafka was doing with the broker; empty: it doesn't say."""
+    found = _STATE.search(error.str())
+    return found[1] if found else ""
+
+
+def _without_noise(text: str) -> str:
+    while (shorter := _NOISE.sub("", text)) != text:
+        text = shorter
+    return text

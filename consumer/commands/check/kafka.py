@@ -32,15 +32,15 @@ def kafka_findings(settings: Settings) -> Iterator[Finding]:
     """Yield a finding for each check; where no broker answers, that one alone."""
     try:
         connection = Connection(settings)
-    except KafkaException as error:
+        found, topics = connection.try_brokers()
+        yield found
+        if topics is None:
+            yield Finding(State.SKIPPED, "topics, group, dead letters", "no broker to ask")
+            return
+        member = connection.member()
+    except KafkaException as error:  # of what a client is created with
         yield Finding(State.FAILED, "librdkafka", error.args[0].str(), "see KAFKA_CONFIG")
         return
-    found, topics = connection.try_brokers()
-    yield found
-    if topics is None:
-        yield Finding(State.SKIPPED, "topics, group, dead letters", "no broker to ask")
-        return
-    member = connection.member()
     try:
         partitions, findings = topic_findings(settings, topics, connection, member)
         yield from findings
@@ -119,7 +119,9 @@ def _dead_letter_finding(settings: Settings, admin: AdminClient) -> Finding:
         reason: KafkaError = error.args[0]
         if reason.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             return _creation_finding(name, tried, admin)
-        to_do = f"allow WRITE and DESCRIBE on topic {name}, or change DEAD_LETTER_TOPIC"
+        to_do = "see whether the brokers answer, and DEAD_LETTER_TOPIC"
+        if reason.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            to_do = f"allow WRITE and DESCRIBE on topic {name}, or change DEAD_LETTER_TOPIC"
         return Finding(State.FAILED, tried, reason.str(), to_do)
     if allowed and AclOperation.WRITE not in allowed:
         return Finding(State.FAILED, tried, "WRITE is denied", f"allow WRITE on topic {name}")

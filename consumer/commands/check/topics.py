@@ -6,9 +6,9 @@ same advertised addresses as the daemon, and joins no group.
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from confluent_kafka import OFFSET_END
+from confluent_kafka import OFFSET_END, KafkaError
 
 from consumer.commands.check.connection import Connection
 from consumer.commands.check.finding import Finding, State, count
@@ -20,6 +20,22 @@ from consumer.settings.subscription import covers
 
 _READ_SECONDS = 5.0
 _SHOWN_TOPICS = 5
+_CREATE = "create it, or correct KAFKA_TOPICS"
+_UNKNOWN = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.TOPIC_EXCEPTION,
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - librdkafka's local error codes are spelt so
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 - as above
+    }
+)
+
+
+class Trouble(NamedTuple):
+    """What is wrong with a topic, and what to do."""
+
+    said: str
+    to_do: str
 
 
 def topic_findings(
@@ -50,10 +66,10 @@ def _partitions(topic: Any) -> Sequence[int]:  # noqa: ANN401 - the library's me
 
 def _read(
     member: Member, partitions: Sequence[Partition], connection: Connection
-) -> dict[str, str]:
+) -> dict[str, Trouble]:
     """Read at the end of each partition; return what was wrong, by topic."""
     waiting = set(partitions)
-    troubles: dict[str, str] = {}
+    troubles: dict[str, Trouble] = {}
     member.start(dict.fromkeys(partitions, OFFSET_END), paused=False)
     connection.heard.last = ""
     deadline = time.monotonic() + _READ_SECONDS
@@ -65,31 +81,33 @@ def _read(
                 continue
             waiting.discard(name)
             if error is not None and not is_end_of_partition(message):
-                troubles[name[0]] = error.str()
+                troubles[name[0]] = _trouble(error, name[0])
     for topic, number in sorted(waiting):
         why = connection.heard.last
-        troubles.setdefault(
-            topic, f"partition {number} did not answer in {_READ_SECONDS:g} s{why and f': {why}'}"
-        )
+        said = f"partition {number} did not answer in {_READ_SECONDS:g} s{why and f': {why}'}"
+        to_do = "its leader must be reachable from here: see the brokers' advertised.listeners"
+        troubles.setdefault(topic, Trouble(said, to_do))
     member.stop(partitions)
     return troubles
 
 
-def _named_finding(name: str, topic: Any, troubles: Mapping[str, str]) -> Finding:  # noqa: ANN401 - the library's metadata, or None
+def _named_finding(name: str, topic: Any, troubles: Mapping[str, Trouble]) -> Finding:  # noqa: ANN401 - the library's metadata, or None
     tried = f"topic {name}"
-    if topic is None or topic.error is not None:
-        said = "unknown topic" if topic is None else topic.error.str()
-        return Finding(State.FAILED, tried, said, _about_topic(said, name))
-    if name in troubles:
-        return Finding(State.FAILED, tried, troubles[name], _about_topic(troubles[name], name))
+    if topic is None:
+        return Finding(State.FAILED, tried, "unknown topic", _CREATE)
+    trouble = troubles.get(name) if topic.error is None else _trouble(topic.error, name)
+    if trouble is not None:
+        return Finding(State.FAILED, tried, *trouble)
     return Finding(State.GOOD, tried, f"can be read, {count(len(topic.partitions), 'partition')}")
 
 
-def _matched_finding(expression: str, names: Sequence[str], troubles: Mapping[str, str]) -> Finding:
+def _matched_finding(
+    expression: str, names: Sequence[str], troubles: Mapping[str, Trouble]
+) -> Finding:
     tried = f"topics {expression}"
     for name in names:
         if name in troubles:
-            said, to_do = troubles[name], _about_topic(troubles[name], name)
+            said, to_do = troubles[name]
             return Finding(State.FAILED, tried, f"{name}: {said}", to_do)
     if not names:
         said = "matches no topic that exists and may be described"
@@ -99,9 +117,10 @@ def _matched_finding(expression: str, names: Sequence[str], troubles: Mapping[st
     return Finding(State.GOOD, tried, f"can be read, {count(len(names), 'topic')} now: {shown}")
 
 
-def _about_topic(said: str, name: str) -> str:
-    if "authorization" in said.lower():
-        return f"allow READ and DESCRIBE on topic {name}"
-    if "did not answer" in said:
-        return "its leader must be reachable from here: see the brokers' advertised.listeners"
-    return "create it, or correct KAFKA_TOPICS"
+def _trouble(error: KafkaError, name: str) -> Trouble:
+    code = error.code()
+    if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+        return Trouble(error.str(), f"allow READ and DESCRIBE on topic {name}")
+    if code in _UNKNOWN:
+        return Trouble(error.str(), _CREATE)
+    return Trouble(error.str(), "the brokers answer, but not for this topic: see their logs")

@@ -2,25 +2,24 @@
 
 from typing import TextIO
 
+from consumer.commands.output import Output
+
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _ASCII = str.maketrans({"✓": "+", "✗": "x"})
 
 
-class Screen:
+class Screen(Output):
     """Writes lines to one stream, in ASCII if it takes nothing else."""
 
-    def __init__(self, stream: TextIO, *, colours: bool) -> None:
-        self._stream = stream
-        self._colours = colours and stream.isatty()
+    def __init__(self, stream: TextIO | None, *, colours: bool) -> None:
+        super().__init__(stream)
+        self._colours = colours and self.isatty()
 
     def line(self, text: str = "") -> None:
         """Write a line."""
-        try:
-            text.encode(self._stream.encoding or "ascii")
-        except UnicodeEncodeError:
+        if not self.takes(text):
             text = text.translate(_ASCII).encode("ascii", "replace").decode()
-        self._stream.write(f"{text}\n")
-        self._stream.flush()
+        super().line(text)
 
     def paint(self, text: str, colour: str) -> str:
         """Return ``text`` in a colour, if there are any."""

@@ -66,7 +66,7 @@ class Stage:
             "127.0.0.1", 0, self.board, self.settings.liveness_timeout_seconds, __version__
         )
         self.address = self._server.start()
-        self._stopper = Stopper(self.settings.drain_timeout_seconds)
+        self._stopper = Stopper()
         self._daemon = threading.Thread(target=self._run, name="daemon", daemon=True)
         self.exit_code: int | None = None
         self.failure = ""

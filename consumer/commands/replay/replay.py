@@ -5,7 +5,7 @@ import textwrap
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
-from consumer import __version__, clock, daemon
+from consumer import __version__, clock, crashes, daemon
 from consumer.commands.replay.dead_letters import Selection, Sieve
 from consumer.commands.replay.listing import Listing
 from consumer.commands.replay.member import BoundedMember, KeptDeadLetters, LoneMember
@@ -39,17 +39,16 @@ class Choice:
     dry_run: bool = False
 
 
-def run(settings: Settings, choice: Choice, stream: TextIO) -> int:
+def run(settings: Settings, choice: Choice, stream: TextIO | None, stopper: Stopper) -> int:
     """Replay, or list; return the exit code: 0 all replayed (or listed), 1 not all."""
     # What a daemon tells as news is progress here.
     level = "warning" if settings.log_level == "info" else settings.log_level
     logs.configure(level, "console" if sys.stderr.isatty() else settings.log_format, sys.stderr)
     for warning in settings.warnings:
         logs.log("settings_warning", warning, level="warning")
-    stopper = Stopper(settings.drain_timeout_seconds, overdue_code=1)
-    stopper.watch()
+    stopper.begin(settings.drain_timeout_seconds)
     replay = Replay(replaying(settings), choice, Voice(stream), stopper)
-    return daemon.guarded(replay.run)
+    return crashes.guarded(replay.run)
 
 
 def replaying(settings: Settings) -> Settings:
@@ -130,7 +129,7 @@ class Replay:
         member, dead_letters = self._ends(spans, to_read)
 
         def on_done() -> None:
-            self._stopper.overdue_code = self._verdict(Score.of(board.snapshot))
+            self._stopper.ended_code = self._verdict(Score.of(board.snapshot))
 
         progress = Progress(to_read, member, board, self._voice, on_done)
         daemon.run_until(

@@ -18,7 +18,7 @@ value may be says values.schema.json.
 {{- else -}}
 {{- range $server := splitList "," $settings.KAFKA_BOOTSTRAP_SERVERS -}}
 {{- $port := regexFind ":[0-9]+$" (trim $server) | trimPrefix ":" | default "9092" | atoi -}}
-{{- if or (lt $port 1) (gt $port 65535) (not (regexMatch "^([A-Za-z_]+://)?(\\[[0-9A-Fa-f:.]+\\]|[^\\s:/@\\[\\]]+)(:[0-9]{1,5})?$" (trim $server))) -}}
+{{- if or (lt $port 1) (gt $port 65535) (not (regexMatch "^(\\[[0-9A-Fa-f:.]+\\]|[^\\s:/@\\[\\]]+)(:[0-9]{1,5})?$" (trim $server))) -}}
 {{- $wrong = append $wrong (printf "settings.KAFKA_BOOTSTRAP_SERVERS has %q, which is no host:port" (trim $server)) -}}
 {{- end -}}
 {{- end -}}

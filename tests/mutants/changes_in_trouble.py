@@ -1,0 +1,179 @@
+"""Changes to how trouble is told apart and waited out: a segment's, some segments', the API's."""
+
+from tests.mutants.mutant import Mutant
+
+TROUBLE: tuple[Mutant, ...] = (
+    Mutant(
+        name="probes-begin-at-the-head-of-the-queue",
+        breaks="I4",
+        file="consumer/core/pipeline.py",
+        old="self._turns.begin_elsewhere()",
+        new="pass",
+        tests=("tests/test_hours_of_trouble.py",),
+    ),
+    Mutant(
+        name="lanes-that-fail-queue-among-the-others",
+        breaks="I4",
+        file="consumer/core/turns.py",
+        old="while self._queue and self._queue[0].failures:",
+        new="while self._queue and self._queue[0].failures < 0:",
+        tests=(
+            "tests/test_hours_of_trouble.py",
+            "tests/test_lanes.py",
+        ),
+    ),
+    Mutant(
+        name="one-failing-lane-is-an-outage",
+        breaks="I4",
+        file="consumer/core/throttle.py",
+        old="_OUTAGE_FAILURES = 8",
+        new="_OUTAGE_FAILURES = 2",
+        tests=("tests/test_throttle.py",),
+    ),
+    Mutant(
+        name="a-lane-known-to-be-bad-is-evidence-of-an-outage",
+        breaks="I4",
+        file="consumer/core/throttle.py",
+        old="""
+        if not is_bad:
+            self._failures += 1
+        """,
+        new="""
+        if lane:
+            self._failures += 1
+        """,
+        tests=("tests/test_throttle.py",),
+    ),
+    Mutant(
+        name="a-lane-that-fails-again-shrinks-the-limit",
+        breaks="I4",
+        file="consumer/core/throttle.py",
+        old="if is_throttled or was_well:",
+        new="if is_throttled or not is_bad:",
+        tests=(
+            "tests/test_throttle.py",
+            "tests/test_hours_of_trouble.py",
+        ),
+    ),
+    Mutant(
+        name="a-503s-retry-after-is-everybodys",
+        breaks="I4",
+        file="consumer/core/throttle.py",
+        old="if is_throttled and retry.retry_after_seconds is not None:",
+        new="if retry.retry_after_seconds is not None:",
+        tests=(
+            "tests/test_throttle.py",
+            "tests/test_hours_of_trouble.py",
+        ),
+    ),
+    Mutant(
+        name="a-503s-retry-after-is-nobodys",
+        breaks="backoff",
+        file="consumer/core/attempts.py",
+        old="                lane.ask(now, asked_seconds)",
+        new="                pass",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-lane-that-shows-a-hold-does-not-wait",
+        breaks="I8",
+        file="consumer/core/attempts.py",
+        old="lane.showed_hold = True",
+        new="pass",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-bad-lane-holds-everybody-for-ever",
+        breaks="I8",
+        file="consumer/core/throttle.py",
+        old="if not before and is_bad and reason is HoldReason.UNEXPECTED_ANSWER:",
+        new="if not before and not reason:",
+        tests=("tests/test_throttle.py",),
+    ),
+    Mutant(
+        name="no-trouble-counts-as-separate",
+        breaks="backoff",
+        file="consumer/core/attempts.py",
+        old="backoff.troubles += 1",
+        new="pass",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="the-end-of-an-outage-is-not-everybodys",
+        breaks="I4",
+        file="consumer/core/attempts.py",
+        old="if backoff.trouble_over(now, self._rules.max_backoff_seconds, jitter):",
+        new="if not lane:",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="each-attempt-side-by-side-doubles-the-backoff",
+        breaks="backoff",
+        file="consumer/core/backoff.py",
+        old="if started_at >= self.failed_at:",
+        new="if started_at > -math.inf:",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="younger-batches-pass-one-that-is-blocked",
+        breaks="I4",
+        file="consumer/core/lanes.py",
+        old="                    break  # a younger one would be in its way next, and so on",
+        new="                    continue",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-batch-in-backoff-keeps-younger-ones-back",
+        breaks="I4",
+        file="consumer/core/lanes.py",
+        old="if not _is_in_backoff(batch.blocker, now):",
+        new="if batch.blocker is not None:",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-524-was-never-applied",
+        breaks="I2",
+        file="consumer/core/outcomes.py",
+        old="return Retry(RetryReason.SERVER, detail, True, wait_seconds)",
+        new="return Retry(RetryReason.SERVER, detail, status in {408, 502, 504}, wait_seconds)",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-dead-api-is-told-after-minutes",
+        breaks="I8",
+        file="consumer/core/throttle.py",
+        old="TELL_AFTER_SECONDS = 14.0",
+        new="TELL_AFTER_SECONDS = 16.0",
+        tests=("tests/test_trouble_is_told.py",),
+    ),
+    Mutant(
+        name="what-is-told-stops-everything",
+        breaks="I8",
+        file="consumer/core/throttle.py",
+        old="TELLING_HOLDS = frozenset({HoldReason.API_UNAVAILABLE})",
+        new="TELLING_HOLDS: frozenset[HoldReason] = frozenset()",
+        tests=("tests/test_throttle.py",),
+    ),
+    Mutant(
+        name="a-dead-api-is-told-for-ever",
+        breaks="I8",
+        file="consumer/engine/requests.py",
+        old="if not pipeline.held_ids and not throttle.in_flight:",
+        new="if pipeline is None:",
+        tests=("tests/test_trouble_is_told.py",),
+    ),
+    Mutant(
+        name="a-dead-api-is-told-where-it-began",
+        breaks="I8",
+        file="consumer/core/throttle.py",
+        old="""
+        if HoldReason.API_UNAVAILABLE in self.holds:
+            self.holds[HoldReason.API_UNAVAILABLE] = self._trouble
+        """,
+        new="        pass",
+        tests=(
+            "tests/test_throttle.py",
+            "tests/test_trouble_is_told.py",
+        ),
+    ),
+)

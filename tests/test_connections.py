@@ -1,0 +1,304 @@
+"""Whose answer is whose: a connection that says more than it was asked is nobody's next one."""
+
+import itertools
+import json
+import random
+import re
+import select
+import socket
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from consumer import clock
+from consumer.core.outcomes import Answered, Broken, Delivered, outcome_of
+from consumer.customerio import client as client_module
+from tests.support.api import FaultyApi
+from tests.support.peer import (
+    MORE_THAN_BUFFERS,
+    NOT_FOUND,
+    OK,
+    PATIENCE_SECONDS,
+    UNAUTHORIZED,
+    Peer,
+    answer,
+    client,
+    is_whole,
+    request,
+)
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+TRAILERS = (
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\n{}\r\n0;z\r\nX: y\r\n\r\n"
+)
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
+INTERIM = b"HTTP/1.1 103 Early Hints\r\n\r\n" + OK
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def stays_open(raw: bytes) -> "Callable[[Peer, socket.socket], None]":
+    """Answer one request with these bytes; take the next, and never answer it."""
+
+    def turn(peer: Peer, connection: socket.socket) -> None:
+        peer.read(connection)
+        connection.sendall(raw)
+        peer.read(connection)
+        peer.read(connection)
+
+    return turn
+
+
+def answers_of(peer: Peer, requests: int) -> list[int]:
+    with client(peer.url) as api:
+        answers = [api.post(request(deadline=3.0)) for _ in range(requests)]
+    return [each.status if isinstance(each, Answered) else 0 for each in answers]
+
+
+# What came with an answer
+
+
+@pytest.mark.parametrize(
+    "unasked", [OK, CHUNKED, TRAILERS, NO_CONTENT, UNAUTHORIZED, b"\r\n", b"0"]
+)
+@pytest.mark.parametrize("asked", [OK, CHUNKED, TRAILERS, NO_CONTENT, INTERIM])
+def test_what_is_glued_to_an_answer_is_never_the_next_one(asked: bytes, unasked: bytes) -> None:
+    status = 204 if asked is NO_CONTENT else 200
+    with Peer(stays_open(asked + unasked), stays_open(NOT_FOUND)) as peer:
+        assert answers_of(peer, 2) == [status, 404]
+    assert peer.connections >= 2
+
+
+@pytest.mark.parametrize("asked", [OK, CHUNKED, TRAILERS, NO_CONTENT, INTERIM])
+def test_after_an_answer_that_ends_where_it_ends_the_connection_is_used_again(
+    asked: bytes,
+) -> None:
+    """However it is cut into reads."""
+
+    def turn(peer: Peer, connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while peer.read(connection):
+            for byte in asked:
+                connection.sendall(bytes([byte]))
+
+    with Peer(turn) as peer:
+        answers_of(peer, 5)
+        assert peer.connections == 1
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\n{}",
+    ],
+)
+def test_a_connection_that_may_end_is_not_used_again(raw: bytes) -> None:
+    with Peer(stays_open(raw), stays_open(NOT_FOUND)) as peer:
+        assert answers_of(peer, 2) == [200, 404]
+
+
+@pytest.mark.parametrize("unasked", [OK, CHUNKED, UNAUTHORIZED, b"\r\n"])
+def test_what_comes_while_a_connection_idles_is_never_the_next_answer(unasked: bytes) -> None:
+    def turn(peer: Peer, connection: socket.socket) -> None:
+        peer.read(connection)
+        connection.sendall(OK)
+        assert given_back.wait(PATIENCE_SECONDS)
+        connection.sendall(unasked)
+        said.set()
+        peer.read(connection)
+
+    given_back, said = threading.Event(), threading.Event()
+    with Peer(turn, answer(NOT_FOUND)) as peer, client(peer.url) as api:
+        assert outcome_of(api.post(request())) == Delivered()
+        given_back.set()
+        assert said.wait(PATIENCE_SECONDS)
+        assert api.post(request()) == Answered(404, vouched=True)
+
+
+# What came before a request was sent
+
+
+def says_early(raw: bytes, *, before: bytes = b"") -> "Callable[[Peer, socket.socket], None]":
+    """Say this when a part of a request is there; the rest is never read."""
+
+    def turn(peer: Peer, connection: socket.socket) -> None:
+        if before:
+            peer.read(connection)
+            connection.sendall(before)
+        connection.recv(64)
+        connection.sendall(raw)
+        select.select([connection], [], [], PATIENCE_SECONDS)
+        hold.wait(PATIENCE_SECONDS)
+
+    hold = threading.Event()
+    turn.hold = hold  # type: ignore[attr-defined]  # how the test ends it
+    return turn
+
+
+def test_a_success_before_the_request_was_sent_is_none_and_not_ambiguous() -> None:
+    early = says_early(OK)
+    with Peer(early) as peer, client(peer.url) as api:
+        outcome = api.post(request("x" * MORE_THAN_BUFFERS, deadline=3.0))
+        early.hold.set()  # type: ignore[attr-defined]  # see says_early
+    assert isinstance(outcome, Broken)
+    assert not outcome.ambiguous
+
+
+def test_a_refusal_before_the_request_was_sent_is_an_answer_though_nobody_reads_on() -> None:
+    early = says_early(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
+    with Peer(early) as peer, client(peer.url) as api:
+        outcome = api.post(request("x" * MORE_THAN_BUFFERS, deadline=3.0))
+        early.hold.set()  # type: ignore[attr-defined]  # see says_early
+    assert outcome == Answered(413, b"big")
+
+
+@pytest.mark.parametrize("unasked", [OK, UNAUTHORIZED, CONTINUE, b"\r\n"])
+def test_on_a_used_connection_what_comes_early_sends_the_request_another_way(
+    unasked: bytes,
+) -> None:
+    """It could be meant for the request before."""
+    early = says_early(unasked, before=OK)
+    with Peer(early, answer(NOT_FOUND)) as peer, client(peer.url) as api:
+        assert outcome_of(api.post(request())) == Delivered()
+        outcome = api.post(request("x" * MORE_THAN_BUFFERS, deadline=5.0))
+        early.hold.set()  # type: ignore[attr-defined]  # see says_early
+    assert outcome == Answered(404, vouched=True)
+
+
+def test_an_interim_answer_before_the_request_was_sent_stops_nothing() -> None:
+    def turn(peer: Peer, connection: socket.socket) -> None:
+        seen = connection.recv(64)
+        connection.sendall(CONTINUE + INTERIM.removesuffix(OK))
+        while len(seen) < MORE_THAN_BUFFERS:
+            seen += connection.recv(1 << 20)
+        connection.sendall(OK)
+        peer.seen.append(seen[:10])
+
+    with Peer(turn) as peer, client(peer.url) as api:
+        assert outcome_of(api.post(request("x" * MORE_THAN_BUFFERS))) == Delivered()
+
+
+@pytest.mark.parametrize("greeting", [OK, CHUNKED])
+def test_a_greeting_is_no_answer(greeting: bytes) -> None:
+    def turn(peer: Peer, connection: socket.socket) -> None:
+        connection.sendall(greeting)
+        said.set()
+        peer.read(connection)
+
+    said = threading.Event()
+    with Peer(turn) as peer, client(peer.url) as api:
+        outcome = api.post(request("x" * MORE_THAN_BUFFERS, deadline=3.0))
+    assert isinstance(outcome, Broken)
+    assert not outcome.ambiguous
+
+
+# All at once
+
+
+@dataclass
+class Gluer:
+    """Answers each request with its own id, and now and then says more than it was asked.
+
+    ``unfair``: what is said while the next request goes out can't be told from its answer by
+    anybody, so a request that came right behind it is let off.
+    """
+
+    seed: int
+    unfair: set[str] = field(default_factory=set)
+    glued: int = 0
+    _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    def __call__(self, peer: Peer, connection: socket.socket) -> None:
+        """Be a turn of a peer."""
+        draw = random.Random(self.seed + next(self._numbers))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while is_whole(message := bytearray(peer.read(connection))):
+            who = json.loads(message.partition(b"\r\n\r\n")[2])["ids"][0]
+            own, other = self._answer(draw, who), self._answer(draw, "nobody")
+            match draw.randrange(6):
+                case 0:
+                    connection.sendall(own + other)
+                case 1:
+                    connection.sendall(own + other[: draw.randrange(1, len(other))])
+                case 2:
+                    connection.sendall(own)
+                    if draw.random() < 0.5:
+                        select.select([connection], [], [], draw.random() / 500)
+                    connection.sendall(other)
+                    if select.select([connection], [], [], 0.05)[0]:
+                        last = peer.read(connection)
+                        self.unfair |= set(re.findall(r'"ids":\["([^"]+)"', last.decode()))
+                        return
+                case _:
+                    connection.sendall(own)
+                    continue
+            self.glued += 1
+
+    def _answer(self, draw: random.Random, who: str) -> bytes:
+        body = json.dumps({"for": who}).encode()
+        if draw.random() < 0.5:
+            return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        end = draw.choice([b"0\r\n\r\n", b"0;x=y\r\n\r\n", b"0\r\nX: y\r\n\r\n"])
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        return b"%b%x\r\n%b\r\n%b" % (head, len(body), body, end)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_no_request_ever_counts_anothers_answer(seed: int) -> None:
+    def carry(number: int) -> None:
+        for n in range(150):
+            who = f"{number}-{n}"
+            got = api.post(request(who))
+            if isinstance(got, Answered):
+                counted.append((who, json.loads(got.body)["for"]))
+
+    gluer = Gluer(seed * 1_000_000)
+    counted: list[tuple[str, str]] = []
+    with Peer(gluer) as peer, client(peer.url) as api:
+        threads = [threading.Thread(target=carry, args=(number,)) for number in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    wrong = [(who, whose) for who, whose in counted if who != whose and who not in gluer.unfair]
+    assert not wrong
+    assert gluer.glued > 200
+    assert len(counted) > 700
+    assert len(gluer.unfair) < len(counted) / 5
+
+
+# Idle ones
+
+
+def test_an_idle_connection_is_closed_when_its_time_is_over(
+    api: FaultyApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at the next request, which may never come."""
+    monkeypatch.setattr(client_module, "_IDLE_SECONDS", 0.5)
+    with client(api.url) as c:
+        assert outcome_of(c.post(request())) == Delivered()
+        started = clock.now()
+        eventually(lambda: not api.connections, PATIENCE_SECONDS, "the idle one to be closed")
+        assert 0.3 < clock.now() - started < 2.0
+
+
+def test_connections_outlive_a_default_linger() -> None:
+    assert client_module._IDLE_SECONDS > 10.0  # noqa: SLF001 - an hour's test otherwise
+
+
+def test_a_client_without_work_leaves_no_thread(api: FaultyApi) -> None:
+    def closers() -> list[threading.Thread]:
+        return [each for each in threading.enumerate() if each.name == "idle-connections"]
+
+    before = len(closers())
+    with client(api.url) as c:
+        for _ in range(3):
+            c.post(request())
+        assert len(closers()) == before + 1
+    eventually(lambda: len(closers()) <= before, PATIENCE_SECONDS, "the thread to end")
