@@ -1,4 +1,4 @@
-"""All mutants: of core, trouble, loop, what is below and around, of settings, and of what is shown."""
+"""All mutants: of core, trouble, loop, what is below and around, settings, and what is shown."""
 
 from tests.mutants.changes_below import BELOW
 from tests.mutants.changes_in_core import CORE
