@@ -91,7 +91,6 @@ class Lane(Backoff):
     wake_at: float = math.inf  # the earliest entry that the timer has for it
     showed_hold: bool = False  # since its last success
     has_succeeded: bool = False
-    last_error: str = ""
     _echoes: list[Echo] = field(default_factory=list)
 
     def is_failing(self) -> bool:
