@@ -241,8 +241,8 @@ def test_a_browser_shows_what_is_published_and_runs_nothing_of_it(tmp_path: Path
     assert "13 min" in texts["partitions"]
     assert "62 min" in texts["segments"]
     assert "Answers by status" in texts["plots"]
-    assert "ids/s123" in texts["plots"]
-    assert f"{HOSTILE}0.1" in texts["plots"]
+    assert "ids/s 123" in texts["plots"]
+    assert f"{HOSTILE} 0.1" in texts["plots"]
 
 
 @pytest.mark.skipif(

@@ -88,13 +88,11 @@ class Attempts:
         match outcome:
             case Delivered():
                 self._succeeded(attempt, now, jitter)
-                batch.lane.last_error = ""
                 self._delivered(attempt, now)
             case Retry():
                 self._retry(attempt, outcome, now, jitter)
             case Refused():
                 self._succeeded(attempt, now, jitter)
-                batch.lane.last_error = outcome.summary
                 if not batch.settled:
                     self._refused(attempt, outcome, now)
             case Hold():
@@ -133,7 +131,6 @@ class Attempts:
         self._failed(batch, attempt, now, jitter)
         self._failed(lane, attempt, now, jitter)
         lane.showed_hold = True
-        lane.last_error = detail
 
     def _delivered(self, attempt: Attempt, now: float) -> None:
         batch = attempt.batch
@@ -170,7 +167,6 @@ class Attempts:
             if asked_seconds is not None:
                 batch.ask(now, asked_seconds)
                 lane.ask(now, asked_seconds)
-        lane.last_error = retry.detail
         self._notes.add(
             "request_failed",
             retry.reason.value,

@@ -90,7 +90,6 @@ class Lane(Backoff):
     wake_at: float = math.inf  # the earliest entry that the timer has for it
     showed_hold: bool = False  # since its last success
     has_succeeded: bool = False
-    last_error: str = ""
 
     def is_failing(self) -> bool:
         """Whether one attempt at a time has to do, under backoff: too many failed in a row."""
