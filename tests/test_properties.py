@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,19 @@ from consumer.settings.property_checks import expression_problem, property_probl
 silent = logging.getLogger("test.silent")
 silent.addHandler(logging.NullHandler())
 silent.propagate = False
+
+
+def _a_key() -> str:
+    """Return a private key that nobody else has."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs the openssl command to make a key")
+    made = subprocess.run(
+        ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return made.stdout
 
 
 def settings(config: dict[str, object] | None = None, **variables: str) -> Settings:
@@ -158,6 +172,19 @@ def test_wrong_properties_are_blamed_on_the_variable_that_set_them() -> None:
         "KAFKA_SSL_CA_LOCATION: got '/no/such/ca'",
         "KAFKA_SSL_KEY_LOCATION: got '/no/such/key'",
     ]
+
+
+def test_a_key_wants_its_certificate_and_its_password(tmp_path: Path) -> None:
+    file = tmp_path / "key.pem"
+    file.write_text(
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n"
+    )
+    (line,) = property_problems({"security.protocol": "ssl", "ssl.key.location": str(file)})
+    assert line.startswith("KAFKA_SSL_KEY_LOCATION: ")
+    assert line.endswith("it is no private key, or KAFKA_SSL_KEY_PASSWORD is missing or wrong")
+    file.write_text(_a_key())
+    (line,) = property_problems({"security.protocol": "ssl", "ssl.key.location": str(file)})
+    assert line.startswith("KAFKA_SSL_CERTIFICATE_LOCATION: librdkafka says: Private key check")
 
 
 @pytest.mark.parametrize(

@@ -256,6 +256,10 @@ def test_a_secrets_directory_that_does_not_exist_is_a_problem(tmp_path: Path) ->
     )
 
 
+def test_a_secrets_directory_of_an_impossible_name_is_a_problem() -> None:
+    assert problem(SECRETS_DIR="x" * 5000).endswith("; accepts a directory that exists")
+
+
 def test_a_secret_file_that_is_no_text_is_a_problem(tmp_path: Path) -> None:
     directory = secrets(tmp_path / "s", KAFKA_SASL_USERNAME="me")
     (tmp_path / "s" / "KAFKA_SSL_KEY_PASSWORD").write_bytes(b"\xff\xfe")

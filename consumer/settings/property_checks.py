@@ -94,6 +94,8 @@ def _of_all(good: dict[str, str]) -> Iterator[str]:
 def _culprit(words: str, good: Mapping[str, str]) -> str:
     if "SASL mechanism" in words:
         return "sasl.mechanism"
+    if "no certificate assigned" in words:  # to the key
+        return "ssl.certificate.location"
     missing = [name for name in VARIABLES if name in words and name not in good]
     named = [name for name in good if name in words]
     return next(iter(missing), max(named, key=len, default=""))
@@ -108,7 +110,9 @@ def _in_plain_words(words: str) -> str:
         return words
     reason = code.split(":", 3)[-1].strip()
     if not reason or reason.endswith(" lib"):
-        reason = "what is there can't be read, or its password is missing or wrong"
+        reason = "what is there can't be read as that, or its password is missing or wrong"
+        if start.startswith("ssl.key.location"):
+            reason = "it is no private key, or KAFKA_SSL_KEY_PASSWORD is missing or wrong"
     return f"{start.strip().removesuffix(':')}: {reason}"
 
 

@@ -179,7 +179,7 @@ class _SecretsDirectory(_Place, SecretsSettingsSource):
         if name is None:
             return {}
         self.secrets_dir = directory = Path(name).absolute()  # a ~ is not expanded
-        if not directory.is_dir():
+        if not os.path.isdir(directory):  # noqa: PTH112 - a path too long is False here
             self.problems.append(f"{_SECRETS_DIR}: got {name!r}; accepts a directory that exists")
             return {}
         try:

@@ -1,4 +1,4 @@
-"""All mutants: of core, trouble and loop, of what is below and around, of settings, of sight."""
+"""All mutants: of the core, trouble, the loop, what is below and around, settings and sight."""
 
 from tests.mutants.changes_below import BELOW
 from tests.mutants.changes_in_core import CORE
