@@ -97,6 +97,7 @@ CONTRACT: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
                 "reason=dead-letter-unavailable",
                 "reason=stalled",
                 "reason=kafka-unavailable",
+                "reason=api-unavailable",
             ),
         ),
     ),
