@@ -1,4 +1,4 @@
-"""All mutants: of core, trouble and loop, of what is below and around, of settings, and of sight."""
+"""All mutants: of core, trouble, loop, of what is below and around, of settings, of sight."""
 
 from tests.mutants.changes_below import BELOW
 from tests.mutants.changes_in_core import CORE

@@ -92,14 +92,6 @@ SETTINGS: tuple[Mutant, ...] = (
         tests=("tests/test_settings.py", "tests/test_properties.py"),
     ),
     Mutant(
-        name="what-nobody-reads-is-complained-of-at-exit",
-        breaks="contract: settings",
-        file="consumer/commands/output.py",
-        old="self._discard(stream)",
-        new="pass",
-        tests=("tests/test_check_advice.py",),
-    ),
-    Mutant(
         name="nobody-who-reads-ends-the-command",
         breaks="contract: settings",
         file="consumer/commands/output.py",
