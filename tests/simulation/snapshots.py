@@ -6,10 +6,12 @@ from consumer.observability.status import Reporter
 from tests.simulation.oracle import Violation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from consumer.core.ledger import Ledger
     from consumer.engine.ports import Published
 
+FEW = 8
 EVERY = 5  # a whole snapshot is costly; between them the counters are looked at
 
 
@@ -21,8 +23,8 @@ class Snapshots:
         self._reporter = Reporter()
         self._count = 0
 
-    def look(self, published: "Published") -> None:
-        """Look at what is published."""
+    def look(self, published: "Published", ledgers: "Iterable[Ledger]") -> None:
+        """Look at what is published, and at what is kept."""
         self._count += 1
         held: float = published.held_ids
         counters: Mapping[tuple[str, ...], float] = published.counts.counters
@@ -39,3 +41,14 @@ class Snapshots:
             raise Violation(f"I6: {received} received, {ended} ended, {held} held")
         if not 0 <= held <= self._limit_ids:
             raise Violation(f"I7: {held} held, {self._limit_ids} at most")
+        if self._count % EVERY == 0:
+            for ledger in ledgers:
+                _check_kept(ledger)
+
+
+def _check_kept(ledger: "Ledger") -> None:
+    """Look whether what is settled is kept because something older isn't."""
+    are_settled = [holder.settled for holder in ledger.holders()]  # type: ignore[attr-defined]  # batches and dead letters
+    settled = sum(are_settled)
+    if settled > len(are_settled) - settled + FEW:
+        raise Violation(f"I7: {settled} of {len(are_settled)} kept by a ledger are settled")

@@ -148,7 +148,9 @@ class World:
             setup,
             scheduler,
             draw,
-            publish=lambda _, published: snapshots.look(published),
+            publish=lambda process, published: snapshots.look(
+                published, process.pipeline.ledgers.values()
+            ),
             trace=self.trace,
         )
         process.link = Link(scheduler, draw, process)
