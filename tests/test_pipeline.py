@@ -173,6 +173,22 @@ def test_pressure_leaves_what_is_due_anyway_its_reason() -> None:
     assert driver.count("batches_total", "add", "linger") == 1
 
 
+def test_pressure_on_lanes_that_wait_for_long_gives_nobody_a_turn_again() -> None:
+    """The owner looked at all of them a thousand times a second, until a `Retry-After` was over."""
+    driver = Driver(linger_seconds=600.0)
+    for segment in range(1, 6):
+        driver.read(event("add", "x", segment=segment))
+        driver.pipeline.flush_oldest(driver.now, 9)
+        driver.answer(driver.one_try(), Retry(RetryReason.SERVER, "503", False, 200.0))
+        driver.read(event("remove", "y", segment=segment))
+    for _ in range(6):
+        driver.pipeline.flush_oldest(driver.now, 1)
+        assert driver.sent() == []
+    assert not driver.pipeline.has_queued()
+    driver.pipeline.flush_oldest(driver.now, 1)
+    assert not driver.pipeline.has_queued()
+
+
 def test_pressure_on_an_empty_pipeline_does_nothing() -> None:
     driver = Driver()
     driver.pipeline.flush_oldest(driver.now, 3)

@@ -39,6 +39,7 @@ class Buffer:
         self.turns = Turns()
         self.troubles = Troubles()
         self.held_ids = 0
+        self._open: OrderedDict[Batch, None] = OrderedDict()  # none that was flushed
         self._default_id_type = default_id_type
         self._linger_seconds = linger_seconds
         self._ledgers = ledgers
@@ -74,6 +75,7 @@ class Buffer:
             lane.add = batch
         else:
             lane.remove = batch
+        self._open[batch] = None
         self.turns.schedule(lane, batch.due_at)
         return batch
 
@@ -81,6 +83,7 @@ class Buffer:
         """Take no more ids; from now on it stands in the order of its lane."""
         self._seals += 1
         batch.seal = self._seals
+        self._open.pop(batch, None)
         batch.lane.seal(batch)
         self._tally.add("batches_total", batch.action, reason)
         self.turns.enqueue(batch.lane)
@@ -112,6 +115,7 @@ class Buffer:
         if batch.ids or batch.dead_letters:
             return
         if batch.seal is None:
+            self._open.pop(batch, None)
             lane.close(batch)
         else:
             lane.sealed.remove(batch)
@@ -140,6 +144,16 @@ class Buffer:
         for batch in batches:
             make_due(batch, now, reason)
         self.turns.put_in_front(dict.fromkeys(batch.lane for batch in batches))
+
+    def flush_oldest(self, now: float, count: int) -> None:
+        """Make so many of the open batches due before their time, the oldest first.
+
+        Each only once: where they may not leave yet, all there is to do is wait.
+        """
+        while self._open and count > 0:
+            batch, _ = self._open.popitem(last=False)
+            self.turns.enqueue(batch.lane)
+            count -= make_due(batch, now, "pressure")
 
     def startable(self, ledgers: Iterable[Ledger], latest_start: float) -> Batch | None:
         """Return a batch of these ledgers whose backoffs are over by then."""

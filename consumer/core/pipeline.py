@@ -28,7 +28,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from consumer.core.attempts import Attempt, Attempts
-from consumer.core.buffer import Buffer, make_due
+from consumer.core.buffer import Buffer
 from consumer.core.dead_letters import DeadLetter
 from consumer.core.decoder import EventDecoder
 from consumer.core.events import IdType
@@ -163,11 +163,9 @@ class Pipeline:
                 self._turns.enqueue(lane)
         return attempts
 
-    def flush_oldest(self, now: float, lanes: int) -> None:
+    def flush_oldest(self, now: float, batches: int) -> None:
         """Make the oldest open batches due before their time: the buffer is full of waiting ids."""
-        while lanes > 0 and (lane := self._turns.wake_next()) is not None:
-            were_early = [make_due(batch, now, "pressure") for batch in lane.open_batches()]
-            lanes -= any(were_early)
+        self._buffer.flush_oldest(now, batches)
 
     def oldest_timestamp_ms(self, attempt: Attempt) -> int | None:
         """Return the Kafka timestamp of the oldest record with held ids in ``attempt``.

@@ -84,19 +84,14 @@ class Turns:
         """Queue the lanes whose time has come."""
         timers = self._timers
         while timers and timers[0][0] <= now:
-            self._pop_timer()
+            at, _, lane = heapq.heappop(timers)
+            if at == lane.wake_at:  # else it has an earlier one by now, or none
+                self.unschedule(lane)
+                self.enqueue(lane)
 
     def next_wake(self) -> float:
         """Return when `wake` will find something; inf: never by time alone."""
         return self._timers[0][0] if self._timers else math.inf
-
-    def wake_next(self) -> Lane | None:
-        """Queue the lane of the next timer before its time, and return it; None: no timer."""
-        while self._timers:
-            lane = self._pop_timer()
-            if lane is not None:
-                return lane
-        return None
 
     def put_in_front(self, lanes: Iterable[Lane]) -> None:
         """Let these lanes go before all others until `end_flush`."""
@@ -122,15 +117,6 @@ class Turns:
         self._count += 1
         lane.turn = self._count
         queue.append((lane.turn, lane))
-
-    def _pop_timer(self) -> Lane | None:
-        """Queue the lane of the next timer; None if it has an earlier one by now, or none."""
-        at, _, lane = heapq.heappop(self._timers)
-        if at != lane.wake_at:
-            return None
-        self.unschedule(lane)
-        self.enqueue(lane)
-        return lane
 
     def _drop_old_timers(self) -> None:
         """Keep the timers that count: a lane that fails for hours leaves one with each backoff."""
