@@ -100,8 +100,9 @@ class Intake:
                     limit = -1
                 if event is None:
                     continue
-            if message.timestamp() != stamp:  # the records of one millisecond share it
-                kind, timestamp_ms = stamp = message.timestamp()
+            found = message.timestamp()
+            if found != stamp:  # the records of one millisecond share it
+                kind, timestamp_ms = stamp = found
                 beginning = (time_of(timestamp_ms) if kind else UNKNOWN_TIME) + ledger.base
             origin = beginning + offset
             accepted += 1
