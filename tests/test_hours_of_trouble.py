@@ -67,6 +67,20 @@ def test_i4_however_many_fail_those_that_are_well_are_through_soon(
     assert until_all_that_are_well_are_through(hours, bad) < SOON_SECONDS
 
 
+@pytest.mark.parametrize("bad", [1, 3, 6, 12])
+@pytest.mark.parametrize("answer", FAILURES)
+def test_i4_a_segment_that_comes_late_waits_for_no_outage_of_the_same_few(
+    answer: Answer, bad: int
+) -> None:
+    """Nobody else had anything to send for ten minutes: the few looked like everybody."""
+    hours = Hours(bad + 1, failing(range(1, bad + 1), answer), seed=bad, work=0)
+    hours.read(range(1, bad + 1))
+    hours.run(600.0)
+    hours.read([bad + 1])
+    hours.run(HOUR, lambda: bool(hours.delivered))
+    assert hours.now - 600.0 < SOON_SECONDS
+
+
 def rate_beside(bad: set[int], segments: int, answer: Answer, seed: int) -> float:
     """Return the rate of those that are well, as a share of what it is without the bad ones."""
     everybody = frozenset(range(1, segments + 1))

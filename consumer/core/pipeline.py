@@ -113,7 +113,7 @@ class Pipeline:
             return True
         if any(not bases.isdisjoint(batch.bases) for batch in self._attempts.in_flight):
             return True
-        earliest_start = max(now, self.throttle.earliest_start())
+        earliest_start = max(now, self.earliest_start())
         if self.throttle.is_held or earliest_start > latest_start:
             return False
         found = self._startable  # the same as long as it isn't sent: nothing is searched each turn
@@ -147,20 +147,25 @@ class Pipeline:
         """Whether a lane waits for its turn."""
         return bool(self._turns)
 
+    def earliest_start(self) -> float:
+        """Return when the throttle lets the next request start; inf: not by time alone."""
+        return self.throttle.earliest_start(is_stranger=self._turns.next_is_stranger())
+
     def dispatch(self, now: float, latest_start: float = math.inf) -> list[Attempt]:
         """Return the attempts that start now, as many as the throttle allows."""
         attempts: list[Attempt] = []
+        turns, may_start = self._turns, self.throttle.may_start
         is_probe = self.throttle.is_probing
-        if is_probe and self.throttle.may_start(now):
-            self._turns.begin_elsewhere()
-        while now <= latest_start and self.throttle.may_start(now):
-            lane = self._turns.next_lane(is_probe=is_probe)
+        if is_probe and may_start(now, is_stranger=turns.next_is_stranger()):
+            turns.begin_elsewhere()
+        while now <= latest_start and may_start(now, is_stranger=turns.next_is_stranger()):
+            lane = turns.next_lane(is_probe=is_probe)
             if lane is None:
                 break
             batch = self._buffer.next_batch(lane, now)
             if batch is not None:
                 attempts.append(self._attempts.start(batch, now))
-                self._turns.enqueue(lane)
+                turns.enqueue(lane)
         return attempts
 
     def flush_oldest(self, now: float, batches: int) -> None:
@@ -206,7 +211,7 @@ class Pipeline:
 
     def holds(self, now: float) -> tuple[HoldState, ...]:
         """Return the holds, those that a request may end with the time of the next one."""
-        at = self.throttle.earliest_start()
+        at = self.earliest_start()
         if not self.has_queued():
             at = max(at, self.next_wake())
         if self.throttle.in_flight:

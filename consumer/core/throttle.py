@@ -75,6 +75,7 @@ class Throttle:
         self.holds: dict[HoldReason, HoldState] = {}
         self._next_start = -math.inf
         self._everybody = Backoff()
+        self._strangers = Backoff()  # lanes that did not fail in this trouble
         self._one_at_a_time = False
         self._trouble: HoldState | None = None  # failures without a success between
         self._failures = 0
@@ -97,15 +98,21 @@ class Throttle:
         """Whether only single requests go out, to see whether the other side is back."""
         return self._one_at_a_time or self.is_held
 
-    def may_start(self, now: float) -> bool:
-        """Whether a request may start at ``now``."""
-        return self.in_flight < self.slots and self.earliest_start() <= now
+    def may_start(self, now: float, *, is_stranger: bool = False) -> bool:
+        """Whether a request may start at ``now``; see `earliest_start`."""
+        start = self.earliest_start(is_stranger=is_stranger)
+        return self.in_flight < self.slots and start <= now
 
-    def earliest_start(self) -> float:
-        """Return when the next request may start, as far as time alone decides; inf: never."""
+    def earliest_start(self, *, is_stranger: bool = False) -> float:
+        """Return when the next request may start, as far as time alone decides; inf: never.
+
+        A stranger is a lane that did not fail in this trouble, and so might end it: in an outage
+        it waits for what other strangers came to, not for what the same few lanes did again.
+        """
         if not self.holds.keys() <= ENDED_BY_A_REQUEST:
             return math.inf
-        return max(self._next_start, self._everybody.not_before)
+        backoff = self._strangers if is_stranger and not self._api_holds() else self._everybody
+        return max(self._next_start, backoff.not_before)
 
     def started(self, now: float) -> None:
         """Count a request that starts at ``now``."""
@@ -129,6 +136,7 @@ class Throttle:
             del self.holds[hold.reason]
         if not self._api_holds():
             self._everybody.succeed()
+            self._strangers.succeed()
         self._successes += 1
         if self._successes >= self.limit:
             self._successes = 0
@@ -149,6 +157,7 @@ class Throttle:
         self.in_flight -= 1
         is_throttled = retry.reason is RetryReason.THROTTLED
         self._note_trouble(retry, now, is_bad=is_bad or is_throttled)
+        is_stranger = not is_bad and lane not in self._failed_lanes
         if not is_bad:
             self._failures += 1
             self._failed_lanes.add(lane)
@@ -156,14 +165,15 @@ class Throttle:
             self._shrink(started_at, now)
         if is_throttled and retry.retry_after_seconds is not None:
             self._everybody.ask(now, retry.retry_after_seconds)
+            self._strangers.ask(now, retry.retry_after_seconds)
             self._one_at_a_time = True
         elif self.is_probing:
-            self._probe_failed(started_at, now, jitter)
+            self._probe_failed(started_at, now, jitter, is_stranger=is_stranger)
             if self._everybody.level >= _SURE_PROBES and retry.retry_after_seconds is not None:
                 self._everybody.ask(now, retry.retry_after_seconds)
         elif self._failures >= _OUTAGE_FAILURES and len(self._failed_lanes) >= _OUTAGE_LANES:
             self._one_at_a_time = True
-            self._probe_failed(started_at, now, jitter)
+            self._probe_failed(started_at, now, jitter, is_stranger=True)
 
     def held(
         self,
@@ -184,7 +194,7 @@ class Throttle:
         if not before and is_bad and reason is HoldReason.UNEXPECTED_ANSWER:
             return False  # that one segment's; no other reason ever is
         if self._was_probe(started_at):
-            self._probe_failed(started_at, now, jitter)
+            self._probe_failed(started_at, now, jitter, is_stranger=True)
             for hold in before:
                 if hold.reason is not reason:
                     del self.holds[hold.reason]
@@ -246,5 +256,9 @@ class Throttle:
         """Whether an attempt started after a hold began, so that it tells whether it is over."""
         return any(started_at > hold.since for hold in self._api_holds())
 
-    def _probe_failed(self, started_at: float, now: float, jitter: float) -> None:
+    def _probe_failed(
+        self, started_at: float, now: float, jitter: float, *, is_stranger: bool
+    ) -> None:
         self._everybody.fail(started_at, now, self._max_backoff_seconds, jitter, _GROWTH)
+        if is_stranger:
+            self._strangers.fail(started_at, now, self._max_backoff_seconds, jitter, _GROWTH)

@@ -57,6 +57,15 @@ class Turns:
                 return lane
         return None
 
+    def next_is_stranger(self) -> bool:
+        """Whether the next probe's lane has not failed since its last success."""
+        while queue := self._next_queue(is_probe=True):
+            turn, lane = queue[0]
+            if turn == lane.turn:
+                return not lane.failures
+            queue.popleft()  # it was put in front since
+        return False
+
     def begin_elsewhere(self) -> None:
         """Turn the queue, so that the next lane is a far one.
 

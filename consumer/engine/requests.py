@@ -71,7 +71,7 @@ class Requests:
         next_at = self._pipeline.next_wake()
         if self._pipeline.has_queued() and throttle.in_flight < throttle.slots:
             if self._lease.holds(now):
-                next_at = min(next_at, max(throttle.earliest_start(), now))
+                next_at = min(next_at, max(self._pipeline.earliest_start(), now))
             else:
                 next_at = now + BUSY_WAIT_SECONDS
         return min(max(next_at - now, 0.001), IDLE_WAIT_SECONDS)

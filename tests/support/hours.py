@@ -97,7 +97,7 @@ class Hours:
         if self._flying:
             times.append(self._flying[0][0])
         if self.pipeline.has_queued() and throttle.in_flight < throttle.slots:
-            times.append(throttle.earliest_start())
+            times.append(self.pipeline.earliest_start())
         at = min(times)
         return at if at == math.inf else max(at, self.now + 1e-6)
 

@@ -572,7 +572,7 @@ class World:
         pipeline = self.pipeline
         at = pipeline.next_wake()
         if pipeline.has_queued():
-            at = min(at, pipeline.throttle.earliest_start())
+            at = min(at, pipeline.earliest_start())
         self._pass(max(0.001, at - self.now) if at < math.inf else 0.001, Dice(1))
 
     def _is_done(self) -> bool:
