@@ -201,11 +201,11 @@ TROUBLE: tuple[Mutant, ...] = (
         tests=("tests/test_hours_of_trouble.py",),
     ),
     Mutant(
-        name="pressure-flushes-the-same-batches-again-and-again",
-        breaks="I7",
+        name="pressure-flushes-the-newest",
+        breaks="I4",
         file="consumer/core/buffer.py",
         old="batch, _ = self._open.popitem(last=False)",
-        new="batch = next(iter(self._open))",
+        new="batch, _ = self._open.popitem()",
         tests=("tests/test_pipeline.py",),
     ),
 )
