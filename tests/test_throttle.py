@@ -20,6 +20,8 @@ from consumer.core.throttle import (
     HoldState,
     Throttle,
 )
+from tests.support.driver import Driver
+from tests.support.sizes import record
 
 UNAUTHORIZED, REDIRECT = HoldReason.UNAUTHORIZED, HoldReason.REDIRECT
 SERVER, TIMEOUT = RetryReason.SERVER, RetryReason.TIMEOUT
@@ -731,3 +733,17 @@ def test_whatever_happens_it_never_stands_still_for_ever() -> None:
         probe = desk.start()
         desk.wait(0.1).accept(probe)
         assert not desk.is_probing()
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3, 20])
+def test_429_without_retry_after_is_everybodys_however_few_segments_there_are(lanes: int) -> None:
+    driver = Driver(batch_max_ids=10)
+    driver.read(*(record(1 + n % lanes, "add", f"a{n}") for n in range(2000)))
+    driver.wait()
+    attempts = 0
+    for _ in range(6000):
+        for attempt in driver.attempts():
+            attempts += 1
+            driver.answer(attempt, Retry(THROTTLED, "429", ambiguous=False), jitter=0.7)
+        driver.wait(0.1)
+    assert attempts < 100

@@ -176,4 +176,20 @@ TROUBLE: tuple[Mutant, ...] = (
             "tests/test_trouble_is_told.py",
         ),
     ),
+    Mutant(
+        name="a-429-of-few-segments-slows-nobody",
+        breaks="I8",
+        file="consumer/core/throttle.py",
+        old="is_throttled or len(self._failed_lanes) >= _OUTAGE_LANES",
+        new="len(self._failed_lanes) >= _OUTAGE_LANES",
+        tests=("tests/test_throttle.py",),
+    ),
+    Mutant(
+        name="who-gets-a-429-is-a-stranger-for-ever",
+        breaks="I8",
+        file="consumer/core/throttle.py",
+        old="is_stranger = is_throttled or (not is_bad and lane not in self._failed_lanes)",
+        new="is_stranger = not is_bad and lane not in self._failed_lanes",
+        tests=("tests/test_throttle.py",),
+    ),
 )
