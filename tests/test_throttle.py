@@ -637,6 +637,18 @@ def test_what_requests_from_before_the_hold_see_comes_beside_it() -> None:
     assert desk.may_start(), "the backoff is the first one's"
 
 
+@pytest.mark.parametrize("reason", sorted(API_HOLDS))
+def test_another_segments_success_shows_that_an_odd_answer_was_one_segments(
+    reason: HoldReason,
+) -> None:
+    """Two bad segments of twenty held the daemon half of the time, though others were well."""
+    desk = Desk()
+    odd, other = desk.start(), desk.start()
+    desk.wait(0.1).hold(odd, reason)
+    desk.wait(0.1).accept(other)
+    assert bool(desk.throttle.holds) == (reason is not HoldReason.UNEXPECTED_ANSWER)
+
+
 def test_all_holds_of_requests_at_once_let_a_probe_through() -> None:
     desk = Desk()
     starts = [desk.start() for _ in API_HOLDS]

@@ -132,9 +132,11 @@ class Throttle:
         self.forget_trouble()
         if started_at >= self._everybody.asked_until:
             self._one_at_a_time = False
-        was_probe = self._was_probe(started_at)
-        for hold in self._api_holds() if was_probe else ():
-            del self.holds[hold.reason]
+        for hold in self._api_holds():
+            # What nobody knows is one segment's if another is well at the same time; a key or a
+            # proxy may be another one by now, of which an earlier request tells nothing.
+            if started_at > hold.since or hold.reason is HoldReason.UNEXPECTED_ANSWER:
+                del self.holds[hold.reason]
         if not self._api_holds():
             self._everybody.succeed()
             self._strangers.succeed()
