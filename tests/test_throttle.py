@@ -489,6 +489,14 @@ def test_neither_a_429_nor_a_lane_known_to_be_bad_begins_a_trouble() -> None:
     assert desk.throttle.tell_trouble(desk.wait(60.0).now) is None
 
 
+def test_an_api_that_answers_so_that_it_holds_is_not_told_as_unavailable() -> None:
+    desk = Desk()
+    desk.fail(desk.start())
+    desk.wait(0.1).hold(desk.start())
+    desk.wait(2 * TELL_AFTER_SECONDS)
+    assert desk.throttle.tell_trouble(desk.now) is None
+
+
 def test_a_success_in_time_begins_the_trouble_anew() -> None:
     desk = Desk()
     for _ in range(10):

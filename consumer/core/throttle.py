@@ -195,6 +195,8 @@ class Throttle:
         A probe tells how things are now, so what it saw replaces what was seen before it.
         """
         self.in_flight -= 1
+        if HoldReason.API_UNAVAILABLE not in self.holds:
+            self._trouble = None  # what answers so is there
         before = self._api_holds()
         if not before and is_bad and reason is HoldReason.UNEXPECTED_ANSWER:
             return False  # that one segment's; no other reason ever is

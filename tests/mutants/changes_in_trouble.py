@@ -224,4 +224,12 @@ TROUBLE: tuple[Mutant, ...] = (
         new="batch = next(iter(self._open))",
         tests=("tests/test_pipeline.py",),
     ),
+    Mutant(
+        name="a-refused-login-is-told-as-an-api-that-is-away",
+        breaks="I8",
+        file="consumer/core/throttle.py",
+        old="self._trouble = None  # what answers so is there",
+        new="pass",
+        tests=("tests/test_throttle.py",),
+    ),
 )
