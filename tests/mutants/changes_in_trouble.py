@@ -177,6 +177,22 @@ TROUBLE: tuple[Mutant, ...] = (
         ),
     ),
     Mutant(
+        name="a-429-of-few-segments-slows-nobody",
+        breaks="I8",
+        file="consumer/core/throttle.py",
+        old="is_throttled or len(self._failed_lanes) >= _OUTAGE_LANES",
+        new="len(self._failed_lanes) >= _OUTAGE_LANES",
+        tests=("tests/test_throttle.py",),
+    ),
+    Mutant(
+        name="who-gets-a-429-is-a-stranger-for-ever",
+        breaks="I8",
+        file="consumer/core/throttle.py",
+        old="is_stranger = is_throttled or (not is_bad and lane not in self._failed_lanes)",
+        new="is_stranger = not is_bad and lane not in self._failed_lanes",
+        tests=("tests/test_throttle.py",),
+    ),
+    Mutant(
         name="an-odd-answer-is-everybodys-whoever-is-well-meanwhile",
         breaks="I8",
         file="consumer/core/throttle.py",
@@ -207,5 +223,13 @@ TROUBLE: tuple[Mutant, ...] = (
         old="batch, _ = self._open.popitem(last=False)",
         new="batch, _ = self._open.popitem()",
         tests=("tests/test_pipeline.py",),
+    ),
+    Mutant(
+        name="a-refused-login-is-told-as-an-api-that-is-away",
+        breaks="I8",
+        file="consumer/core/throttle.py",
+        old="self._trouble = None  # what answers so is there",
+        new="pass",
+        tests=("tests/test_throttle.py",),
     ),
 )
