@@ -86,3 +86,17 @@ def test_a_long_chain_leaves_in_its_order() -> None:
             driver.answer(attempt, DELIVERED)
         driver.wait(0.1)
     assert sent == [f"{action} x" for action in actions]
+
+
+def test_a_look_that_was_not_finished_is_no_reason_to_look_while_the_lane_backs_off(
+    driver: Driver,
+) -> None:
+    driver.read(record(1, "remove", "x", "y"))
+    driver.read(*(record(1, "add", "x", f"a{n}") for n in range(MOST_LOOKS + 1)))
+    attempt = driver.one_try()
+    driver.pipeline.wake(driver.now)
+    lane = attempt.batch.lane
+    assert lane.next_wake(driver.now) == driver.now
+    lane.showed_hold = True
+    assert driver.attempts() == []
+    assert driver.pipeline.next_wake() > driver.now

@@ -1217,7 +1217,7 @@ def test_a_batchs_trouble_lasts_until_a_delivery() -> None:
     for outcome in (UNAVAILABLE, UNAUTHORIZED, REFUSED, DELIVERED):
         driver.wait(100.0)
         driver.answer(driver.one_try(), outcome)
-        found = driver.pipeline.troubles.lanes(20)
+        found = driver.pipeline.failing.lanes(20)
         shown += [(each.error, each.attempts, each.at == driver.now) for each in found.values()]
         assert set(found) <= {lane}
     assert shown == [("503", 1, True), ("401", 2, True), (REFUSED.summary, 3, True)]
@@ -1229,12 +1229,12 @@ def test_a_trouble_ends_with_its_batch_however_that_ends() -> None:
     first, second = driver.wait().attempts()
     driver.answer(first, UNAVAILABLE)
     driver.answer(second, NO_SEGMENT)
-    assert [lane.segment_id for lane in driver.pipeline.troubles.lanes(20)] == [1, 2]
+    assert [lane.segment_id for lane in driver.pipeline.failing.lanes(20)] == [1, 2]
     (dead_letter,) = driver.dead_letters()
     driver.pipeline.acknowledged(dead_letter)
-    assert [lane.segment_id for lane in driver.pipeline.troubles.lanes(20)] == [1]
+    assert [lane.segment_id for lane in driver.pipeline.failing.lanes(20)] == [1]
     driver.pipeline.forget(driver.ledgers)
-    assert driver.pipeline.troubles.lanes(20) == {}
+    assert driver.pipeline.failing.lanes(20) == {}
 
 
 def test_a_lanes_trouble_is_that_of_its_worst_batch_and_its_newest_error() -> None:
@@ -1246,7 +1246,7 @@ def test_a_lanes_trouble_is_that_of_its_worst_batch_and_its_newest_error() -> No
     driver.now += 1.0
     again = driver.attempts()[0]
     driver.answer(again, UNAUTHORIZED)
-    (found,) = driver.pipeline.troubles.lanes(20).values()
+    (found,) = driver.pipeline.failing.lanes(20).values()
     assert (found.error, found.attempts, found.at) == ("401", 2, driver.now)
 
 

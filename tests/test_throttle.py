@@ -20,6 +20,8 @@ from consumer.core.throttle import (
     HoldState,
     Throttle,
 )
+from tests.support.driver import Driver
+from tests.support.sizes import record
 
 UNAUTHORIZED, REDIRECT = HoldReason.UNAUTHORIZED, HoldReason.REDIRECT
 SERVER, TIMEOUT = RetryReason.SERVER, RetryReason.TIMEOUT
@@ -487,6 +489,14 @@ def test_neither_a_429_nor_a_lane_known_to_be_bad_begins_a_trouble() -> None:
     assert desk.throttle.tell_trouble(desk.wait(60.0).now) is None
 
 
+def test_an_api_that_answers_so_that_it_holds_is_not_told_as_unavailable() -> None:
+    desk = Desk()
+    desk.fail(desk.start())
+    desk.wait(0.1).hold(desk.start())
+    desk.wait(2 * TELL_AFTER_SECONDS)
+    assert desk.throttle.tell_trouble(desk.now) is None
+
+
 def test_a_success_in_time_begins_the_trouble_anew() -> None:
     desk = Desk()
     for _ in range(10):
@@ -635,6 +645,18 @@ def test_what_requests_from_before_the_hold_see_comes_beside_it() -> None:
     assert desk.may_start(), "the backoff is the first one's"
 
 
+@pytest.mark.parametrize("reason", sorted(API_HOLDS))
+def test_another_segments_success_shows_that_an_odd_answer_was_one_segments(
+    reason: HoldReason,
+) -> None:
+    """Two bad segments of twenty held the daemon half of the time, though others were well."""
+    desk = Desk()
+    odd, other = desk.start(), desk.start()
+    desk.wait(0.1).hold(odd, reason)
+    desk.wait(0.1).accept(other)
+    assert bool(desk.throttle.holds) == (reason is not HoldReason.UNEXPECTED_ANSWER)
+
+
 def test_all_holds_of_requests_at_once_let_a_probe_through() -> None:
     desk = Desk()
     starts = [desk.start() for _ in API_HOLDS]
@@ -731,3 +753,17 @@ def test_whatever_happens_it_never_stands_still_for_ever() -> None:
         probe = desk.start()
         desk.wait(0.1).accept(probe)
         assert not desk.is_probing()
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3, 20])
+def test_429_without_retry_after_is_everybodys_however_few_segments_there_are(lanes: int) -> None:
+    driver = Driver(batch_max_ids=10)
+    driver.read(*(record(1 + n % lanes, "add", f"a{n}") for n in range(2000)))
+    driver.wait()
+    attempts = 0
+    for _ in range(6000):
+        for attempt in driver.attempts():
+            attempts += 1
+            driver.answer(attempt, Retry(THROTTLED, "429", ambiguous=False), jitter=0.7)
+        driver.wait(0.1)
+    assert attempts < 100

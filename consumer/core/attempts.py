@@ -84,7 +84,7 @@ class Attempts:
         if not isinstance(outcome, Unsent):
             self._tally.observe(len(attempt.ids), "batch_ids", batch.action)
             if not batch.settled:
-                self._buffer.troubles.note(batch, error_of(outcome), now)
+                self._buffer.failing.note(batch, error_of(outcome), now)
         match outcome:
             case Delivered():
                 self._succeeded(attempt, now, jitter)

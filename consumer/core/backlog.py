@@ -105,7 +105,8 @@ class Backlog(Generic[B]):
             self._offer(batch)
 
     def forget_echoes(self, now: float) -> None:
-        """Drop the echoes that are over."""
+        """Drop the echoes that are over, at the beginning of each look."""
+        self._has_more = False
         for echo in self.echoes:
             if echo.until <= now:
                 echo.settled = True
@@ -122,7 +123,6 @@ class Backlog(Generic[B]):
 
     def first(self, now: float, may_leave: Callable[[B], bool]) -> B | None:
         """Return the batch sealed first of those that may leave now."""
-        self._has_more = False
         while self._resting and self._resting[0][0] <= now:
             self.hurry(heapq.heappop(self._resting)[2])
         for _ in range(MOST_LOOKS):

@@ -12,10 +12,10 @@ from itertools import islice
 from msgspec import UNSET
 
 from consumer.core.events import ID_TYPES, IdType
+from consumer.core.failing import Failing
 from consumer.core.lanes import Batch, Lane
 from consumer.core.ledger import Ledger, base_of
 from consumer.core.tally import Tally
-from consumer.core.troubles import Troubles
 from consumer.core.turns import Turns
 
 
@@ -37,7 +37,7 @@ class Buffer:
         }
         self.by_type[UNSET] = self.by_type[default_id_type]
         self.turns = Turns()
-        self.troubles = Troubles()
+        self.failing = Failing()
         self.held_ids = 0
         self._open: OrderedDict[Batch, None] = OrderedDict()  # none that was flushed
         self._default_id_type = default_id_type
@@ -123,7 +123,7 @@ class Buffer:
         batch.settled = True
         batch.split = batch.blocker = None
         self.let_go(batch, batch.bases)
-        self.troubles.end(batch)
+        self.failing.end(batch)
 
     def let_go(self, holder: object, bases: Iterable[int]) -> None:
         """Take note that a holder of these ledgers is settled."""

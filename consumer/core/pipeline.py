@@ -32,6 +32,7 @@ from consumer.core.buffer import Buffer
 from consumer.core.dead_letters import DeadLetter
 from consumer.core.decoder import EventDecoder
 from consumer.core.events import IdType
+from consumer.core.failing import Failing
 from consumer.core.intake import Intake, Message
 from consumer.core.lanes import Batch, Lane
 from consumer.core.ledger import Ledger, timestamp_ms_of
@@ -41,7 +42,6 @@ from consumer.core.refusals import Refusals
 from consumer.core.rules import Rules
 from consumer.core.tally import Tally
 from consumer.core.throttle import ENDED_BY_A_REQUEST, HoldState, Throttle
-from consumer.core.troubles import Troubles
 
 LANES_PER_LOOK = 1000  # a look at all of 200,000 would take a good part of a second
 
@@ -223,9 +223,9 @@ class Pipeline:
         )
 
     @property
-    def troubles(self) -> Troubles:
+    def failing(self) -> Failing:
         """The batches whose last attempt brought no delivery."""
-        return self._buffer.troubles
+        return self._buffer.failing
 
     def lanes(self) -> Iterator[Lane]:
         """Yield all lanes."""

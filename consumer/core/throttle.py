@@ -9,10 +9,11 @@
   factor of 0.5 keeps about 85 % of the best static throughput, 0.7 about 95 %.
 - Going slow: one *probe* at a time, under everybody's `Backoff`, until a success. For
   ``Retry-After`` of a 429; for an *outage* - `_OUTAGE_FAILURES` in a row, of `_OUTAGE_LANES` at
-  least; and for the requests' own holds (`API_HOLDS`), whose first probe comes at once, as it may
-  be one lane's trouble alone. Where it is, that lane waits, and is the probe no more; what such a
-  lane does tells nothing about the API (``is_bad``). The backoff grows slowly, so that some that
-  are well among many that aren't end an outage within seconds.
+  least unless it is a 429, which means everybody; and for the requests' own holds (`API_HOLDS`),
+  whose first probe comes at once, as it may be one lane's trouble alone. Where it is, that lane
+  waits, and is the probe no more; what such a lane does tells nothing about the API (``is_bad``).
+  The backoff grows slowly, so that some that are well among many that aren't end an outage within
+  seconds.
 - Holds from outside let nothing through until they are taken away; `TELLING_HOLDS` only tell.
 
 Time and randomness come in as arguments: ``now`` in seconds, ``jitter`` in [0, 1).
@@ -131,9 +132,11 @@ class Throttle:
         self.forget_trouble()
         if started_at >= self._everybody.asked_until:
             self._one_at_a_time = False
-        was_probe = self._was_probe(started_at)
-        for hold in self._api_holds() if was_probe else ():
-            del self.holds[hold.reason]
+        for hold in self._api_holds():
+            # What nobody knows is one segment's if another is well at the same time; a key or a
+            # proxy may be another one by now, of which an earlier request tells nothing.
+            if started_at > hold.since or hold.reason is HoldReason.UNEXPECTED_ANSWER:
+                del self.holds[hold.reason]
         if not self._api_holds():
             self._everybody.succeed()
             self._strangers.succeed()
@@ -157,7 +160,7 @@ class Throttle:
         self.in_flight -= 1
         is_throttled = retry.reason is RetryReason.THROTTLED
         self._note_trouble(retry, now, is_bad=is_bad or is_throttled)
-        is_stranger = not is_bad and lane not in self._failed_lanes
+        is_stranger = is_throttled or (not is_bad and lane not in self._failed_lanes)
         if not is_bad:
             self._failures += 1
             self._failed_lanes.add(lane)
@@ -171,7 +174,9 @@ class Throttle:
             self._probe_failed(started_at, now, jitter, is_stranger=is_stranger)
             if self._everybody.level >= _SURE_PROBES and retry.retry_after_seconds is not None:
                 self._everybody.ask(now, retry.retry_after_seconds)
-        elif self._failures >= _OUTAGE_FAILURES and len(self._failed_lanes) >= _OUTAGE_LANES:
+        elif self._failures >= _OUTAGE_FAILURES and (
+            is_throttled or len(self._failed_lanes) >= _OUTAGE_LANES
+        ):
             self._one_at_a_time = True
             self._probe_failed(started_at, now, jitter, is_stranger=True)
 
@@ -190,6 +195,8 @@ class Throttle:
         A probe tells how things are now, so what it saw replaces what was seen before it.
         """
         self.in_flight -= 1
+        if HoldReason.API_UNAVAILABLE not in self.holds:
+            self._trouble = None  # what answers so is there
         before = self._api_holds()
         if not before and is_bad and reason is HoldReason.UNEXPECTED_ANSWER:
             return False  # that one segment's; no other reason ever is

@@ -86,7 +86,8 @@ class Drain:
                 return False
             results = carriers.collect(BUSY_WAIT_SECONDS)
             if not results and not requests.in_flight:
-                carriers.wait(min(BUSY_WAIT_SECONDS, requests.until_next(now)))
+                until_next = requests.until_next(now) if now <= last else BUSY_WAIT_SECONDS
+                carriers.wait(min(BUSY_WAIT_SECONDS, until_next))
             requests.settle(results, self._clock())
 
     def _join_a_stop(self, now: float) -> None:

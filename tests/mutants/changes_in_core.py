@@ -227,6 +227,15 @@ CORE: tuple[Mutant, ...] = (
         tests=("tests/test_backlog.py",),
     ),
     Mutant(
+        name="a-long-look-is-taken-up-by-a-lane-in-backoff",
+        breaks="I4",
+        file="consumer/core/backlog.py",
+        old="""        self._has_more = False
+        for echo""",
+        new="""        for echo""",
+        tests=("tests/test_backlog.py",),
+    ),
+    Mutant(
         name="a-shortened-backoff-is-not-noticed",
         breaks="I4",
         file="consumer/core/backlog.py",

@@ -1,6 +1,6 @@
-"""The troubles: batches whose last attempt brought no delivery, the one failing longest first.
+"""What fails: batches whose last attempt brought no delivery, the one failing longest first.
 
-A trouble is over with a delivery, or when its batch is settled in whatever way. So there are never
+A failure is over with a delivery, or when its batch is settled in whatever way. So there are never
 more of them than batches that were tried, and who shows some of them looks at no others.
 """
 
@@ -13,7 +13,7 @@ _MOST_BATCHES = 1000  # that are looked at: one lane may have that many
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Failure:
     """What happened last to a batch (no id of a person), when, and to how many attempts in a row.
 
     ``at`` is in the loop's seconds.
@@ -24,41 +24,41 @@ class Trouble:
     attempts: int
 
 
-NO_TROUBLE = Trouble("", 0.0, 0)
+NO_FAILURE = Failure("", 0.0, 0)
 
 
-class Troubles:
+class Failing:
     """Owned by the buffer, which ends those of settled batches."""
 
     def __init__(self) -> None:
-        self._by_batch: dict[Batch, Trouble] = {}
+        self._by_batch: dict[Batch, Failure] = {}
 
     def note(self, batch: Batch, error: str, now: float) -> None:
         """Take in what an attempt brought back; no error: a delivery."""
         if error:
             attempts = self.of(batch).attempts + 1
-            self._by_batch[batch] = Trouble(error, now, attempts)
+            self._by_batch[batch] = Failure(error, now, attempts)
         else:
             self.end(batch)
 
     def end(self, batch: Batch) -> None:
-        """Forget the batch's trouble, if it has one."""
+        """Forget the batch's failure, if it has one."""
         self._by_batch.pop(batch, None)
 
-    def of(self, batch: Batch) -> Trouble:
-        """Return the trouble of a batch; `NO_TROUBLE` if it has none."""
-        return self._by_batch.get(batch, NO_TROUBLE)
+    def of(self, batch: Batch) -> Failure:
+        """Return the failure of a batch; `NO_FAILURE` if it has none."""
+        return self._by_batch.get(batch, NO_FAILURE)
 
-    def lanes(self, count: int) -> dict[Lane, Trouble]:
+    def lanes(self, count: int) -> dict[Lane, Failure]:
         """Return the lanes that have failed longest: attempts of the worst batch, newest error."""
-        found: dict[Lane, Trouble] = {}
-        for batch, trouble in islice(self._by_batch.items(), _MOST_BATCHES):
+        found: dict[Lane, Failure] = {}
+        for batch, failure in islice(self._by_batch.items(), _MOST_BATCHES):
             known = found.get(batch.lane)
             if known is None:
                 if len(found) == count:
                     break
-                known = trouble
-            newest = max(known, trouble, key=lambda each: each.at)
-            attempts = max(known.attempts, trouble.attempts)
-            found[batch.lane] = Trouble(newest.error, newest.at, attempts)
+                known = failure
+            newest = max(known, failure, key=lambda each: each.at)
+            attempts = max(known.attempts, failure.attempts)
+            found[batch.lane] = Failure(newest.error, newest.at, attempts)
         return found
