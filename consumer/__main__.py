@@ -25,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     finally:
+        stopper.leave()
         standard_streams.settle()
 
 

@@ -47,17 +47,24 @@ class Stopper:
         self._drain_timeout_seconds = 0.0
         self._on_stop: OnStop | None = None
         self._sender: int | None = None
+        self._signals: tuple[signal.Signals, ...] = ()
 
     def watch(self, *signals: signal.Signals) -> None:
         """Take over these signals, and SIGQUIT; call it in the main thread."""
+        self._signals = (*signals, signal.SIGQUIT)
         receiver, self._sender = os.pipe()
         os.set_blocking(self._sender, False)  # as set_wakeup_fd demands
         signal.set_wakeup_fd(self._sender, warn_on_full_buffer=False)
         threading.Thread(
             target=self._wait, args=(receiver, signals), name="stopper", daemon=True
         ).start()
-        for number in (*signals, signal.SIGQUIT):
+        for number in self._signals:
             signal.signal(number, _ignored)
+
+    def leave(self) -> None:
+        """All is done: Python resets its own handlers as it ends, and a signal would be a death."""
+        for number in self._signals:
+            signal.signal(number, signal.SIG_IGN)
 
     def begin(self, drain_timeout_seconds: float, on_stop: OnStop = lambda _: None) -> None:
         """There is something to let go of from now on; a stop has so long for it."""

@@ -165,6 +165,20 @@ def test_sigterm_ends_the_other_commands_at_once(command: str, tmp_path: Path) -
         assert process.wait(5) == 128 + signal.SIGTERM
 
 
+def test_a_signal_that_comes_again_while_python_ends_is_no_death() -> None:
+    code = """if True:
+    import atexit, os, signal, sys
+    from consumer import __main__ as program
+    # What runs after the interpreter has put its own handlers back can't be had from here: the
+    # handler that it would reset is what is looked at.
+    atexit.register(lambda: sys.stdout.write(str(signal.getsignal(signal.SIGTERM))))
+    program._main = lambda *_: 0
+    sys.exit(program.main(["run"]))
+    """
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == str(signal.SIG_IGN)
+
+
 # A second signal
 
 STOPPING = """
