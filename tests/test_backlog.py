@@ -54,6 +54,18 @@ def test_a_parked_batch_whose_id_was_released_is_free(driver: Driver, outcome: o
     driver.answer(attempt, outcome)  # type: ignore[arg-type]  # one of the two outcomes
 
 
+def test_a_parked_batch_that_loses_other_ids_goes_on_waiting(driver: Driver) -> None:
+    driver.read(record(1, "add", "x", "a"), partition=1)
+    attempt = driver.one_try()
+    driver.read(record(1, "remove", "c"))
+    driver.read(record(1, "remove", "x"), partition=1)
+    assert driver.sent() == []
+    driver.pipeline.forget([driver.ledgers[0]])
+    assert driver.sent() == []
+    driver.answer(attempt, DELIVERED)
+    assert driver.sent() == ["remove x"]
+
+
 def test_a_batch_parked_at_an_echo_leaves_when_that_is_over(driver: Driver) -> None:
     driver.read(record(1, "add", "x", "a"))
     driver.answer(driver.one_try(), TIMED_OUT)

@@ -5,7 +5,9 @@ import math
 import pytest
 
 from consumer.core.attempts import Attempt
+from consumer.core.lanes import Lane
 from consumer.core.outcomes import Answered, Outcome, Retry, RetryReason, Unsent, outcome_of
+from consumer.core.turns import Turns
 from tests.support.driver import (
     CUT_SHORT,
     DELIVERED,
@@ -623,3 +625,15 @@ def test_a_batch_whose_ids_were_all_taken_out_is_settled_when_it_is_due(driver: 
     driver.wait(LINGER - 1.0)
     assert driver.sent() == []
     assert driver.committable() == 1
+
+
+# -- turns --------------------------------------------------------------------------------------
+
+
+def test_a_failing_lane_that_is_put_in_front_has_one_turn() -> None:
+    turns, lanes = Turns(), [Lane(number, "id", failures=1) for number in (1, 2)]
+    for lane in lanes:
+        turns.enqueue(lane)
+    assert not turns.next_is_stranger()
+    turns.put_in_front(lanes[:1])
+    assert [turns.next_lane() for _ in range(3)] == [*lanes, None]

@@ -497,6 +497,17 @@ def test_an_api_that_answers_so_that_it_holds_is_not_told_as_unavailable() -> No
     assert desk.throttle.tell_trouble(desk.now) is None
 
 
+def test_what_was_told_lasts_until_the_first_success_whatever_else_is_answered() -> None:
+    desk = Desk()
+    desk.fail(desk.start())
+    assert desk.throttle.tell_trouble(desk.wait(TELL_AFTER_SECONDS).now) is not None
+    desk.hold(desk.start())
+    assert set(desk.throttle.holds) == {HoldReason.API_UNAVAILABLE, UNAUTHORIZED}
+    desk.wait_until_free()
+    desk.wait(0.1).accept(desk.start())
+    assert not desk.throttle.holds
+
+
 def test_a_success_in_time_begins_the_trouble_anew() -> None:
     desk = Desk()
     for _ in range(10):

@@ -14,7 +14,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 MOST_LOOKS = 1000  # at batches that may not leave, before other lanes have their turn
 
@@ -200,12 +200,11 @@ class Backlog(Generic[B]):
             heapq.heappush(self._ready, (batch.seal or 0, batch))
 
     def _park(self, batch: B) -> None:
-        if batch.blocker is not None:
-            other, witness = batch.blocker
-            if other.parked is None:
-                other.parked = {}
-            other.parked.setdefault(witness, {})[batch] = None
-            batch.place = "parked"
+        other, witness = cast("tuple[B | Echo, str]", batch.blocker)  # for it may not leave
+        if other.parked is None:
+            other.parked = {}
+        other.parked.setdefault(witness, {})[batch] = None
+        batch.place = "parked"
 
     def _wake(self, other: Sealed | Echo, ids: Collection[str]) -> None:
         """Give those that were parked by an id that is not among ``ids`` any more a new place."""

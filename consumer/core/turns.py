@@ -50,21 +50,17 @@ class Turns:
     def next_lane(self, *, is_probe: bool = False) -> Lane | None:
         """Return the lane whose turn it is; it leaves the queue."""
         self._turns += 1
-        while queue := self._next_queue(is_probe=is_probe):
-            turn, lane = queue.popleft()
-            if turn == lane.turn:  # else it was put in front since
-                lane.turn = 0
-                return lane
-        return None
+        queue = self._next_queue(is_probe=is_probe)
+        if not queue:
+            return None
+        _, lane = queue.popleft()
+        lane.turn = 0
+        return lane
 
     def next_is_stranger(self) -> bool:
         """Whether the next probe's lane has not failed since its last success."""
-        while queue := self._next_queue(is_probe=True):
-            turn, lane = queue[0]
-            if turn == lane.turn:
-                return not lane.failures
-            queue.popleft()  # it was put in front since
-        return False
+        queue = self._next_queue(is_probe=True)
+        return bool(queue) and not queue[0][1].failures
 
     def begin_elsewhere(self) -> None:
         """Turn the queue, so that the next lane is a far one.
@@ -116,8 +112,13 @@ class Turns:
         self._in_front.clear()
 
     def _next_queue(self, *, is_probe: bool) -> Queue:
-        while self._queue and self._queue[0][1].failures:
-            self._failing.append(self._queue.popleft())
+        """Return the queue whose first lane has the next turn."""
+        while self._failing and not _counts(self._failing[0]):
+            self._failing.popleft()
+        while self._queue and (self._queue[0][1].failures or not _counts(self._queue[0])):
+            entry = self._queue.popleft()
+            if _counts(entry):
+                self._failing.append(entry)
         is_failings = not is_probe and self._turns % FAILING_TURNS == 0
         others = self._failing or self._queue if is_failings else self._queue or self._failing
         return self._in_front or others
@@ -132,3 +133,9 @@ class Turns:
         counting = {lane: (at, n, lane) for at, n, lane in self._timers if at == lane.wake_at}
         self._timers = list(counting.values())
         heapq.heapify(self._timers)
+
+
+def _counts(entry: tuple[int, Lane]) -> bool:
+    """Whether it is the lane's turn still, and not one from before it was put in front."""
+    turn, lane = entry
+    return turn == lane.turn

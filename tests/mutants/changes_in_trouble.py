@@ -15,8 +15,8 @@ TROUBLE: tuple[Mutant, ...] = (
         name="lanes-that-fail-queue-among-the-others",
         breaks="I4",
         file="consumer/core/turns.py",
-        old="while self._queue and self._queue[0][1].failures:",
-        new="while self._queue and self._queue[0][1].failures < 0:",
+        old="while self._queue and (self._queue[0][1].failures or not _counts(self._queue[0])):",
+        new="while self._queue and not _counts(self._queue[0]):",
         tests=(
             "tests/test_hours_of_trouble.py",
             "tests/test_lanes.py",
