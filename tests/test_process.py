@@ -261,10 +261,13 @@ def test_a_log_that_nobody_reads_stops_nobody_and_says_what_is_missing() -> None
         finally:
             process.kill()
     numbers = [line["number"] for line in said if line["event"] == "flood"]
-    assert numbers == list(range(len(numbers)))
-    assert [line["event"] for line in said[len(numbers) :]] == ["bad", "log_dropped", "after"]
-    assert said[-2]["lines"] == 10_000 - len(numbers)
-    assert 0 < len(numbers) < 2_000
+    assert numbers == sorted(set(numbers))
+    missing = [line["lines"] for line in said if line["event"] == "log_dropped"]
+    assert sum(missing) == 10_000 - len(numbers)
+    assert 0 < len(numbers) < 5_000
+    events = [line["event"] for line in said]
+    assert events.count("bad") == 1, "an error finds room for longer"
+    assert events[-1] == "after"
 
 
 @pytest.fixture
