@@ -314,6 +314,17 @@ def test_a_remove_waits_for_the_rest_of_a_split_add(driver: Driver) -> None:
     assert driver.sent() == [f"remove {last}"]
 
 
+def test_i2_a_remove_waits_for_a_split_add_that_is_in_backoff(driver: Driver) -> None:
+    driver.read(event("add", *[f"id-{number}" for number in range(20)]))
+    driver.answer(driver.wait().one_try(), REFUSED)
+    driver.answer(driver.one_try(), DELIVERED)
+    half = driver.one_try()
+    driver.answer(half, Retry(RetryReason.CONNECTION, "refused", ambiguous=False), jitter=0.999)
+    driver.read(event("remove", half.ids[0]))
+    driver.pipeline.flush_oldest(driver.now, 1)
+    assert driver.sent() == []
+
+
 def test_a_remove_does_not_wait_for_what_was_delivered_of_a_split_add(driver: Driver) -> None:
     driver.read(event("add", *[f"id-{number}" for number in range(20)]))
     driver.answer(driver.wait().one_try(), REFUSED)
