@@ -22,6 +22,7 @@ from consumer.core.outcomes import Answered
 from consumer.settings import Settings, load
 from tests.support.daemon import Daemon
 from tests.support.kafka import Broker
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -154,7 +155,7 @@ def test_an_expression_tells_which_topics_it_matches_now(
 ) -> None:
     other = new_topic(1)
     answer = check(settings, KAFKA_TOPICS=f"^({topic}|{other}|absent-[0-9]+)")
-    assert answer.exit_code == 0
+    assert answer.exit_code == 0, answer.lines
     shown = ", ".join(sorted([topic, other]))
     assert answer.about("topics ^(").endswith(f"can be read, 2 topics now: {shown}")
     assert "0 of 5 partitions" in answer.about("committed offsets")
@@ -162,13 +163,13 @@ def test_an_expression_tells_which_topics_it_matches_now(
 
 def test_an_expression_without_a_match_is_a_warning(settings: dict[str, object]) -> None:
     answer = check(settings, KAFKA_TOPICS="^nothing-like-that.*")
-    assert answer.exit_code == 0
+    assert answer.exit_code == 0, answer.lines
     assert answer.about("topics ^(nothing").startswith("warning")
 
 
 def test_a_policy_without_dead_letters_needs_no_topic(settings: dict[str, object]) -> None:
     answer = check(settings, REJECT_POLICY="skip")
-    assert answer.exit_code == 0
+    assert answer.exit_code == 0, answer.lines
     assert answer.about("dead-letter topic").startswith("skipped")
 
 
@@ -190,7 +191,7 @@ def test_wrong_settings_exit_2_as_with_run(settings: dict[str, object]) -> None:
 
 def test_a_variable_that_looks_like_ours_is_a_warning(settings: dict[str, object]) -> None:
     answer = check(settings, KAFKA_TOPIC="x")
-    assert answer.exit_code == 0
+    assert answer.exit_code == 0, answer.lines
     assert any(
         line.startswith("warning") and "KAFKA_TOPIC " in line and "KAFKA_TOPICS" in line
         for line in answer.lines
@@ -295,9 +296,14 @@ def test_committed_offsets_are_counted(
     committed = [TopicPartition(topic, partition, 0) for partition in range(4)]
     request = ConsumerGroupTopicPartitions(group, committed)
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
-    admin.alter_consumer_group_offsets([request])[group].result()
+
+    def commit() -> set[object]:  # a broker that is young loads its groups yet
+        answered = admin.alter_consumer_group_offsets([request])[group].result()
+        return {partition.error for partition in answered.topic_partitions}
+
+    eventually(commit, 30, "the broker to take the offsets", until={None}.__eq__)
     answer = check(settings, KAFKA_AUTO_OFFSET_RESET="error")
-    assert answer.exit_code == 0
+    assert answer.exit_code == 0, answer.lines
     assert answer.about("committed offsets").endswith("4 of 4 partitions have one")
 
 

@@ -13,6 +13,7 @@ from consumer import clock
 from consumer.core.outcomes import Answer, Broken, Delivered, TimedOut, outcome_of
 from tests.support.api import FaultyApi
 from tests.support.peer import OK, Peer, answer, client, request
+from tests.support.waiting import eventually
 from tests.test_api import full_backlog
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def test_black_holes_cost_a_moment_and_the_next_connection_none(
                 assert outcome_of(c.post(request(deadline=10.0))) == Delivered()
                 took.append(clock.now() - started)
                 api.close_connections()
+                eventually(lambda: not api.connections, 5, "the connections to be closed")
             assert took[0] < 3.0
             assert took[1] < 0.25
 

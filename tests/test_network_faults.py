@@ -226,8 +226,14 @@ def test_answers_of_the_api_cut_anywhere_are_tried_again(
     daemon = start_behind(scenario, way_to_api)
     for _ in range(10):
         await_more_accepted(scenario, 20)
+        before = retries(daemon, "connection")
         way_to_api.cut_after(flipping.draw.randrange(60))  # in the next answer
-        await_retries(daemon, "connection", 1)
+        eventually(
+            lambda: retries(daemon, "connection"),
+            PATIENCE_SECONDS,
+            "the answer that was cut to be noticed",
+            until=before.__lt__,
+        )
     finish(scenario, flipping, daemon)
 
 
