@@ -48,7 +48,7 @@ def test_no_invariant_is_violated_in_any_world(start: int, count: int) -> None:
     assert total.count == count
     lines = [str(outcome) for outcome in total.failed[:SHOWN]]
     assert not lines, "\n".join([str(total), *lines])
-    assert count < FIRST or total.seen.keys() >= KINDS_TO_SEE
+    assert count < FEW_HUNDRED or total.seen.keys() >= KINDS_TO_SEE, "the rare ones need many worlds"
 
 
 @pytest.mark.usefixtures("one_core")
