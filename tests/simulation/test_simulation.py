@@ -48,7 +48,8 @@ def test_no_invariant_is_violated_in_any_world(start: int, count: int) -> None:
     assert total.count == count
     lines = [str(outcome) for outcome in total.failed[:SHOWN]]
     assert not lines, "\n".join([str(total), *lines])
-    assert count < FEW_HUNDRED or total.seen.keys() >= KINDS_TO_SEE, "the rare ones need many worlds"
+    if count >= FEW_HUNDRED:  # the rare kinds need so many worlds
+        assert total.seen.keys() >= KINDS_TO_SEE
 
 
 @pytest.mark.usefixtures("one_core")
