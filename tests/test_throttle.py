@@ -668,6 +668,15 @@ def test_another_segments_success_shows_that_an_odd_answer_was_one_segments(
     assert bool(desk.throttle.holds) == (reason is not HoldReason.UNEXPECTED_ANSWER)
 
 
+def test_a_503s_retry_after_is_not_everybodys_while_another_segment_holds() -> None:
+    desk = Desk()
+    desk.hold(desk.start(), HoldReason.UNEXPECTED_ANSWER)
+    for lane in range(20):
+        desk.wait_until_free()
+        desk.fail(desk.start(), lane=lane, after=300.0, jitter=0.5)
+        assert desk.wait_until_free() <= 60.0
+
+
 def test_all_holds_of_requests_at_once_let_a_probe_through() -> None:
     desk = Desk()
     starts = [desk.start() for _ in API_HOLDS]

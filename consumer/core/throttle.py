@@ -172,7 +172,8 @@ class Throttle:
             self._one_at_a_time = True
         elif self.is_probing:
             self._probe_failed(started_at, now, jitter, is_stranger=is_stranger)
-            if self._everybody.level >= _SURE_PROBES and retry.retry_after_seconds is not None:
+            is_sure = self._everybody.level >= _SURE_PROBES and not self._api_holds()
+            if is_sure and retry.retry_after_seconds is not None:
                 self._everybody.ask(now, retry.retry_after_seconds)
         elif self._failures >= _OUTAGE_FAILURES and (
             is_throttled or len(self._failed_lanes) >= _OUTAGE_LANES
