@@ -138,10 +138,6 @@ class Lane(Backoff):
             both.reverse()
         return both
 
-    def batches(self) -> list[Batch]:
-        """Return all batches that are not settled, sealed ones first."""
-        return [*self.sealed, *self.open_batches()]
-
     def held_ids(self) -> int:
         """Return how many ids its batches hold."""
         return self.sealed.ids + sum(len(batch.ids) for batch in self.open_batches())

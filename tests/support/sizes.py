@@ -35,7 +35,7 @@ def with_batches(count: int, mix: str) -> tuple[Driver, list[Attempt]]:
     driver = Driver(batch_max_ids=1, buffer_max_ids=10**9, requests_per_second=RATE)
     driver.read(*(_value(mix, number) for number in range(count)))
     (lane,) = driver.pipeline.lanes()
-    for number, batch in enumerate(lane.batches()):
+    for number, batch in enumerate([*lane.sealed, *lane.open_batches()]):
         if mix == "resting" and number:
             batch.not_before = driver.now + 1000.0 + number * 7919 % count
     driver.throttle.limit = 1.0
