@@ -413,6 +413,44 @@ def test_a_drain_does_not_wait_twice_for_a_commit_that_nobody_answers() -> None:
         assert seconds <= world.now - asked_at < seconds + 1
 
 
+def test_i1_a_drain_waits_for_the_repeat_from_when_somebody_is_there_to_take_it() -> None:
+    """While no coordinator answers librdkafka repeats nothing: it comes after that."""
+    world = World(one_each, per_second=100)
+    world.run_until(20)
+    world.is_away_until = world.now + 8
+    world.repeat_seconds = 10.5
+    world.run_until(21.3)
+    asked_at = world.now
+    world.loop.revoked([(TOPIC, 0)])
+    assert asked_at + 9 < world.now < asked_at + 13
+    assert not world.loop.released
+    offsets = [offset for _, offset in world.commits]
+    assert offsets == sorted(offsets)
+    assert offsets[-1] > 2000
+
+
+def test_i1_what_a_repeated_commit_took_back_is_committed_again() -> None:
+    """No matter that nothing new arrives: a restart would read all of it once more."""
+    world = World(
+        lambda partition, offset: event("add", f"c{offset}", segment=partition + 1),
+        partitions=2,
+        records=500,
+        per_second=2000,
+    )
+    world.latency_of = lambda attempt: 8.0 if attempt.batch.lane.segment_id == 2 else 0.1
+    world.run_until(4.5)
+    world.repeat_seconds = 12.0  # longer than a drain waits for it
+    world.run_until(7)
+    world.loop.revoked([(TOPIC, 1)])
+    before = [offset for (_, partition), offset in world.commits if partition == 0]
+    world.repeat_seconds = 0.0
+    world.run_until(30)
+    after = [offset for (_, partition), offset in world.commits if partition == 0]
+    assert before[-1] == 500
+    assert 0 in after[len(before) :], "it was not repeated"
+    assert after[-1] == 500
+
+
 def test_a_commit_that_failed_is_made_up_for_though_nothing_new_arrives() -> None:
     world = World(one_each, records=5)
     world.run_until(4)

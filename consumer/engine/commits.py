@@ -58,6 +58,7 @@ class Commits:
     _sent: tuple[float, dict[Partition, Ledger]] | None = None
     _awaited: tuple[float, dict[Partition, Ledger]] | None = None
     _quiet_until: float = -math.inf
+    _is_overtaken: bool = False  # what is on its way: something was committed since
     _refused: set[Partition] = field(default_factory=set)  # the last time
     _next_commit: float = -math.inf
     _next_proof: float = -math.inf
@@ -137,11 +138,20 @@ class Commits:
             self.answered(CommitAnswer({}, error))
 
     def answered(self, answer: CommitAnswer) -> None:
-        """Take over what the broker says of the commit on its way."""
-        if self._sent is not None:
-            sent_at, ledgers = self._sent
-            self._sent = None
-            self._take(answer, sent_at, ledgers)
+        """Take over what the broker says of the commit on its way.
+
+        If a drain committed meanwhile, this one may have come after it, being repeated: then the
+        broker has what it says, or who knows what, and all is committed again.
+        """
+        if self._sent is None:
+            return
+        sent_at, ledgers = self._sent
+        self._sent = None
+        if self._is_overtaken:
+            self._is_overtaken = False
+            for ledger in ledgers.values():
+                ledger.committed = None
+        self._take(answer, sent_at, ledgers)
 
     def renew(self, now: float) -> bool:
         """Prove membership inside a drain, about once a second; False: it is lost.
@@ -152,14 +162,14 @@ class Commits:
             return True
         self._next_proof = now + RENEW_SECONDS
         offsets = self._to_prove()
-        if not offsets or not self._member.is_reachable(0.5):
+        if not offsets or not self._is_reachable(0.5):
             return True
         return self._commit_and_wait(offsets, now).is_member
 
     def commit_until(self, deadline: float, ledgers: Iterable[Ledger]) -> None:
         """Commit what is settled; a failure that passes is tried again until the deadline."""
         names = {(ledger.topic, ledger.partition) for ledger in ledgers}
-        clock, member = self._clock, self._member
+        clock = self._clock
         if self._to_commit() and not self.lease.is_proven(clock()):
             # What holds no ids, like a tombstone, is read without a lease: prove it now.
             self._next_proof = -math.inf
@@ -169,17 +179,27 @@ class Commits:
             now = clock()
             if not offsets or not self.lease.is_proven(now):
                 return
-            if member.is_reachable(min(2.0, max(deadline - now, 0.2))):
+            if self._is_reachable(min(2.0, max(deadline - now, 0.2))):
                 answer = self._commit_and_wait(offsets, now)
                 if answer.error is None or not answer.is_member or not answer.retriable:
                     return
             if clock() >= deadline:
                 return
             self._carriers.wait(0.1)
+            self.await_repeat(deadline)
+
+    def _is_reachable(self, timeout_seconds: float) -> bool:
+        """Whether the coordinator answers. If not, what is on its way is repeated once it does."""
+        if self._member.is_reachable(timeout_seconds):
+            return True
+        if self._sent is not None:
+            self._quiet_until = self._clock() + REPEAT_SECONDS
+        return False
 
     def _commit_and_wait(self, offsets: dict[Partition, int], now: float) -> CommitAnswer:
         ledgers = {name: self._ledgers[name] for name in offsets}
         self._beat(now + PATIENCE_SECONDS)
+        self._is_overtaken = self._sent is not None
         answer = self._member.commit_now(self._with_metadata(offsets))
         self._beat(self._clock())
         self._take(answer, now, ledgers)

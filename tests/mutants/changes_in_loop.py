@@ -12,6 +12,22 @@ LOOP: tuple[Mutant, ...] = (
         new="_ = REPEAT_SECONDS",
         tests=("tests/test_loop.py",),
     ),
+    Mutant(
+        name="a-drain-takes-the-time-without-a-coordinator-for-quiet",
+        breaks="I1",
+        file="consumer/engine/commits.py",
+        old="self._quiet_until = self._clock() + REPEAT_SECONDS",
+        new="pass",
+        tests=("tests/test_loop.py",),
+    ),
+    Mutant(
+        name="what-a-repeated-commit-took-back-stays-back",
+        breaks="I1",
+        file="consumer/engine/commits.py",
+        old="ledger.committed = None",
+        new="pass",
+        tests=("tests/test_loop.py",),
+    ),
     # -- what the client may look at, and when
     Mutant(
         name="client-never-sees-new-partitions",

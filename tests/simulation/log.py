@@ -88,6 +88,10 @@ class PartitionLog:
         """Return how often it was truncated: what a leader's epoch tells."""
         return len(self.cuts)
 
+    def had_another(self, offset: int) -> bool:
+        """Whether another record may have been at this offset before a cut."""
+        return any(offset >= cut for cut in self.cuts)
+
     def has(self, offset: int, generation: int) -> bool:
         """Whether a position of a reader of that generation is still one of this log."""
         is_cut_off = any(offset > cut for cut in self.cuts[generation:])

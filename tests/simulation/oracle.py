@@ -114,8 +114,9 @@ class Oracle(Watch):
 
     def _check_malformed(self, dead_letter: DeadLetter) -> None:
         _, partition, offset = dead_letter.source.split(":")
-        records = self.logs[int(partition)].between(int(offset), int(offset) + 1)
-        if records and not records[0].is_malformed and int(partition) not in self.reset:
+        log, at = self.logs[int(partition)], int(offset)
+        records = log.between(at, at + 1)
+        if records and not records[0].is_malformed and not log.had_another(at):
             raise Violation(f"I10: {dead_letter.source} is a dead letter, and can be read")
 
     # -- the API ----------------------------------------------------------------------------------

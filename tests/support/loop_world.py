@@ -43,6 +43,9 @@ ACCEPTED = Answered(200, b"{}")
 class World:
     """Kafka, the API and time. ``answer`` and ``latency`` are the API's; change them at will."""
 
+    is_away_until = -math.inf
+    """The coordinator, for those who ask whether it answers."""
+
     def __init__(
         self,
         value_of: Callable[[int, int], bytes],
@@ -344,7 +347,10 @@ class _Member:
         return None if known is None else {name: known[name] for name in topics if name in known}
 
     def is_reachable(self, timeout_seconds: float) -> bool:
-        return timeout_seconds > 0
+        if self._world.now >= self._world.is_away_until:
+            return True
+        self._world.wait(timeout_seconds)
+        return False
 
     def member_id(self) -> str:
         return "member"

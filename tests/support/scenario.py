@@ -202,6 +202,19 @@ class CommitWatch(Repeating):
             lambda: self.looks, PATIENCE_SECONDS, f"{count} looks", until=lambda n: n >= enough
         )
 
+    def steps_back(self) -> list[str]:
+        """Tell of each commit that went back, and what was seen of its partition before."""
+        steps = []
+        for (partition, before, then), at in zip(self.went_back, self.went_back_at, strict=True):
+            seen = [
+                f"{offset} at {first:.3f}" for first, offset in self.seen[partition] if first < at
+            ]
+            steps.append(
+                f"the commit of {partition} went back from {before} to {then} until {at:.3f};"
+                f" the last that were seen: {', '.join(seen[-3:])}"
+            )
+        return steps
+
     def turn(self) -> None:
         """Look once."""
         try:
