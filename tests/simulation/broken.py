@@ -45,7 +45,7 @@ class HastyLedger(Ledger):
 
     __slots__ = ()
 
-    def committable(self) -> int | None:
+    def committable(self) -> int:
         """Return the position."""
         return self.position
 
