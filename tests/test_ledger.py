@@ -115,7 +115,7 @@ def test_a_log_that_goes_back_with_nothing_unsettled_is_committed_where_it_goes_
     assert ledger.committable() == 0
 
 
-def test_i1_a_log_that_was_cut_off_is_committed_up_to_the_cut_until_what_was_lost_is_delivered() -> (
+def test_i1_a_log_that_was_cut_off_is_committed_at_the_cut_until_what_was_lost_is_delivered() -> (
     None
 ):
     ledger = ledger_at(480)

@@ -68,11 +68,15 @@ class Loss(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Going:
-    """Where reading goes on. With a ``leader_epoch`` the broker compares it with its log first."""
+    """Where reading goes on; ``leader_epoch`` is the latest of the records before, if known.
+
+    ``is_doubtful``: the broker has to compare that with its log first.
+    """
 
     offset: int
     leader_epoch: int | None = None
     loss: Loss | None = None
+    is_doubtful: bool = False
 
 
 def goes_on(position: Position, log: Log, gone: Gone | None = None) -> Going:
@@ -84,15 +88,15 @@ def goes_on(position: Position, log: Log, gone: Gone | None = None) -> Going:
     if offset < log.first:
         return Going(log.first, None, Loss.DELETED)
     is_compared = gone is not None and gone.is_compared
-    if epoch is not None and epoch != log.leader_epoch and not is_compared:
-        return Going(offset, epoch)  # if it was cut off, the broker says where
+    if epoch not in {None, log.leader_epoch} and not is_compared:
+        return Going(offset, epoch, is_doubtful=True)  # if it was cut off, the broker says where
     if gone is None and offset <= log.end:
-        return Going(offset)
+        return Going(offset, epoch)
     at = log.end if gone is None or gone.diverges_at is None else gone.diverges_at
     if not is_known or at >= offset:  # it may be another topic, or it has grown since
-        at = log.first
+        at, epoch = log.first, None
     at = max(log.first, min(at, log.end))
-    return Going(at, None, Loss.CUT_OFF if at < offset else None)
+    return Going(at, epoch, Loss.CUT_OFF if at < offset else None)
 
 
 class Start(Enum):

@@ -72,7 +72,7 @@ class Starts:
             ledger.position = going.offset
         elif going.loss is not None:
             ledger.go_back(going.offset)
-            ledger.leader_epoch, ledger.topic_id = None, log.topic_id
+            ledger.leader_epoch, ledger.topic_id = going.leader_epoch, log.topic_id
             census = census_of([ledger.metadata])
             ledger.metadata = metadata_text(ledger.topic, log.topic_id, census)
         return going
@@ -87,9 +87,8 @@ class Starts:
                 now,
                 "not_committed",
                 f"{topic} {then}",
-                f"{len(ranges)} partitions of {topic} have no committed offset in this group:"
-                f" {_EXPIRED}. KAFKA_AUTO_OFFSET_RESET is {self._reset}; these {then}:"
-                f" {shown}{more}",
+                f"no committed offset in this group: {_EXPIRED}. With KAFKA_AUTO_OFFSET_RESET"
+                f"={self._reset} these {then}: {shown}{more}",
                 level="warning" if is_skipped else "info",
                 topic=topic,
             )

@@ -46,10 +46,16 @@ ACCEPTED = Answered(200, b"{}")
 class World:
     """Kafka, the API and time. ``answer`` and ``latency`` are the API's; change them at will."""
 
+    committed = Committed(0, "")
+    """Where partitions begin."""
+    first_start = FirstStart(group_has_commits=False, census={}, counts={TOPIC: 1})
+    first, topic_id = 0, "one"
+    """Of the logs."""
+    metadata_limit = 4096
     is_away_until = -math.inf
     """The coordinator, for those who ask whether it answers."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0915 - a line for each thing that a test may look at or change
         self,
         value_of: Callable[[int, int], bytes],
         *,
@@ -81,12 +87,7 @@ class World:
         self.repeat_seconds = 0.0  # after which one that isn't waited for arrives, being repeated
         self.commits: list[tuple[Partition, int]] = []  # as the broker took them
         self.deaf_leaders: set[int] = set()
-        self.committed = Committed(0, "")  # where partitions begin
-        self.first_start = FirstStart(group_has_commits=False, census={}, counts={TOPIC: 1})
-        self.first = 0
         self.leader_epoch: int | None = None
-        self.topic_id = "one"
-        self.metadata_limit = 4096
         self.told: list[tuple[str, dict[str, object]]] = []  # events with their fields
         self.sent_commits: list[dict[Partition, Offsets]] = []
         self.started: list[tuple[Partition, Going]] = []
