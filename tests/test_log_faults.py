@@ -42,6 +42,7 @@ def stop(daemon: "Daemon") -> None:
 def the_loss(daemon: "Daemon", scenario: Scenario) -> tuple[str, str]:
     """Return the reason and the range of the one position that was lost."""
     gone = daemon.wait_log("offsets_gone", PATIENCE_SECONDS)
+    daemon.wait_ready(PATIENCE_SECONDS)
     assert (gone["level"], gone["topic"], gone["partition"]) == ("error", scenario.topic, 0)
     assert len(daemon.logs("offsets_gone")) == 1
     assert daemon.metric("offset_resets_total", topic=scenario.topic) == 1
@@ -186,6 +187,7 @@ def test_offsets_that_expired_are_told_with_what_is_skipped_or_read_again(
     assert told["level"] == ("warning" if is_skipped else "info")
     assert ("are skipped" in told["message"]) == is_skipped
     assert len(scenario.api.members(2)) == (0 if is_skipped else 20)
+    daemon.wait_ready(PATIENCE_SECONDS)
     counted = "segment_consumer_offset_resets_total", frozenset({("topic", scenario.topic)})
     assert daemon.metrics().get(counted, 0) == is_skipped
 

@@ -37,7 +37,7 @@ def test_deleted_records_are_passed_over() -> None:
 def test_a_log_that_was_cut_off_is_gone_on_with_at_its_end() -> None:
     for epoch in (None, 4):
         position, cut_off = Position(500, epoch, OLD), Going(490, epoch, Loss.CUT_OFF)
-        for gone in (None, Gone(), Gone(None, is_compared=True)):
+        for gone in (None, Gone()):
             assert goes_on(position, Log(0, 490, 4, OLD), gone) == cut_off
 
 
@@ -66,10 +66,12 @@ def test_with_another_leader_epoch_the_broker_compares_the_logs(gone: Gone | Non
 
 
 def test_where_nothing_says_from_where_it_is_another_the_log_is_read_from_its_beginning() -> None:
-    for gone in (Gone(), Gone(None, is_compared=True)):
-        for end in (500, 600):
-            going = goes_on(Position(500, None, OLD), Log(20, end, 4, OLD), gone)
-            assert going == Going(20, None, Loss.CUT_OFF)
+    read_again = Going(20, None, Loss.CUT_OFF)
+    for end in (500, 600):
+        assert goes_on(Position(500, None, OLD), Log(20, end, 4, OLD), Gone()) == read_again
+    for end in (490, 500, 600):
+        gone = Gone(None, is_compared=True)
+        assert goes_on(Position(500, 5, OLD), Log(20, end, 4, OLD), gone) == read_again
 
 
 def test_nothing_is_lost_of_a_log_that_has_nothing_before_the_position() -> None:

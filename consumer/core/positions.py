@@ -92,8 +92,10 @@ def goes_on(position: Position, log: Log, gone: Gone | None = None) -> Going:
         return Going(offset, epoch, is_doubtful=True)  # if it was cut off, the broker says where
     if gone is None and offset <= log.end:
         return Going(offset, epoch)
-    at = log.end if gone is None or gone.diverges_at is None else gone.diverges_at
-    if not is_known or at >= offset:  # it may be another topic, or it has grown since
+    diverges_at = None if gone is None else gone.diverges_at
+    at = log.end if diverges_at is None else diverges_at
+    is_unclear = is_compared and diverges_at is None
+    if is_unclear or not is_known or at >= offset:  # it has grown since, or is another topic's
         at, epoch = log.first, None
     at = max(log.first, min(at, log.end))
     return Going(at, epoch, Loss.CUT_OFF if at < offset else None)

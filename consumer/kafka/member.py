@@ -22,6 +22,7 @@ class Member:
 
     def __init__(self, properties: Mapping[str, Any]) -> None:
         self._client = Client(properties)
+        self._doubtful: dict[Partition, TopicPartition] = {}  # to be compared by the broker
 
     @property
     def _consumer(self) -> Consumer:
@@ -37,6 +38,7 @@ class Member:
 
         Raises KafkaException if librdkafka says that it can't go on.
         """
+        self._compare()
         return self._client.consume(count, timeout_seconds)
 
     meaning_of = staticmethod(errors.meaning_of)
@@ -47,21 +49,38 @@ class Member:
         Paused or resumed explicitly: librdkafka keeps a pause across a revoke, and a partition that
         came back paused would stay silent for ever.
         """
-        partitions = [
-            TopicPartition(*name, at.offset, leader_epoch=_epoch(at.leader_epoch))
+        named = {
+            name: TopicPartition(*name, at.offset, leader_epoch=_epoch(at.leader_epoch))
             for name, at in positions.items()
-        ]
+        }
+        partitions = list(named.values())
         with _unless_ending():
             self._consumer.incremental_assign(partitions)
             if partitions:
                 (self._consumer.pause if paused else self._consumer.resume)(partitions)
+        self._doubtful |= {name: at for name, at in named.items() if positions[name].is_doubtful}
+        self._compare()
 
     def stop(self, partitions: Iterable[Partition]) -> None:
         """Give up reading these partitions; those that were never begun are passed over."""
+        names = set(partitions)
+        for name in names:
+            self._doubtful.pop(name, None)
         with _unless_ending():
-            begun = self.assignment()
-            begun.intersection_update(partitions)
+            begun = self.assignment() & names
             self._consumer.incremental_unassign(_named(begun))
+
+    def _compare(self) -> None:
+        """Have the broker compare leader epochs: librdkafka (2.16) does so at a seek.
+
+        It refuses one where the partition is not begun yet, as that waits for what it was before.
+        """
+        for name, at in list(self._doubtful.items()):
+            try:
+                self._consumer.seek(at)
+            except KafkaException:
+                continue
+            del self._doubtful[name]
 
     def pause(self, partitions: Iterable[Partition]) -> None:
         """Stop fetching; polling goes on."""

@@ -128,8 +128,8 @@ class PartitionLog:
         return gone
 
     def end_of(self, epoch: int) -> int | None:
-        """Return where the log ends of the leaders up to an epoch; None: they had none of it."""
-        if epoch > self.leader_epoch or epoch < min(self._epochs):
+        """Return where the log ends of the leaders up to an epoch; None: it comes to no such."""
+        if epoch > self.leader_epoch:
             return None
         return min((at for each, at in self._epochs.items() if each > epoch), default=self.end)
 

@@ -104,9 +104,9 @@ class Oracle(Watch):
         """Return up to where a log was settled, as its commits said."""
         log, commit = self.logs[partition], self.commits.get(partition)
         if commit is None or topic_id_of(commit.metadata) not in {"", log.topic_id}:
-            return log.start
+            return 0
         end = None if commit.leader_epoch is None else log.end_of(commit.leader_epoch)
-        return max(log.start, min(commit.offset, log.end if end is None else end))
+        return min(commit.offset, log.end if end is None else end)
 
     def buried(self, process: "Process", dead_letter: DeadLetter) -> None:
         """Look at a dead letter that the broker has (I10, I12)."""
