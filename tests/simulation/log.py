@@ -131,7 +131,8 @@ class PartitionLog:
         """Return where the log ends of the leaders up to an epoch; None: it comes to no such."""
         if epoch > self.leader_epoch:
             return None
-        return min((at for each, at in self._epochs.items() if each > epoch), default=self.end)
+        later = (at for each, at in self._epochs.items() if each > epoch)
+        return max(self.start, min(later, default=self.end))
 
     def is_of(self, commit: "Commit") -> bool:
         """Whether a commit is of this log, as far as it goes, and not of one that it was."""
