@@ -23,8 +23,10 @@ from consumer.engine.loop import Loop
 from consumer.engine.ports import Options, Ports, Published
 from consumer.kafka import dead_letter_topic
 from consumer.kafka.dead_letters import DeadLetters
+from consumer.kafka.lookup import Lookup
 from consumer.kafka.member import Member
 from consumer.kafka.observer import Observer
+from consumer.kafka.questions import Questions
 from consumer.observability import logs
 from consumer.observability.health import HealthServer
 from consumer.observability.status import Reporter
@@ -58,6 +60,7 @@ def run_until(
     stopper: Stopper,
     *,
     member: Member | None = None,
+    lookup: Lookup | None = None,
     dead_letters: DeadLetters | None = None,
     pipeline: Pipeline | None = None,
     is_done: Callable[[], bool] = lambda: False,
@@ -72,9 +75,11 @@ def run_until(
         settings.dead_letter_topic,
     )
     observer = observer_of(settings)
+    lookup = lookup or lookup_of(settings)
     api = api_of(settings)
     ports = Ports(
         member=member,
+        lookup=lookup,
         carriers=Carriers(api.post, clock.now),
         dead_letters=dead_letters,
         observer=observer,
@@ -91,6 +96,7 @@ def run_until(
     stopper.begin(settings.drain_timeout_seconds, loop.request_stop)
     if not stopper.asked:
         observer.start()
+        lookup.start()
         member.subscribe(settings.kafka_topics, loop)
     while not stopper.asked:
         if is_done():
@@ -100,6 +106,7 @@ def run_until(
     held, released_before = pipeline.held_ids, loop.released
     logs.log("stopping", f"{held} ids are held", held_ids=held)
     loop.stop(stopper.deadline)
+    lookup.close()
     member.close()
     dead_letters.close(max(0.0, min(1.0, stopper.deadline - clock.now())))
     api.close()
@@ -169,6 +176,15 @@ def observer_of(settings: Settings) -> Observer:
         settings.kafka_topics,
         ensure if settings.reject_policy == "dead-letter" else lambda _, __: None,
         asks_session=settings.kafka_group_protocol == "consumer",
+    )
+
+
+def lookup_of(settings: Settings) -> Lookup:
+    """Return what asks where partitions stand."""
+    properties = {**admin_properties(settings), "logger": logs.librdkafka_logger()}
+    return Lookup(
+        lambda: Questions(properties, settings.kafka_group_id),
+        is_latest=settings.kafka_auto_offset_reset == "latest",
     )
 
 

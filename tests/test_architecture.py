@@ -173,13 +173,13 @@ def test_there_are_pure_rooms() -> None:
     assert {"core.lanes", "core.ledger", "core.outcomes", "core.pipeline"} <= set(PURE_ROOMS)
 
 
-def test_only_the_member_and_its_client_have_a_kafka_consumer() -> None:
+def test_only_the_member_and_what_asks_beside_it_have_a_kafka_consumer() -> None:
     users = {
         name
         for name in users_of("confluent_kafka")
         if mentions(MODULES[name], "Consumer", "AIOConsumer")
     }
-    assert users == {"kafka.client", "kafka.member"}
+    assert users == {"kafka.client", "kafka.member", "kafka.questions"}
 
 
 def test_confluent_kafka_is_imported_by_names() -> None:

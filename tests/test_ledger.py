@@ -30,7 +30,7 @@ def test_without_holds_everything_read_may_be_committed() -> None:
 
 def test_a_fresh_ledger_knows_where_it_began_and_what_the_broker_has() -> None:
     ledger = Ledger(1, "audience", 3, 500, 400, "a census")
-    assert (ledger.beginning, ledger.committed, ledger.metadata) == (500, 400, "a census")
+    assert (ledger.position, ledger.committed, ledger.metadata) == (500, 400, "a census")
     assert (ledger_at(7).committed, ledger_at(7).metadata) == (None, "")
 
 
@@ -91,40 +91,62 @@ def test_the_oldest_record_is_the_first_unsettled_one() -> None:
     assert ledger.oldest_read_at() is None
 
 
-def test_a_log_made_anew_is_not_committed_before_the_old_one_is_delivered() -> None:
+def test_i1_a_log_made_anew_is_committed_at_its_beginning_until_the_old_one_is_delivered() -> None:
     ledger = Ledger(1, "audience", 3, 500, committed=500)
     old, new = Batch(), Batch()
     read(ledger, 500, old, now=1.0)
-    ledger.restart(0)
-    assert (ledger.position, ledger.beginning) == (0, 0)
+    ledger.go_back(0)
+    assert ledger.position == 0
     assert ledger.committed is None
     read(ledger, 0, new, now=2.0)
-    assert ledger.committable() is None
+    assert ledger.committable() == 0
     assert ledger.oldest_read_at() == 1.0
     ledger.let_go(new)
-    assert ledger.committable() is None
+    assert ledger.committable() == 0
     assert not ledger.is_settled()
     ledger.let_go(old)
     assert ledger.is_settled()
     assert ledger.committable() == 1
 
 
-def test_a_log_made_anew_with_nothing_unsettled_is_committed_from_its_beginning() -> None:
+def test_a_log_that_goes_back_with_nothing_unsettled_is_committed_where_it_goes_on() -> None:
     ledger = ledger_at(500)
-    ledger.restart(0)
+    ledger.go_back(0)
     assert ledger.committable() == 0
 
 
-def test_a_log_made_anew_twice_waits_for_both_old_ones() -> None:
+def test_i1_a_log_that_was_cut_off_is_committed_at_the_cut_until_what_was_lost_is_delivered() -> (
+    None
+):
+    ledger = ledger_at(480)
+    before, at, beyond, new = (Batch() for _ in range(4))
+    read(ledger, 480, before)
+    read(ledger, 490, at)
+    read(ledger, 495, beyond)
+    ledger.go_back(490)
+    read(ledger, 490, new)
+    assert list(ledger.holders()) == [before, at, beyond, new]
+    assert ledger.committable() == 480
+    ledger.let_go(before)
+    for each in (at, beyond, new):
+        assert ledger.committable() == 490
+        ledger.let_go(each)
+    assert ledger.committable() == 491
+
+
+def test_i1_a_log_that_was_cut_off_twice_is_held_at_the_lower_cut() -> None:
     ledger = ledger_at(500)
     batches = [Batch(), Batch(), Batch()]
+    for batch, cut in zip(batches, (500, 300, 250), strict=True):
+        read(ledger, ledger.position, batch)
+        ledger.go_back(cut)
+    assert ledger.turns_back == 3
     for batch in batches:
-        read(ledger, 7, batch)
-        ledger.restart(0)
-    for batch in batches:
-        assert ledger.committable() is None
+        assert ledger.committable() == 250
+        assert not ledger.is_settled()
         ledger.let_go(batch)
-    assert ledger.committable() == 0
+    assert ledger.committable() == 250
+    assert ledger.is_settled()
 
 
 def test_an_origin_remembers_its_ledger_and_its_offset() -> None:

@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from consumer.core.positions import Going
 from consumer.engine.ports import CommitAnswer, Offsets, Partition, Trouble
 from consumer.kafka.member import Member
 from tests.support.records import FakeMessage
@@ -110,8 +111,8 @@ def watcher(bootstrap: str, request: pytest.FixtureRequest) -> Iterator[Watcher]
 def test_i7_a_partition_that_begins_paused_is_not_read_until_it_is_resumed(
     watcher: Watcher,
 ) -> None:
-    watcher.member.start({(TOPIC, 0): 0}, paused=True)
-    watcher.member.start({(TOPIC, 1): 0}, paused=False)
+    watcher.member.start({(TOPIC, 0): Going(0)}, paused=True)
+    watcher.member.start({(TOPIC, 1): Going(0)}, paused=False)
     watcher.read_all_of((TOPIC, 1))
     assert (TOPIC, 0) not in watcher.read
     watcher.member.resume([(TOPIC, 0)])
@@ -120,9 +121,9 @@ def test_i7_a_partition_that_begins_paused_is_not_read_until_it_is_resumed(
 
 def test_i7_a_partition_that_comes_back_is_read_though_it_went_paused(watcher: Watcher) -> None:
     """For librdkafka a pause outlives the assignment."""
-    watcher.member.start({(TOPIC, 0): 0}, paused=True)
+    watcher.member.start({(TOPIC, 0): Going(0)}, paused=True)
     watcher.member.stop([(TOPIC, 0)])
-    watcher.member.start({(TOPIC, 0): 0}, paused=False)
+    watcher.member.start({(TOPIC, 0): Going(0)}, paused=False)
     watcher.read_all_of((TOPIC, 0))
 
 

@@ -240,6 +240,27 @@ def test_the_records_of_one_poll_belong_each_to_its_own_partition() -> None:
     assert committable == {("audience", 0): 10, ("audience", 1): 11, ("other", 1): 12}
 
 
+def test_a_ledger_knows_the_latest_leader_epoch_that_was_read() -> None:
+    driver = Driver(partitions=3)
+    end = FakeMessage(partition=0, offset=13, error="end of partition")
+    records = [
+        *(FakeMessage(partition=0, offset=n, value=None, leader_epoch=n) for n in (10, 11, 12)),
+        end,
+        FakeMessage(partition=1, offset=4, value=None, leader_epoch=5),
+        FakeMessage(partition=2, offset=4, value=None),
+        FakeMessage(partition=9, offset=4, value=None, leader_epoch=99),
+        FakeMessage(partition=1, offset=5, value=None, leader_epoch=6),
+        end,
+    ]
+    driver.pipeline.receive([end, *records], driver.now)
+    assert [ledger.leader_epoch for ledger in driver.ledgers] == [12, 6, None]
+    driver.pipeline.receive([FakeMessage(partition=1, offset=6, value=None)], driver.now)
+    assert driver.ledgers[1].leader_epoch == 6
+    driver.pipeline.receive([end], driver.now)
+    driver.pipeline.receive([], driver.now)
+    assert [ledger.leader_epoch for ledger in driver.ledgers] == [12, 6, None]
+
+
 def test_what_is_no_record_of_ours_is_not_taken_in() -> None:
     driver = Driver()
     trouble = FakeMessage(error="broken")

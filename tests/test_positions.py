@@ -1,10 +1,104 @@
-"""Where a partition without a committed offset begins."""
+"""Where a partition begins, with a committed offset and without, and where it goes on."""
 
 import json
 
 import pytest
 
-from consumer.core.positions import Start, census_of, census_text, start_of
+from consumer.core.positions import (
+    Going,
+    Gone,
+    Log,
+    Loss,
+    Position,
+    Start,
+    census_of,
+    goes_on,
+    metadata_text,
+    start_of,
+    topic_id_of,
+)
+
+OLD, NEW = "old-id", "new-id"
+
+# Where reading goes on
+
+
+def test_a_position_that_the_log_has_is_gone_on_with() -> None:
+    for at in (10, 50, 100):
+        assert goes_on(Position(at, 3, OLD), Log(10, 100, 3, OLD)) == Going(at, 3)
+
+
+def test_deleted_records_are_passed_over() -> None:
+    log = Log(60, 100, 3, OLD)
+    for gone in (None, Gone(), Gone(None, is_compared=True)):
+        assert goes_on(Position(50, 3, OLD), log, gone) == Going(60, None, Loss.DELETED)
+
+
+def test_a_log_that_was_cut_off_is_gone_on_with_at_its_end() -> None:
+    for epoch in (None, 4):
+        position, cut_off = Position(500, epoch, OLD), Going(490, epoch, Loss.CUT_OFF)
+        for gone in (None, Gone()):
+            assert goes_on(position, Log(0, 490, 4, OLD), gone) == cut_off
+
+
+def test_a_log_that_was_cut_off_and_has_grown_is_gone_on_with_where_it_diverges() -> None:
+    position, gone = Position(500, 3, OLD), Gone(480, is_compared=True)
+    for end in (485, 500, 600):
+        assert goes_on(position, Log(0, end, 4, OLD), gone) == Going(480, 3, Loss.CUT_OFF)
+
+
+def test_where_a_log_diverges_that_has_been_deleted_since_its_beginning_is_gone_on_with() -> None:
+    gone = Gone(480, is_compared=True)
+    assert goes_on(Position(500, 3, OLD), Log(490, 600, 4, OLD), gone).offset == 490
+
+
+def test_a_log_never_goes_on_beyond_its_end() -> None:
+    gone = Gone(480, is_compared=True)
+    assert goes_on(Position(500, 3, OLD), Log(0, 470, 4, OLD), gone).offset == 470
+
+
+@pytest.mark.parametrize("gone", [None, Gone()])
+def test_with_another_leader_epoch_the_broker_compares_the_logs(gone: Gone | None) -> None:
+    """Else a log that was cut off and has grown again since can't be told from one that wasn't."""
+    for end in (490, 600):
+        going = goes_on(Position(500, 3, OLD), Log(0, end, 4, OLD), gone)
+        assert going == Going(500, 3, is_doubtful=True)
+
+
+def test_where_nothing_says_from_where_it_is_another_the_log_is_read_from_its_beginning() -> None:
+    read_again = Going(20, None, Loss.CUT_OFF)
+    for end in (500, 600):
+        assert goes_on(Position(500, None, OLD), Log(20, end, 4, OLD), Gone()) == read_again
+    for end in (490, 500, 600):
+        gone = Gone(None, is_compared=True)
+        assert goes_on(Position(500, 5, OLD), Log(20, end, 4, OLD), gone) == read_again
+
+
+def test_nothing_is_lost_of_a_log_that_has_nothing_before_the_position() -> None:
+    gone = Gone(None, is_compared=True)
+    assert goes_on(Position(500, 3, OLD), Log(500, 500, None, OLD), gone) == Going(500)
+
+
+@pytest.mark.parametrize("gone", [None, Gone(), Gone(480, is_compared=True)])
+def test_a_topic_made_anew_is_read_from_its_beginning_however_long_it_is(gone: Gone | None) -> None:
+    for first, end in ((0, 20), (0, 1000), (700, 1000)):
+        going = goes_on(Position(500, 3, OLD), Log(first, end, 0, NEW), gone)
+        assert going == Going(first, None, Loss.MADE_ANEW)
+
+
+@pytest.mark.parametrize(("before", "now"), [("", OLD), (OLD, ""), ("", "")])
+def test_a_log_that_may_be_of_another_topic_is_read_from_its_beginning(
+    before: str, now: str
+) -> None:
+    """Where it ends is no place where it diverges; and both may have begun in the same epoch."""
+    position = Position(500, 3, before)
+    assert goes_on(position, Log(0, 20, 3, now)) == Going(0, None, Loss.CUT_OFF)
+    for gone in (Gone(), Gone(20, is_compared=True)):
+        assert goes_on(position, Log(0, 20, 3, now), gone) == Going(0, None, Loss.CUT_OFF)
+    assert goes_on(position, Log(0, 600, 3, now)) == Going(500, 3)
+
+
+# Where it begins without a committed offset
 
 
 def start(
@@ -57,26 +151,35 @@ def test_latest_is_the_beginning_where_the_first_start_is_unknown() -> None:
 
 def test_a_census_comes_back_from_the_metadata() -> None:
     counts = {"audience": 4, "other": 12}
-    assert census_of([census_text("audience", counts)]) == counts
+    assert census_of([metadata_text("audience", OLD, counts)]) == counts
 
 
-def test_a_census_takes_as_little_room_as_it_can() -> None:
-    assert census_text("a", {"a": 1, "b": 2}) == '{"first_start":{"a":1,"b":2}}'
+def test_the_metadata_takes_as_little_room_as_it_can() -> None:
+    assert metadata_text("a", "", {}) == ""
+    assert metadata_text("a", "x", {}) == '{"topic_id":"x"}'
+    assert metadata_text("a", "", {"a": 1, "b": 2}) == '{"first_start":{"a":1,"b":2}}'
     many = {f"audience-{number}": 1 for number in range(1000)}
-    assert census_text("audience-7", many) == '{"first_start":{"audience-7":1}}'
+    text = metadata_text("audience-7", "x", many)
+    assert text == '{"topic_id":"x","first_start":{"audience-7":1}}'
+
+
+def test_a_topics_id_comes_back_from_the_metadata() -> None:
+    for census in ({}, {"audience": 4}):
+        assert topic_id_of(metadata_text("audience", OLD, census)) == OLD
+        assert topic_id_of(metadata_text("audience", "", census)) == ""
 
 
 def test_a_census_of_very_many_topics_has_its_own_topic_only() -> None:
     """Brokers take 4096 bytes of metadata."""
     counts = {f"audience-{number}": 1 for number in range(1000)}
-    text = census_text("audience-7", counts)
+    text = metadata_text("audience-7", OLD, counts)
     assert len(text) < 4096
     assert census_of([text]) == {"audience-7": 1}
-    assert census_of([census_text("unheard-of", counts)]) == {"unheard-of": 0}
+    assert census_of([metadata_text("unheard-of", OLD, counts)]) == {"unheard-of": 0}
 
 
 def test_the_censuses_of_several_commits_add_up() -> None:
-    texts = [census_text("a", {"a": 1}), "", census_text("b", {"b": 2})]
+    texts = [metadata_text("a", "", {"a": 1}), "", metadata_text("b", "", {"b": 2})]
     assert census_of(texts) == {"a": 1, "b": 2}
 
 
@@ -96,9 +199,11 @@ def test_the_censuses_of_several_commits_add_up() -> None:
         '{"first_start": {"a": 1e999}}',
         '{"first_start": {"a": NaN}}',
         '{"first_start": {"a": []}}',
+        '{"topic_id": 5}',
         "[" * 100_000,
     ],
 )
 def test_foreign_metadata_is_passed_over(text: str) -> None:
     good = json.dumps({"first_start": {"audience": 4}})
     assert census_of([text, good]) == {"audience": 4}
+    assert topic_id_of(text) == ""

@@ -44,6 +44,7 @@ class Message(Protocol):
     def value(self) -> bytes | None: ...  # noqa: D102
     def headers(self) -> Headers | None: ...  # noqa: D102
     def timestamp(self) -> tuple[int, int]: ...  # noqa: D102
+    def leader_epoch(self) -> int | None: ...  # noqa: D102
 
 
 @dataclass(slots=True, eq=False)
@@ -83,6 +84,7 @@ class Intake:
                 errors.append(message)
                 continue
             if message.partition() != partition or message.topic() != topic:
+                _note_epoch(messages, taken - 1, ledger)
                 topic, partition = message.topic(), message.partition()
                 ledger = self._ledgers.get((topic, partition))
                 stamp = None
@@ -142,6 +144,7 @@ class Intake:
                 removes += len(names)
                 duplicate_removes += duplicate
                 superseded_adds += superseded
+        _note_epoch(messages, taken, ledger)
         buffer.held_ids, refusals.unreadable_in_a_row = held, unreadable
         add = self._tally.add
         add("records_total", "accepted", n=accepted)
@@ -211,3 +214,18 @@ class Intake:
             self._tally.add("records_total", "accepted")
             refusals.unreadable_in_a_row += 1
             refusals.hold_at_limit(refusals.unreadable_in_a_row, mixed.detail, now)
+
+
+def _note_epoch(messages: Sequence[Message], end: int, ledger: Ledger | None) -> None:
+    """Note the leader epoch of the last record before ``end``, once for a run of a partition's.
+
+    Not of the first: the run may begin in an older epoch, and a log that goes on in a newer one
+    would look as if it had been cut off there.
+    """
+    if ledger is None:
+        return
+    while messages[end - 1].error() is not None:  # the run began with a record
+        end -= 1
+    epoch = messages[end - 1].leader_epoch()
+    if epoch is not None:
+        ledger.leader_epoch = epoch

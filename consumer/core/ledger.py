@@ -13,7 +13,7 @@ to a topic and partition, which may have gone and come back.
 
 Invariants (tests name them):
 - I1: ``committable()`` never exceeds the lowest offset with an unsettled change.
-- ``committable()`` never goes back, except by ``restart()`` (the topic was made anew).
+- ``committable()`` never goes back, except by ``go_back()``: the log was truncated or made anew.
 - I7: what is settled is not kept, however long something older isn't.
 """
 
@@ -21,7 +21,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import InitVar, dataclass, field
-from itertools import chain, islice
+from itertools import islice
 
 _OFFSET_BITS = 63
 _OFFSET_MASK = (1 << _OFFSET_BITS) - 1
@@ -41,11 +41,13 @@ Holds = OrderedDict[object, tuple[int, float]]
 class Ledger:
     """The account of one assignment of one partition; the ``number`` is never used twice.
 
-    ``position`` is the next offset to read. ``committed`` is what the broker said is committed;
-    None while it has nothing; ``beginning`` is where reading began, so it may always be committed,
-    as a proof of membership. ``base`` names this ledger, and makes an *origin* of an offset: one
-    integer that remembers both and the record's time (``time_of(…) + base + offset``), as small as
-    what each held id can carry.
+    ``position`` is the next offset to read, ``leader_epoch`` the latest of the records before it:
+    as long as the log has a record of that epoch, it is the log that was read. ``committed`` is
+    what the broker said is committed; None while it has nothing. ``metadata`` goes with each
+    commit; ``topic_id`` is of the topic that is read, empty if unknown. ``turns_back`` counts how
+    often it went back. ``base`` names this ledger, and makes an *origin* of an offset: one integer
+    that remembers both and the record's time (``time_of(…) + base + offset``), as small as what
+    each held id can carry.
     """
 
     number: InitVar[int]
@@ -54,16 +56,15 @@ class Ledger:
     position: int
     committed: int | None = None
     metadata: str = ""
+    leader_epoch: int | None = None
+    topic_id: str = ""
     base: int = field(init=False)
-    beginning: int = field(init=False)
+    turns_back: int = 0
     echoes_until: float = -math.inf  # so long a lost attempt of what it holds may be applied
     _holds: Holds = field(default_factory=OrderedDict)
-    _old_holds: Holds = field(default_factory=OrderedDict)
-    """Of the log before a restart."""
 
     def __post_init__(self, number: int) -> None:
         self.base = number << _OFFSET_BITS
-        self.beginning = self.position
 
     def source(self, offset: int) -> str:
         """Name a record as dead letters and logs do: ``topic:partition:offset``."""
@@ -75,43 +76,41 @@ class Ledger:
 
     def let_go(self, holder: object) -> None:
         """Take note that ``holder`` is settled."""
-        if self._holds.pop(holder, None) is None:
-            self._old_holds.pop(holder, None)
+        self._holds.pop(holder, None)
 
     def holders(self) -> Iterator[object]:
         """Yield what is unsettled, in the order of reading."""
-        return chain(self._old_holds, self._holds)
+        return iter(self._holds)
 
     def oldest(self, count: int) -> list[object]:
         """Return the first that are unsettled, in the order of reading."""
-        return list(islice(self.holders(), count))
+        return list(islice(self._holds, count))
 
-    def committable(self) -> int | None:
-        """Return the offset that may be committed; None: nothing beyond what was, for now."""
-        if self._old_holds:
-            return None
+    def committable(self) -> int:
+        """Return the offset that may be committed."""
         return _first(self._holds)[0] if self._holds else self.position
 
     def is_settled(self) -> bool:
         """Whether nothing that came from this ledger is still unsettled."""
-        return not self._old_holds and not self._holds
+        return not self._holds
 
     def oldest_read_at(self) -> float | None:
         """When the oldest record with an unsettled change was read; None when there is none."""
-        if self.is_settled():
-            return None
-        return _first(self._old_holds or self._holds)[1]
+        return _first(self._holds)[1] if self._holds else None
 
-    def restart(self, position: int) -> None:
-        """Go on at ``position`` of a log that began anew, below what was already read.
+    def go_back(self, position: int) -> None:
+        """Go on at ``position`` of a log that is another from there on, below what was read.
 
-        What was read before is still to be delivered, and nothing of the new log is committed
-        before it is: the broker has those records no more, so only this process can.
+        What was read from beyond is still to be delivered, for the broker has those records no
+        more: only this process can. Until it is, it holds the commit there. What is on its way to
+        be committed is of the log as it was, and proves nothing of this one.
         """
-        self._old_holds.update(self._holds)
-        self._holds.clear()
-        self.position = self.beginning = position
+        for holder, (offset, read_at) in self._holds.items():
+            if offset > position:
+                self._holds[holder] = (position, read_at)
+        self.position = position
         self.committed = None
+        self.turns_back += 1
 
 
 def time_of(timestamp_ms: int) -> int:

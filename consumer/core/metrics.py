@@ -121,7 +121,11 @@ METRICS: tuple[Metric, ...] = (
         "commits, counted when the broker answered",
         Label("outcome", ("ok", "failed")),
     ),
-    _counter("offset_resets_total", "positions that the broker no longer had", _TOPIC),
+    _counter(
+        "offset_resets_total",
+        "positions the broker no longer had: deleted, truncated, made anew, begun at the end",
+        _TOPIC,
+    ),
     _counter(
         "rebalances_total",
         "what the group did with partitions of ours",

@@ -74,11 +74,22 @@ class Pipeline:
     # -- partitions -----------------------------------------------------------------------------
 
     def assign(
-        self, topic: str, partition: int, position: int, committed: int | None, metadata: str = ""
+        self,
+        topic: str,
+        partition: int,
+        position: int,
+        committed: int | None,
+        metadata: str = "",
+        *,
+        leader_epoch: int | None = None,
+        topic_id: str = "",
     ) -> Ledger:
         """Begin a fresh ledger at ``position``."""
         self._assignments += 1
-        ledger = Ledger(self._assignments, topic, partition, position, committed, metadata)
+        number = self._assignments
+        ledger = Ledger(
+            number, topic, partition, position, committed, metadata, leader_epoch, topic_id
+        )
         self.ledgers[topic, partition] = ledger
         self._ledgers_by_base[ledger.base] = ledger
         return ledger

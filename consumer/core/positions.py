@@ -1,17 +1,104 @@
-"""Where a partition starts that has no committed offset.
+"""Where reading begins and goes on, from what a commit or a ledger says and what brokers have.
 
-``latest`` counts at the group's first start only; a partition that appears later is read from its
-beginning, else the records between its creation and our first commit would be lost. But at the
-first start several members come at the same time, and each sees the others' first commits: to tell
-"the group starts" from "the partition is new", the first commits carry a *census* as metadata: how
-many partitions each topic had then. What the census counts was there at the first start.
+A partition with a committed offset goes on there, unless the log is no longer the one that it was
+committed of. There are three ways to lose a position: retention deleted what stands there (on at
+the first record there is); the log was cut off, as an unclean election does (on where it diverges,
+so that only what took the place of the cut is read again); or the topic was made anew (its
+beginning, also where it has outgrown the position: the topic's id tells). What a commit is of, its
+metadata and leader epoch say.
+
+A partition without one: ``latest`` counts at the group's first start only; a partition that appears
+later is read from its beginning, else the records between its creation and our first commit would
+be lost. But at the first start several members come at the same time, and each sees the others'
+first commits: to tell "the group starts" from "the partition is new", the first commits carry a
+*census* as metadata: how many partitions each topic had then. What the census counts was there at
+the first start.
 """
 
 import json
 from collections.abc import Iterable, Mapping
-from enum import Enum, auto
+from dataclasses import dataclass
+from enum import Enum, StrEnum, auto
+from typing import Any
 
 _MAX_METADATA_CHARACTERS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The offset to read next. ``leader_epoch`` is the latest of the records before it.
+
+    ``topic_id`` is of the topic that it was read of, empty if that is not known.
+    """
+
+    offset: int
+    leader_epoch: int | None = None
+    topic_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A partition as its leader has it: the first offset there is, the end, the latest epoch."""
+
+    first: int
+    end: int
+    leader_epoch: int | None = None
+    topic_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What a fetch was told: the broker has the position no more.
+
+    ``diverges_at`` is where the log ends that the position was read of. ``is_compared``: the leader
+    epochs were, and differ; comparing them again would say no more.
+    """
+
+    diverges_at: int | None = None
+    is_compared: bool = False
+
+
+class Loss(StrEnum):
+    """Why reading can't go on at a position."""
+
+    DELETED = "its records were deleted before they were read"
+    CUT_OFF = "the log was truncated"
+    MADE_ANEW = "the topic was made anew"
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """Where reading goes on; ``leader_epoch`` is the latest of the records before, if known.
+
+    ``is_doubtful``: the broker has to compare that with its log first.
+    """
+
+    offset: int
+    leader_epoch: int | None = None
+    loss: Loss | None = None
+    is_doubtful: bool = False
+
+
+def goes_on(position: Position, log: Log, gone: Gone | None = None) -> Going:
+    """Return where reading goes on that had come to ``position``."""
+    offset, epoch = position.offset, position.leader_epoch
+    is_known = bool(position.topic_id and log.topic_id)
+    if is_known and position.topic_id != log.topic_id:
+        return Going(log.first, None, Loss.MADE_ANEW)
+    if offset < log.first:
+        return Going(log.first, None, Loss.DELETED)
+    is_compared = gone is not None and gone.is_compared
+    if epoch not in {None, log.leader_epoch} and not is_compared:
+        return Going(offset, epoch, is_doubtful=True)  # if it was cut off, the broker says where
+    if gone is None and offset <= log.end:
+        return Going(offset, epoch)
+    diverges_at = None if gone is None else gone.diverges_at
+    at = log.end if diverges_at is None else diverges_at
+    is_unclear = is_compared and diverges_at is None
+    if is_unclear or not is_known or at >= offset:  # it has grown since, or is another topic's
+        at, epoch = log.first, None
+    at = max(log.first, min(at, log.end))
+    return Going(at, epoch, Loss.CUT_OFF if at < offset else None)
 
 
 class Start(Enum):
@@ -39,13 +126,14 @@ def start_of(
     return Start.BEGINNING
 
 
-def census_text(topic: str, counts: Mapping[str, int]) -> str:
-    """Return the metadata of a first commit: all topics' partitions, or just the topic's own."""
-    text = json.dumps({"first_start": counts}, separators=(",", ":"))
+def metadata_text(topic: str, topic_id: str, census: Mapping[str, int]) -> str:
+    """Return a commit's metadata: the topic's id and the census, or just the topic's own part."""
+    own: dict[str, object] = {"topic_id": topic_id} if topic_id else {}
+    counts = dict(census)
+    text = _compact(own | ({"first_start": counts} if counts else {}))
     if len(text) <= _MAX_METADATA_CHARACTERS:
         return text
-    own = {"first_start": {topic: counts.get(topic, 0)}}
-    return json.dumps(own, separators=(",", ":"))
+    return _compact(own | {"first_start": {topic: counts.get(topic, 0)}})
 
 
 def census_of(metadata: Iterable[str]) -> dict[str, int]:
@@ -53,8 +141,26 @@ def census_of(metadata: Iterable[str]) -> dict[str, int]:
     census: dict[str, int] = {}
     for text in metadata:
         try:
-            counts = json.loads(text)["first_start"]
+            counts = _read(text)["first_start"]
             census.update({str(topic): int(count) for topic, count in counts.items()})
-        except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError):
             continue
     return census
+
+
+def topic_id_of(metadata: str) -> str:
+    """Return the id of the topic that a commit is of; empty if it doesn't say."""
+    found = _read(metadata).get("topic_id")
+    return found if isinstance(found, str) else ""
+
+
+def _compact(members: Mapping[str, object]) -> str:
+    return json.dumps(members, separators=(",", ":")) if members else ""
+
+
+def _read(metadata: str) -> dict[str, Any]:
+    try:
+        found = json.loads(metadata)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,28 +1,38 @@
-"""The partitions assigned now: where they start, which are paused, what they wait for.
+"""The partitions assigned now: what they wait for, and which are paused.
 
-A partition begins with a fresh ledger at its committed offset; one without gets its first
-position from `positions`. While the broker doesn't say - asking for committed offsets in a
-rebalance can time out, and that is not "none committed" - it stays asked for, once a second. A
-partition whose position the broker has no more goes on at the first record there is, in the same
-ledger.
+A partition is taken over in the group's callback and begun when the brokers have said where it
+stands. `LookupPort` asks that for all that wait, so nothing here waits for an answer, and one that
+is missing keeps no other partition waiting. An answer is to one question: what comes after a
+partition was given up, and may be back, is passed over.
+
+So is a partition whose position is gone, and one whose topic has another id than when it began:
+librdkafka (2.16) reads on where the old one had come to, if the new one has that.
 
 Pausing never stops polling. Every new partition is paused or resumed explicitly, by the present
 state: librdkafka keeps a pause across a revoke.
 """
 
-import math
-from collections.abc import Sequence
+import itertools
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from consumer.core.ledger import Ledger
 from consumer.core.pipeline import Pipeline
-from consumer.core.positions import Start, census_of, census_text, start_of
-from consumer.engine.discovery import COUNTS_SECONDS
-from consumer.engine.ports import GiveUp, MemberPort, Partition, Say
+from consumer.core.positions import Going, Gone
+from consumer.engine.ports import Found, LookupPort, MemberPort, Partition, Say
+from consumer.engine.starts import Starts
 
 RESUME_BELOW = 0.8
-RETRY_SECONDS = 1.0
-WATERMARKS_SECONDS = 2.0  # of one leader that does not answer, in one turn of the loop
+STARTS_PER_TURN = 500  # thousands at once would take a good part of a second
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What a partition waits for; ``gone`` is why one that was read is to go on elsewhere."""
+
+    number: int
+    gone: Gone | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -31,14 +41,17 @@ class Assignment:
 
     _pipeline: Pipeline
     _member: MemberPort
+    _lookup: LookupPort
     _say: Say
-    _reset: str
+    _starts: Starts
     paused: bool = False
     pausing: bool = False
-    _starting: dict[Partition, None] = field(default_factory=dict)
-    _gone: dict[Partition, None] = field(default_factory=dict)
+    _waiting: dict[Partition, _Question] = field(default_factory=dict)
+    _is_asked: bool = True  # `LookupPort` knows of all that wait
+    _found: deque[Found] = field(default_factory=deque)
     _is_paused: set[Partition] = field(default_factory=set)
-    _retry_at: float = -math.inf
+    _topic_ids: Mapping[str, str] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def is_paused(self, ledger: Ledger) -> bool:
         """Whether nothing is fetched for this partition now."""
@@ -47,56 +60,75 @@ class Assignment:
     @property
     def waiting(self) -> str:
         """Return what partitions wait for; empty: nothing."""
-        if self._starting:
-            return f"{len(self._starting)} partitions wait for their committed offset"
-        if self._gone:
-            return f"{len(self._gone)} partitions wait for their first offset"
-        return ""
+        if not self._waiting:
+            return ""
+        why = f": {self._lookup.trouble}" if self._lookup.trouble else ""
+        starting = len(self._waiting.keys() - self._pipeline.ledgers.keys())
+        what = "their committed offset" if starting else "their first offset"
+        return f"{starting or len(self._waiting)} partitions wait for {what}{why}"
 
-    def begin(self, partitions: Sequence[Partition], now: float) -> None:
+    def begin(self, partitions: Sequence[Partition]) -> None:
         """Take over partitions in the group's callback.
 
         Something must be taken over even if nothing is known yet: else the library would begin to
         read on its own.
         """
-        self._starting.update(dict.fromkeys(partitions))
-        self._start(now, in_callback=True)
+        self._member.start({}, paused=False)
+        self._await(partitions, None)
 
-    def retry(self, now: float) -> None:
-        """Begin those that could not begin yet."""
-        if now < self._retry_at:
-            return
-        if self._starting:
-            self._start(now)
-        if self._gone:
-            self._go_on(now)
+    def turn(self, now: float) -> bool:
+        """Begin what may begin, as far as the brokers have answered; return whether any did.
 
-    def lose_position(self, name: Partition, now: float) -> None:
-        """Take in that the broker has a partition's position no more.
-
-        Raises GiveUp if that is what the operator wants.
+        Raises GiveUp if a position is gone and that is what the operator wants.
         """
-        topic, partition = name
-        ledger = self._pipeline.ledgers.get(name)
-        if ledger is None:
-            return
-        self._pipeline.tally.add("offset_resets_total", topic)
-        if self._reset == "error":
-            marks = self._member.watermarks(name, WATERMARKS_SECONDS)
-            self._say_gone(ledger, None if marks is None else marks[0], now)
-            raise GiveUp(
-                f"offset {ledger.position} of {topic}:{partition} is gone"
-                " and KAFKA_AUTO_OFFSET_RESET is error"
-            )
-        self._member.stop([name])
-        self._gone[name] = None
-        self._go_on(now)
+        self._ask()
+        self._found.extend(self._lookup.found())
+        positions: dict[Partition, Going] = {}
+        for _ in range(min(len(self._found), STARTS_PER_TURN)):
+            found = self._found.popleft()
+            name, question = found.partition, self._waiting.get(found.partition)
+            if question is None or question.number != found.number:
+                continue
+            ledger = self._pipeline.ledgers.get(name)
+            if ledger is None:
+                positions[name] = self._starts.begin(found, now)
+            else:
+                positions[name] = self._starts.go_on(ledger, found.log, question.gone, now)
+            del self._waiting[name]
+        if not positions:
+            return False
+        self._starts.tell(now)
+        self._member.start(positions, paused=self.pausing)
+        if self.pausing:
+            self._is_paused |= positions.keys()
+        self._is_asked = False
+        return True
+
+    def lose_positions(self, names: Sequence[Partition], gone: Gone | None) -> None:
+        """Take in that the broker has the positions no more, or may not have them."""
+        known = [name for name in names if name in self._pipeline.ledgers]
+        self._member.stop(known)
+        self._await(known, gone)
+
+    def made_anew(self) -> list[Partition]:
+        """Return the partitions that are read of topics with another id than they were begun of."""
+        ids = self._lookup.topic_ids
+        if ids is self._topic_ids:
+            return []
+        self._topic_ids = ids
+        return [
+            name
+            for name, ledger in self._pipeline.ledgers.items()
+            if ledger.topic_id
+            and ids.get(ledger.topic, "") not in {"", ledger.topic_id}
+            and name not in self._waiting
+        ]
 
     def take_away(self, partitions: Sequence[Partition]) -> list[Ledger]:
         """Forget what was not begun yet; return the ledgers of what was."""
         for name in partitions:
-            self._starting.pop(name, None)
-            self._gone.pop(name, None)
+            self._waiting.pop(name, None)
+        self._is_asked = False
         ledgers = self._pipeline.ledgers
         return [ledgers[name] for name in partitions if name in ledgers]
 
@@ -107,8 +139,9 @@ class Assignment:
 
     def forget_starting(self) -> None:
         """Begin nothing any more: the daemon stops."""
-        self._starting.clear()
-        self._gone.clear()
+        self._waiting.clear()
+        self._is_asked = False
+        self._ask()
 
     def pause_or_resume(self, now: float, *, has_backlog: bool, is_full: bool) -> None:
         """Stop fetching while the buffer is full, or dead letters can't be put away.
@@ -125,7 +158,7 @@ class Assignment:
             event = "paused" if is_full else "resumed"
             text = "the buffer is full" if is_full else "the buffer has room again"
             self._say(now, event, "", text, level="info", held_ids=held)
-        reading = pipeline.ledgers.keys() - self._gone.keys()
+        reading = pipeline.ledgers.keys() - self._waiting.keys()
         wanted = set(reading) if self.pausing else set()
         if to_pause := wanted - self._is_paused:
             self._member.pause(to_pause)
@@ -133,103 +166,15 @@ class Assignment:
             self._member.resume(to_resume)
         self._is_paused = wanted
 
-    def _start(self, now: float, *, in_callback: bool = False) -> None:
-        """Begin the partitions whose start the broker tells."""
-        self._retry_at = now + RETRY_SECONDS
-        positions: dict[Partition, int] = {}
-        member = self._member
-        answers = member.committed(self._starting, 2.0) if self._starting else {}
-        fresh = [name for name, each in answers.items() if each.offset is None]
-        if in_callback and fresh and self._reset == "latest":
-            fresh = []  # takes `partition_counts`, which are not to be asked for in a callback
-            self._retry_at = now
-        starts = self._first_positions(fresh) if fresh else {}
-        for name, answer in answers.items():
-            if answer.offset is not None:
-                position, metadata = answer.offset, answer.metadata
-            elif name in starts:
-                position, metadata = starts[name]
-            else:
-                continue
-            self._pipeline.assign(*name, position, answer.offset, metadata)
-            positions[name] = position
-            del self._starting[name]
-        if positions or in_callback:
-            self._read_from(positions)
+    def _await(self, partitions: Sequence[Partition], gone: Gone | None) -> None:
+        for name in partitions:
+            self._waiting[name] = _Question(next(self._numbers), gone)
+        self._is_asked = False
 
-    def _read_from(self, positions: dict[Partition, int]) -> None:
-        """Begin reading, in the state that everything else is in."""
-        self._member.start(positions, paused=self.pausing)
-        if self.pausing:
-            self._is_paused |= positions.keys()
-
-    def _first_positions(self, fresh: Sequence[Partition]) -> dict[Partition, tuple[int, str]]:
-        """Return position and metadata for partitions that have no committed offset."""
-        member = self._member
-        census: dict[str, int] = {}
-        counts: dict[str, int] = {}
-        group_has_commits = False
-        if self._reset == "latest":
-            known = member.partition_counts(COUNTS_SECONDS)
-            if known is None:
-                return {}
-            everywhere = [(t, p) for t in known for p in range(known[t]) if not t.startswith("__")]
-            answers = member.committed(everywhere, 5.0)
-            if len(answers) < len(everywhere):
-                return {}
-            given = [each for each in answers.values() if each.offset is not None]
-            group_has_commits = bool(given)
-            census = census_of(each.metadata for each in given)
-            topics = {topic for topic, _ in (*fresh, *self._pipeline.ledgers)}
-            counts = census or {topic: known.get(topic, 0) for topic in topics}
-        found: dict[Partition, tuple[int, str]] = {}
-        for name in fresh:
-            start = start_of(*name, self._reset, group_has_commits=group_has_commits, census=census)
-            if start is Start.GIVE_UP:
-                raise GiveUp(
-                    f"{name[0]}:{name[1]} has no committed offset in this group"
-                    " and KAFKA_AUTO_OFFSET_RESET is error"
-                )
-            marks = member.watermarks(name, WATERMARKS_SECONDS)
-            if marks is None:  # its leader may be down: others first the next time, none now
-                self._starting[name] = self._starting.pop(name)
-                break
-            position = marks[0] if start is Start.BEGINNING else marks[1]
-            found[name] = (position, census_text(name[0], counts) if counts else "")
-        return found
-
-    def _go_on(self, now: float) -> None:
-        """Begin partitions whose position is gone again, once the broker says what it has."""
-        self._retry_at = now + RETRY_SECONDS
-        for name in list(self._gone):
-            marks = self._member.watermarks(name, WATERMARKS_SECONDS)
-            if marks is None:
-                self._gone[name] = self._gone.pop(name)
-                break
-            del self._gone[name]
-            ledger, beginning = self._pipeline.ledgers[name], marks[0]
-            self._say_gone(ledger, beginning, now)
-            if beginning >= ledger.position:
-                ledger.position = beginning
-            else:
-                ledger.restart(beginning)
-            self._read_from({name: beginning})
-
-    def _say_gone(self, ledger: Ledger, beginning: int | None, now: float) -> None:
-        """Log what was missed; ``beginning`` is the first offset there is, None: not known."""
-        is_behind = beginning is not None and beginning >= ledger.position
-        missed = f"{ledger.position} to {beginning - 1}" if beginning and is_behind else "unknown"
-        then = f"reading goes on at {beginning}, the first it has"
-        self._say(
-            now,
-            "offsets_gone",
-            f"{ledger.topic}:{ledger.partition}",
-            f"the broker has offset {ledger.source(ledger.position)} no more; offsets missed:"
-            f" {missed}; {'this ends the daemon' if self._reset == 'error' else then}",
-            level="error",
-            topic=ledger.topic,
-            partition=ledger.partition,
-            position=ledger.position,
-            beginning=beginning,
-            missed=missed,
-        )
+    def _ask(self) -> None:
+        """Have `LookupPort` ask for all that wait."""
+        if not self._is_asked:
+            self._is_asked = True
+            self._lookup.wanted = {name: each.number for name, each in self._waiting.items()}
+            self._lookup.read = frozenset(topic for topic, _ in self._pipeline.ledgers)
+            self._lookup.ask_now()

@@ -39,6 +39,19 @@ REPEAT_SECONDS = 3.5
 """So long after a commit was lost librdkafka has repeated it: ``retry.backoff.max.ms`` and more."""
 PATIENCE_SECONDS = 60.0  # nothing bounds a commit that waits for its answer
 MIN_LEASE_SECONDS = 2.0
+MAX_COMMIT_BYTES = 400_000
+"""Of one commit, which the broker writes as one batch of at most a megabyte; see `_some_of`."""
+
+_TOO_LONG = (
+    "the broker finds the commits' metadata too long (offset.metadata.max.bytes): it goes without."
+    " What that costs: with KAFKA_AUTO_OFFSET_RESET=latest, members that start the group together"
+    " can't tell that from new partitions and may read some from the beginning; and a log that was"
+    " truncated or made anew while nobody read it may be read again from its beginning, or a topic"
+    " made anew from where the old one had come to. Allow 2,100 bytes"
+)
+
+Sent = dict[Partition, tuple[Ledger, int]]
+"""What was committed, and how often each ledger had gone back by then."""
 
 
 @dataclass(slots=True, eq=False)
@@ -55,13 +68,14 @@ class Commits:
     _say: Say
     lease: Lease = field(init=False)
     _session_seconds: float | None = None  # as the broker told it
-    _sent: tuple[float, dict[Partition, Ledger]] | None = None
-    _awaited: tuple[float, dict[Partition, Ledger]] | None = None
+    _sent: tuple[float, Sent] | None = None
+    _awaited: tuple[float, Sent] | None = None
     _quiet_until: float = -math.inf
     _is_overtaken: bool = False  # what is on its way: something was committed since
     _refused: set[Partition] = field(default_factory=set)  # the last time
     _next_commit: float = -math.inf
     _next_proof: float = -math.inf
+    _is_too_long_said: bool = False
 
     def __post_init__(self) -> None:
         given = self._options
@@ -131,9 +145,11 @@ class Commits:
         if not offsets:
             return
         self._next_proof = now + min(RENEW_SECONDS, self._options.commit_interval_seconds)
-        ledgers = self._ledgers
-        self._sent = (now, {name: ledgers[name] for name in offsets})
-        error = self._member.commit(self._with_metadata(offsets))
+        to_send = self._some_of(offsets)
+        if len(to_send) < len(offsets):
+            self._next_commit = now
+        self._sent = (now, self._as_of_now(to_send))
+        error = self._member.commit(to_send)
         if error is not None:
             self.answered(CommitAnswer({}, error))
 
@@ -149,7 +165,7 @@ class Commits:
         self._sent = None
         if self._is_overtaken:
             self._is_overtaken = False
-            for ledger in ledgers.values():
+            for ledger, _ in ledgers.values():
                 ledger.committed = None
         self._take(answer, sent_at, ledgers)
 
@@ -181,7 +197,9 @@ class Commits:
                 return
             if self._is_reachable(min(2.0, max(deadline - now, 0.2))):
                 answer = self._commit_and_wait(offsets, now)
-                if answer.error is None or not answer.is_member or not answer.retriable:
+                if not answer.is_member or not (answer.error is None or answer.retriable):
+                    return
+                if answer.error is None and len(answer.committed) == len(offsets):
                     return
             if clock() >= deadline:
                 return
@@ -197,12 +215,12 @@ class Commits:
         return False
 
     def _commit_and_wait(self, offsets: dict[Partition, int], now: float) -> CommitAnswer:
-        ledgers = {name: self._ledgers[name] for name in offsets}
+        to_send = self._some_of(offsets)
         self._beat(now + PATIENCE_SECONDS)
         self._is_overtaken = self._sent is not None
-        answer = self._member.commit_now(self._with_metadata(offsets))
+        answer = self._member.commit_now(to_send)
         self._beat(self._clock())
-        self._take(answer, now, ledgers)
+        self._take(answer, now, self._as_of_now(to_send))
         return answer
 
     def _to_commit(self) -> dict[Partition, int]:
@@ -210,7 +228,7 @@ class Commits:
         return {
             name: offset
             for name, ledger in self._ledgers.items()
-            if (offset := ledger.committable()) is not None and offset != ledger.committed
+            if (offset := ledger.committable()) != ledger.committed
         }
 
     def _to_prove(self) -> dict[Partition, int]:
@@ -226,8 +244,7 @@ class Commits:
             self._refused.clear()
         for name in unmoved:
             if name not in self._refused:
-                offset = ledgers[name].committable()
-                offsets[name] = ledgers[name].beginning if offset is None else offset
+                offsets[name] = ledgers[name].committable()
                 break
         return offsets
 
@@ -235,18 +252,34 @@ class Commits:
         """Whether anything waits for a request or a dead letter, be it a batch without ids left."""
         return any(not ledger.is_settled() for ledger in self._ledgers.values())
 
-    def _with_metadata(self, offsets: dict[Partition, int]) -> dict[Partition, Offsets]:
-        ledgers = self._ledgers
-        return {name: Offsets(each, ledgers[name].metadata) for name, each in offsets.items()}
+    def _some_of(self, offsets: dict[Partition, int]) -> dict[Partition, Offsets]:
+        """Return as much as one commit may carry, with what goes with it; the rest is next."""
+        some: dict[Partition, Offsets] = {}
+        room = MAX_COMMIT_BYTES
+        for name, offset in offsets.items():
+            ledger = self._ledgers[name]
+            some[name] = Offsets(offset, ledger.metadata, ledger.leader_epoch)
+            room -= 100 + len(ledger.topic) + len(ledger.metadata)
+            if room <= 0:
+                break
+        return some
 
-    def _take(self, answer: CommitAnswer, sent_at: float, ledgers: dict[Partition, Ledger]) -> None:
+    def _as_of_now(self, offsets: Iterable[Partition]) -> Sent:
+        ledgers = self._ledgers
+        return {name: (ledgers[name], ledgers[name].turns_back) for name in offsets}
+
+    def _take(self, answer: CommitAnswer, sent_at: float, sent: Sent) -> None:
         now = self._clock()
-        self._refused |= ledgers.keys()
+        self._refused |= sent.keys()
         self._refused -= answer.committed.keys()
         for name, offset in answer.committed.items():
-            ledger = ledgers.get(name)
-            if ledger is not None and (ledger.committed is None or ledger.committed < offset):
+            ledger, turns_back = sent.get(name, (None, 0))
+            if ledger is None or ledger.turns_back != turns_back:
+                continue  # what was committed of the log as it was says nothing of this one
+            if ledger.committed is None or ledger.committed < offset:
                 ledger.committed = offset
+        if answer.too_long:
+            self._do_without_metadata([sent[name][0] for name in answer.too_long if name in sent])
         if answer.is_member and (answer.committed or answer.error is None):
             self.lease.proven(sent_at)  # what is refused for one partition is proven by another
         if answer.error is None:
@@ -257,6 +290,15 @@ class Commits:
         self._say(now, "commit_failed", answer.error, text, level="warning")
         if not answer.is_member:
             self.lease.void(now)
+
+    def _do_without_metadata(self, ledgers: Iterable[Ledger]) -> None:
+        """Commit without what the broker finds too long, and say what that costs."""
+        for ledger in ledgers:
+            ledger.metadata = ""
+        self._next_commit = -math.inf
+        if not self._is_too_long_said:
+            self._is_too_long_said = True
+            self._say(self._clock(), "commit_failed", "metadata", _TOO_LONG, level="warning")
 
 
 def _lease_seconds(options: Options, session_seconds: float, heartbeat_seconds: float) -> float:

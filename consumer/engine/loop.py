@@ -23,6 +23,7 @@ from typing import assert_never
 from consumer.core.intake import Message
 from consumer.core.ledger import Ledger
 from consumer.core.pipeline import Pipeline
+from consumer.core.positions import Gone
 from consumer.engine.assignment import Assignment
 from consumer.engine.commits import Commits
 from consumer.engine.discovery import Discovery
@@ -33,7 +34,6 @@ from consumer.engine.ports import (
     CommitAnswer,
     EndOfPartition,
     GiveUp,
-    OffsetGone,
     Options,
     Partition,
     Ports,
@@ -42,6 +42,7 @@ from consumer.engine.ports import (
 )
 from consumer.engine.publisher import Publisher
 from consumer.engine.requests import BUSY_WAIT_SECONDS, IDLE_WAIT_SECONDS, Requests
+from consumer.engine.starts import Starts
 from consumer.engine.stop import Stop
 
 CHUNK_RECORDS = 2000
@@ -66,7 +67,8 @@ class Loop:
         self.requests = requests = Requests(
             pipeline, lease, carriers, say, ports.wall, ports.jitter, ports.before_probe
         )
-        self.assignment = assignment = Assignment(pipeline, member, say, options.offset_reset)
+        starts = Starts(pipeline, say, options.offset_reset)
+        self.assignment = assignment = Assignment(pipeline, member, ports.lookup, say, starts)
         is_kip_848 = options.asks_session  # there the broker finds what is new
         self._discovery = None if is_kip_848 else Discovery(member, observer)
         self.outlook = outlook = Outlook(
@@ -104,7 +106,7 @@ class Loop:
         self.mailbox.turn(now)
         if self._discovery is not None:
             self._discovery.look(now)
-        self.assignment.retry(now)
+        self._begin(now)
         self.commits.send(now)
         self.assignment.pause_or_resume(now, has_backlog=bool(self._backlog), is_full=self._is_full)
         self.outlook.look(now, self.assignment.waiting, self.mailbox.trouble(now))
@@ -123,13 +125,11 @@ class Loop:
     # -- the group's callbacks --------------------------------------------------------------------
 
     def assigned(self, partitions: Sequence[Partition]) -> None:
-        """Begin fresh ledgers, here or as soon as the broker says where."""
+        """Take partitions over; they begin as soon as the brokers have said where."""
         self._tell("assigned", partitions)
         self.outlook.joined = True
         stops = self._stop.has_begun
-        self.assignment.begin(() if stops else partitions, self._ports.clock())
-        self.commits.commit_soon()
-        self.outlook.tell_observer()
+        self.assignment.begin(() if stops else partitions)
 
     def revoked(self, partitions: Sequence[Partition]) -> None:
         """Finish what can be finished, commit, and let go."""
@@ -184,9 +184,9 @@ class Loop:
         self._backlog = list(messages[taken:])
         self._is_full = bool(self._backlog) and not self._pipeline.is_backed_up()
         for message in errors:
-            self._take_error(message, now)
+            self._take_error(message)
 
-    def _take_error(self, message: Message, now: float) -> None:
+    def _take_error(self, message: Message) -> None:
         name = _name(message)
         match self._ports.member.meaning_of(message):
             case EndOfPartition():
@@ -194,13 +194,24 @@ class Loop:
                 ledger = self._pipeline.ledgers.get(name)
                 if ledger is not None and message.offset() > ledger.position:
                     ledger.position = message.offset()
-            case OffsetGone():
-                self._drop_backlog([name])
-                self.assignment.lose_position(name, now)
+            case Gone() as gone:
+                self._lose_positions([name], gone)
             case Trouble() as trouble:
                 self.kafka_error(trouble)
             case never:
                 assert_never(never)
+
+    def _begin(self, now: float) -> None:
+        """Begin what may begin, and see whether something is to begin anew."""
+        if self.assignment.turn(now):
+            self.commits.commit_soon()
+            self.outlook.tell_observer()
+        if anew := self.assignment.made_anew():
+            self._lose_positions(anew, None)
+
+    def _lose_positions(self, names: Sequence[Partition], gone: Gone | None) -> None:
+        self._drop_backlog(names)
+        self.assignment.lose_positions(names, gone)
 
     # -- giving up partitions ---------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from consumer.core.attempts import Attempt
 from consumer.core.dead_letters import DeadLetter
 from consumer.core.intake import Message
 from consumer.core.outcomes import Answer
+from consumer.core.positions import Going, Gone, Log
 from consumer.core.tally import Counts
 from consumer.core.throttle import HoldState
 
@@ -46,6 +47,7 @@ class Offsets:
 
     offset: int
     metadata: str = ""
+    leader_epoch: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +56,22 @@ class Committed:
 
     offset: int | None
     metadata: str
+    leader_epoch: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CommitAnswer:
     """What became of a commit: the offsets that the broker took, and the first error.
 
-    ``is_member`` is False when the broker said that this member is no longer one.
+    ``is_member`` is False when the broker said that this member is no longer one. ``too_long`` are
+    partitions whose metadata it finds too long: without it, it may take them.
     """
 
     committed: Mapping[Partition, int]
     error: str | None
     is_member: bool = True
     retriable: bool = True
+    too_long: frozenset[Partition] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +88,7 @@ class EndOfPartition:
     """A partition was read to its end, ``message.offset()``: past markers and compacted offsets."""
 
 
-@dataclass(frozen=True, slots=True)
-class OffsetGone:
-    """The broker has a partition's position no more."""
-
-
-MessageError = EndOfPartition | OffsetGone | Trouble
+MessageError = EndOfPartition | Gone | Trouble
 """What a message means that carries an error instead of a record."""
 
 
@@ -116,24 +116,60 @@ class MemberPort(Protocol):
 
     def consume(self, count: int, timeout_seconds: float) -> Sequence[Message]: ...  # noqa: D102
     def meaning_of(self, message: Message) -> MessageError: ...  # noqa: D102
-    def start(self, positions: dict[Partition, int], *, paused: bool) -> None: ...  # noqa: D102
+    def start(self, positions: dict[Partition, Going], *, paused: bool) -> None: ...  # noqa: D102
     def stop(self, partitions: Iterable[Partition]) -> None: ...  # noqa: D102
     def pause(self, partitions: Iterable[Partition]) -> None: ...  # noqa: D102
     def resume(self, partitions: Iterable[Partition]) -> None: ...  # noqa: D102
     def commit(self, offsets: dict[Partition, Offsets]) -> str | None: ...  # noqa: D102
     def commit_now(self, offsets: dict[Partition, Offsets]) -> CommitAnswer: ...  # noqa: D102
-    def committed(  # noqa: D102
-        self, partitions: Iterable[Partition], timeout_seconds: float
-    ) -> dict[Partition, Committed]: ...
-    def watermarks(  # noqa: D102
-        self, partition: Partition, timeout_seconds: float
-    ) -> tuple[int, int] | None: ...
     def partition_counts(self, timeout_seconds: float) -> dict[str, int] | None: ...  # noqa: D102
     def look_again(  # noqa: D102
         self, topics: Iterable[str], timeout_seconds: float
     ) -> dict[str, int] | None: ...
     def is_reachable(self, timeout_seconds: float) -> bool: ...  # noqa: D102
     def member_id(self) -> str: ...  # noqa: D102
+
+
+# -- where partitions stand -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FirstStart:
+    """Whether it is the group's first start. ``counts`` are the partitions of topics as of now."""
+
+    group_has_commits: bool
+    census: Mapping[str, int]
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the brokers have of a partition. ``number`` is of the question.
+
+    ``first_start`` is there where nothing is committed, if it was to be asked for.
+    """
+
+    partition: Partition
+    number: int
+    committed: Committed
+    log: Log
+    first_start: FirstStart | None = None
+
+
+class LookupPort(Protocol):
+    """See `kafka.lookup.Lookup`. The engine sets what it is to ask about.
+
+    ``wanted`` has the number of its question by partition: a partition that went and came back is
+    another question. ``read`` are the topics whose ids are looked at now and then.
+    """
+
+    wanted: Mapping[Partition, int]
+    read: frozenset[str]
+    topic_ids: Mapping[str, str]
+    trouble: str
+
+    def ask_now(self) -> None: ...  # noqa: D102
+    def found(self) -> Sequence[Found]: ...  # noqa: D102
 
 
 # -- the API and the dead letters -----------------------------------------------------------------
@@ -299,6 +335,7 @@ class Ports:
     """Everything outside of the engine."""
 
     member: MemberPort
+    lookup: LookupPort
     carriers: CarriersPort
     dead_letters: DeadLettersPort
     observer: ObserverPort

@@ -19,6 +19,7 @@ from consumer.engine.segments import blocked_by, shown_segments
 from consumer.engine.stop import Stop
 
 PUBLISH_SECONDS = 0.2
+PUBLISH_SECONDS_OF_A_PARTITION = 0.0005  # what it takes for thousands is not to stop the loop
 LANES_SECONDS = 1.0
 
 
@@ -46,7 +47,8 @@ class Publisher:
             level = "error" if note.event == "hold" else "warning"
             self._say(now, note.event, note.key, note.message, level=level, **note.fields)
         if now >= self._next_publish:
-            self._next_publish = now + PUBLISH_SECONDS
+            seconds_more = PUBLISH_SECONDS_OF_A_PARTITION * len(self._pipeline.ledgers)
+            self._next_publish = now + PUBLISH_SECONDS + seconds_more
             self.publish(now)
 
     def publish(self, now: float) -> None:

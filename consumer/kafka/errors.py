@@ -2,12 +2,14 @@
 
 # ruff: noqa: SLF001 - librdkafka's local error codes are spelt so
 
+import re
 from collections.abc import Sequence
 
 from confluent_kafka import KafkaError, TopicPartition
 
 from consumer.core.intake import Message
-from consumer.engine.ports import CommitAnswer, EndOfPartition, MessageError, OffsetGone, Trouble
+from consumer.core.positions import Gone
+from consumer.engine.ports import CommitAnswer, EndOfPartition, MessageError, Trouble
 
 _NOT_A_MEMBER = frozenset(
     {
@@ -19,6 +21,7 @@ _NOT_A_MEMBER = frozenset(
         KafkaError._FATAL,
     }
 )
+_END_OF_EPOCH = re.compile(r"broker end offset is (-?\d+)")
 _NO_ANSWER = frozenset({KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._WAIT_COORD})
 _PASSING = _NO_ANSWER | {
     KafkaError.REBALANCE_IN_PROGRESS,
@@ -27,6 +30,7 @@ _PASSING = _NO_ANSWER | {
     KafkaError.NOT_COORDINATOR,
     KafkaError.REQUEST_TIMED_OUT,
     KafkaError.STALE_MEMBER_EPOCH,
+    KafkaError.OFFSET_METADATA_TOO_LARGE,  # the next commit goes without
 }
 """What passes by itself though the library doesn't call all of it retriable."""
 
@@ -61,8 +65,15 @@ def meaning_of(message: Message) -> MessageError:
         return EndOfPartition()
     error: KafkaError = message.error()
     if error.code() in {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}:
-        return OffsetGone()
+        return _gone(error.str())
     return trouble(error)
+
+
+def _gone(text: str) -> Gone:
+    """Return what librdkafka says of a position that is gone: only its text has the offset."""
+    found = _END_OF_EPOCH.search(text)
+    end = -1 if found is None else int(found[1])
+    return Gone(end if end >= 0 else None, is_compared=found is not None)
 
 
 def is_end_of_partition(message: Message) -> bool:
@@ -81,11 +92,17 @@ def commit_answer(error: KafkaError | None, partitions: Sequence[TopicPartition]
         for each in partitions
         if error is None and each.error is None
     }
+    too_long = {
+        (each.topic, each.partition)
+        for each in partitions
+        if (each.error or error) == KafkaError.OFFSET_METADATA_TOO_LARGE
+    }
     return CommitAnswer(
         committed=committed,
         error=str(errors[0]) if errors else None,
         is_member=all(each.code() not in _NOT_A_MEMBER for each in errors),
         retriable=all(each.retriable() or each.code() in _PASSING for each in errors),
+        too_long=frozenset(too_long),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
 
+from consumer.core.positions import Going
 from consumer.engine.ports import CommitAnswer, Committed, Listener, Offsets, Partition
 from consumer.kafka import errors
 from consumer.kafka.client import Client
@@ -21,6 +22,7 @@ class Member:
 
     def __init__(self, properties: Mapping[str, Any]) -> None:
         self._client = Client(properties)
+        self._doubtful: dict[Partition, TopicPartition] = {}  # to be compared by the broker
 
     @property
     def _consumer(self) -> Consumer:
@@ -36,28 +38,49 @@ class Member:
 
         Raises KafkaException if librdkafka says that it can't go on.
         """
+        self._compare()
         return self._client.consume(count, timeout_seconds)
 
     meaning_of = staticmethod(errors.meaning_of)
 
-    def start(self, positions: Mapping[Partition, int], *, paused: bool) -> None:
-        """Begin reading at these positions.
+    def start(self, positions: Mapping[Partition, Going], *, paused: bool) -> None:
+        """Begin reading at these positions, or take over partitions and begin none yet.
 
         Paused or resumed explicitly: librdkafka keeps a pause across a revoke, and a partition that
         came back paused would stay silent for ever.
         """
-        partitions = [TopicPartition(*name, offset) for name, offset in positions.items()]
+        named = {
+            name: TopicPartition(*name, at.offset, leader_epoch=_epoch(at.leader_epoch))
+            for name, at in positions.items()
+        }
+        partitions = list(named.values())
         with _unless_ending():
             self._consumer.incremental_assign(partitions)
             if partitions:
                 (self._consumer.pause if paused else self._consumer.resume)(partitions)
+        self._doubtful |= {name: at for name, at in named.items() if positions[name].is_doubtful}
+        self._compare()
 
     def stop(self, partitions: Iterable[Partition]) -> None:
         """Give up reading these partitions; those that were never begun are passed over."""
+        names = set(partitions)
+        for name in names:
+            self._doubtful.pop(name, None)
         with _unless_ending():
-            begun = self.assignment()
-            begun.intersection_update(partitions)
+            begun = self.assignment() & names
             self._consumer.incremental_unassign(_named(begun))
+
+    def _compare(self) -> None:
+        """Have the broker compare leader epochs: librdkafka (2.16) does so at a seek.
+
+        It refuses one where the partition is not begun yet, as that waits for what it was before.
+        """
+        for name, at in list(self._doubtful.items()):
+            try:
+                self._consumer.seek(at)
+            except KafkaException:
+                continue
+            del self._doubtful[name]
 
     def pause(self, partitions: Iterable[Partition]) -> None:
         """Stop fetching; polling goes on."""
@@ -81,10 +104,11 @@ class Member:
 
     def commit_now(self, offsets: Mapping[Partition, Offsets]) -> CommitAnswer:
         """Commit and wait for the answer; librdkafka sets no bound for that."""
+        named = _to_commit(offsets)
         try:
-            answer = self._consumer.commit(offsets=_to_commit(offsets), asynchronous=False)
+            answer = self._consumer.commit(offsets=named, asynchronous=False)
         except KafkaException as error:
-            return errors.commit_answer(error.args[0], [])
+            return errors.commit_answer(error.args[0], named)
         return errors.commit_answer(None, answer or [])
 
     def committed(
@@ -92,16 +116,9 @@ class Member:
     ) -> dict[Partition, Committed]:
         """Return what is committed, without the partitions that got no clear answer."""
         try:
-            answers = self._consumer.committed(_named(partitions), timeout=timeout_seconds)
+            return committed_of(self._consumer, partitions, timeout_seconds)
         except KafkaException:
             return {}
-        return {
-            (each.topic, each.partition): Committed(
-                None if each.offset == OFFSET_INVALID else each.offset, each.metadata or ""
-            )
-            for each in answers
-            if each.error is None and (each.offset >= 0 or each.offset == OFFSET_INVALID)
-        }
 
     def watermarks(self, partition: Partition, timeout_seconds: float) -> tuple[int, int] | None:
         """Return the first and the end offset as the broker has them; None: no answer."""
@@ -170,6 +187,24 @@ class Member:
         self._consumer.close()
 
 
+def committed_of(
+    consumer: Consumer, partitions: Iterable[Partition], timeout_seconds: float
+) -> dict[Partition, Committed]:
+    """Return what a consumer's group has committed, without what got no clear answer.
+
+    Raises KafkaException.
+    """
+    return {
+        (each.topic, each.partition): Committed(
+            None if each.offset == OFFSET_INVALID else each.offset,
+            each.metadata or "",
+            each.leader_epoch,
+        )
+        for each in consumer.committed(_named(partitions), timeout=timeout_seconds)
+        if each.error is None and (each.offset >= 0 or each.offset == OFFSET_INVALID)
+    }
+
+
 @contextmanager
 def _unless_ending() -> Iterator[None]:
     """Pass over that the client ends: what is not assigned or given up any more goes with it.
@@ -189,6 +224,10 @@ def _named(partitions: Iterable[Partition]) -> list[TopicPartition]:
 
 def _to_commit(offsets: Mapping[Partition, Offsets]) -> list[TopicPartition]:
     return [
-        TopicPartition(topic, partition, each.offset, each.metadata)
+        TopicPartition(topic, partition, each.offset, each.metadata, _epoch(each.leader_epoch))
         for (topic, partition), each in offsets.items()
     ]
+
+
+def _epoch(leader_epoch: int | None) -> int:
+    return -1 if leader_epoch is None else leader_epoch

@@ -141,7 +141,13 @@ def _partition(each: PartitionState) -> dict[str, object]:
         "paused": each.paused,
         "blocked_by": None
         if blocker is None
-        else asdict(blocker) | {"last_error": blocker.last_error or None},
+        else {  # `asdict` takes ten times as long, and there may be thousands
+            "segment_id": blocker.segment_id,
+            "id_type": blocker.id_type,
+            "age_seconds": blocker.age_seconds,
+            "attempts": blocker.attempts,
+            "last_error": blocker.last_error or None,
+        },
     }
 
 

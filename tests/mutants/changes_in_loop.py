@@ -84,11 +84,11 @@ LOOP: tuple[Mutant, ...] = (
         name="commit-trusted-without-answer",
         breaks="I8",
         file="consumer/engine/commits.py",
-        old="error = self._member.commit(self._with_metadata(offsets))",
+        old="error = self._member.commit(to_send)",
         new="""
-        error = self._member.commit(self._with_metadata(offsets))
-        for name, offset in offsets.items():
-            ledgers[name].committed = offset
+        error = self._member.commit(to_send)
+        for name, each in to_send.items():
+            self._ledgers[name].committed = each.offset
         """,
         tests=(
             "tests/test_loop.py::test_a_commit_that_failed_is_made_up_for_though_nothing_new_arrives",
@@ -105,7 +105,7 @@ LOOP: tuple[Mutant, ...] = (
         new="""
         if not offsets and now >= self._next_proof and self._has_unsettled():
             name, ledger = next(iter(self._ledgers.items()))
-            offsets = {name: ledger.beginning if ledger.committed is None else ledger.committed}
+            offsets = {name: ledger.committed or 0}
         """,
         tests=("tests/test_loop.py::test_i1_a_commit_whose_answer_was_lost_is_not_taken_back",),
     ),
@@ -438,39 +438,80 @@ LOOP: tuple[Mutant, ...] = (
     ),
     # -- partitions that come
     Mutant(
-        name="no-answer-means-nothing-is-committed",
+        name="an-answer-of-another-assignment-is-taken",
         breaks="I1",
         file="consumer/engine/assignment.py",
-        old="answers = member.committed(self._starting, 2.0) if self._starting else {}",
-        new="""
-        from consumer.engine.ports import Committed
-
-        answers = {name: Committed(None, "") for name in self._starting}
-        answers |= member.committed(self._starting, 2.0) if self._starting else {}
-        """,
+        old="if question is None or question.number != found.number:",
+        new="if question is None:",
+        tests=(
+            "tests/test_loop_positions.py::test_an_answer_to_a_question_of_before_is_passed_over",
+        ),
     ),
     Mutant(
-        name="reading-begins-before-the-ledger",
+        name="reading-begins-before-the-brokers-have-said-where",
         breaks="nothing is lost",
         file="consumer/engine/assignment.py",
-        old="""
-            self._pipeline.assign(*name, position, answer.offset, metadata)
-            positions[name] = position
-        """,
+        old="self._await(partitions, None)",
         new="""
-            positions[name] = position
-            self._member.start({name: position}, paused=False)
-            for message in self._member.consume(1, 0.0):
-                position = message.offset() + 1
-            self._pipeline.assign(*name, position, answer.offset, metadata)
+        self._await(partitions, None)
+        self._member.start(dict.fromkeys(partitions, Going(0)), paused=False)
         """,
+        tests=("tests/test_loop_positions.py",),
+    ),
+    Mutant(
+        name="the-answer-to-a-commit-of-before-a-cut-counts",
+        breaks="I1",
+        file="consumer/engine/commits.py",
+        old="if ledger is None or ledger.turns_back != turns_back:",
+        new="if ledger is None:",
+        tests=("tests/test_loop_positions.py",),
+    ),
+    Mutant(
+        name="all-partitions-are-one-commit",
+        breaks="I8",
+        file="consumer/engine/commits.py",
+        old="if room <= 0:",
+        new="if False:",
+        tests=("tests/test_loop_positions.py",),
+    ),
+    Mutant(
+        name="metadata-that-is-too-long-is-sent-again",
+        breaks="I8",
+        file="consumer/engine/commits.py",
+        old="if answer.too_long:",
+        new="if False:",
+        tests=("tests/test_loop_positions.py",),
+    ),
+    Mutant(
+        name="nobody-looks-at-the-topics-ids",
+        breaks="nothing is lost",
+        file="consumer/engine/loop.py",
+        old="if anew := self.assignment.made_anew():",
+        new="if anew := self.assignment.made_anew()[:0]:",
+        tests=("tests/test_loop_positions.py",),
+    ),
+    Mutant(
+        name="what-was-consumed-before-a-position-was-lost-is-received-after",
+        breaks="I1",
+        file="consumer/engine/loop.py",
+        old="self._drop_backlog(names)",
+        new="pass",
+        tests=("tests/test_loop_positions.py",),
+    ),
+    Mutant(
+        name="latest-skips-without-a-word",
+        breaks="I8",
+        file="consumer/engine/starts.py",
+        old="if log.end > log.first:",
+        new="if False:",
+        tests=("tests/test_loop_positions.py",),
     ),
     Mutant(
         name="pause-forgotten-on-assign",
         breaks="I7",
         file="consumer/engine/assignment.py",
-        old="member.start(positions, paused=self.pausing)",
-        new="member.start(positions, paused=False)",
+        old="self._member.start(positions, paused=self.pausing)",
+        new="self._member.start(positions, paused=False)",
         tests=(
             "tests/test_loop.py::test_i7_a_partition_that_is_assigned_while_reading_is_paused_is_not_read_yet",
         ),
@@ -499,14 +540,9 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-topic-made-anew-goes-on-in-the-old-account",
         breaks="I1",
-        file="consumer/engine/assignment.py",
-        old="""
-            if beginning >= ledger.position:
-                ledger.position = beginning
-            else:
-                ledger.restart(beginning)
-        """,
-        new="ledger.position = beginning",
+        file="consumer/engine/starts.py",
+        old="ledger.go_back(going.offset)",
+        new="ledger.position = going.offset",
         tests=(
             "tests/test_loop.py::test_i1_of_a_topic_made_anew_nothing_is_committed_before_the_old_one_is_delivered",
         ),

@@ -11,11 +11,15 @@ Change = tuple[Lane, str, str]  # lane, action, id
 
 @dataclass(slots=True)
 class Taken:
-    """One assignment of one partition: what was handed out, and what is on its way."""
+    """One assignment of one partition: what was handed out, and what is on its way.
+
+    Records stand for themselves: a log that was truncated has others at the same offsets.
+    """
 
     number: int
-    handed: dict[int, float] = field(default_factory=dict)  # by offset, when
-    latest: dict[Change, int] = field(default_factory=dict)  # the last offset that says so
+    handed: dict[Record, float] = field(default_factory=dict)  # when
+    order: dict[Record, int] = field(default_factory=dict)
+    latest: dict[Change, int] = field(default_factory=dict)  # the last record that says so
     in_flight: set[tuple[int, str]] = field(default_factory=set)  # offset and id of attempts
 
 
@@ -33,18 +37,22 @@ class Account:
         self.buried: dict[Change, float] = {}  # when the broker had the dead letter
         self.buried_sources: dict[str, float] = {}
         self._skips = skips
+        self._handed = 0
 
     def hand_out(self, record: Record, now: float) -> None:
         """Take down that the application got a record."""
         taken = self.taken[record.partition]
-        taken.handed[record.offset] = now
+        taken.handed.pop(record, None)
+        taken.handed[record] = now
+        self._handed += 1
+        taken.order[record] = self._handed
         for name in record.names:
-            taken.latest[record.lane, record.action, name] = record.offset
+            taken.latest[record.lane, record.action, name] = self._handed
 
     def why_unsettled(self, record: Record) -> str:
         """Return why a record's offset must not be passed by a commit; empty: it may be."""
         taken = self.taken.get(record.partition)
-        handed_at = None if taken is None else taken.handed.get(record.offset)
+        handed_at = None if taken is None else taken.handed.get(record)
         if taken is None or handed_at is None:
             return "was never read"
         source = f"audience:{record.partition}:{record.offset}"
@@ -59,7 +67,7 @@ class Account:
     def is_waiting(self, record: Record) -> bool:
         """Whether a record has a good change that is unsettled."""
         taken = self.taken[record.partition]
-        handed_at = taken.handed[record.offset]
+        handed_at = taken.handed[record]
         return any(
             not is_shared(name)
             and not is_bad(record.lane, name)
@@ -80,4 +88,4 @@ class Account:
         elif self.delivered.get(change, -1.0) >= handed_at:
             return True
         opposite = "remove" if record.action == "add" else "add"
-        return taken.latest.get((record.lane, opposite, name), -1) > record.offset
+        return taken.latest.get((record.lane, opposite, name), -1) > taken.order[record]

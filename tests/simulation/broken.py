@@ -13,7 +13,12 @@ from consumer.core.lanes import Batch, Lane
 from consumer.core.lease import Lease
 from consumer.core.ledger import Ledger
 from consumer.core.outcomes import Outcome, Retry, RetryReason
+from consumer.core.positions import Going, Gone, Log
+from consumer.engine.assignment import Assignment
+from consumer.engine.commits import Commits
 from consumer.engine.loop import Loop
+from consumer.engine.ports import Offsets, Partition
+from consumer.engine.starts import Starts
 from tests.simulation.run import LoopOf, real_loop
 
 if TYPE_CHECKING:
@@ -45,9 +50,67 @@ class HastyLedger(Ledger):
 
     __slots__ = ()
 
-    def committable(self) -> int | None:
+    def committable(self) -> int:
         """Return the position."""
         return self.position
+
+
+class ForgetfulLedger(Ledger):
+    """A ledger that forgets what was read of a log that goes back."""
+
+    __slots__ = ()
+
+    def go_back(self, position: int) -> None:
+        """Go on at ``position`` with nothing unsettled."""
+        self._holds.clear()
+        super().go_back(position)
+
+
+class RereadingStarts(Starts):
+    """Reads a log that was truncated from its beginning."""
+
+    __slots__ = ()
+
+    def go_on(self, ledger: Ledger, log: Log, gone: Gone | None, now: float) -> Going:
+        """Take it to diverge there."""
+        if gone is not None:
+            gone = replace(gone, diverges_at=0, is_compared=True)
+        return super().go_on(ledger, log, gone, now)
+
+
+class OverlookingStarts(Starts):
+    """Reads a log that was truncated from its end, whatever took the place of what was lost."""
+
+    __slots__ = ()
+
+    def go_on(self, ledger: Ledger, log: Log, gone: Gone | None, now: float) -> Going:
+        """Take it to diverge there."""
+        if gone is None or ledger.topic_id != log.topic_id or ledger.position < log.first:
+            return super().go_on(ledger, log, gone, now)
+        at = min(ledger.position, log.end)
+        ledger.go_back(at)
+        ledger.leader_epoch = log.leader_epoch
+        return Going(at, log.leader_epoch)
+
+
+class BlindAssignment(Assignment):
+    """Takes no notice of topic ids."""
+
+    __slots__ = ()
+
+    def made_anew(self) -> list[Partition]:
+        """See nothing."""
+        return []
+
+
+class CarelessCommits(Commits):
+    """Commits without leader epochs."""
+
+    __slots__ = ()
+
+    def _some_of(self, offsets: dict[Partition, int]) -> dict[Partition, Offsets]:
+        found = super()._some_of(offsets)
+        return {name: replace(each, leader_epoch=None) for name, each in found.items()}
 
 
 class UnrulyLane(Lane):
@@ -68,17 +131,32 @@ def endless_lease(process: "Process", pipeline: "Pipeline", ports: "Ports") -> L
     return loop
 
 
-def hasty_ledger(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loop:
-    """Return a loop that commits what was read."""
-    begin = pipeline.assign
+def _with_ledgers(kind: type[Ledger]) -> LoopOf:
+    def loop_of(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loop:
+        begin = pipeline.assign
 
-    def assign(*given: object) -> Ledger:
-        ledger = begin(*given)  # type: ignore[arg-type]  # whatever the loop gives
-        ledger.__class__ = HastyLedger
-        return ledger
+        def assign(*given: object, **named: object) -> Ledger:
+            ledger = begin(*given, **named)  # type: ignore[arg-type]  # whatever the loop gives
+            ledger.__class__ = kind
+            return ledger
 
-    pipeline.assign = assign  # type: ignore[method-assign, assignment]  # of this one only
-    return real_loop(process, pipeline, ports)
+        pipeline.assign = assign  # type: ignore[method-assign]  # of this one only
+        return real_loop(process, pipeline, ports)
+
+    return loop_of
+
+
+def _with_part(kind: type[Starts | Assignment | Commits]) -> LoopOf:
+    """Return a loop with one of its parts broken."""
+
+    def loop_of(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loop:
+        loop = real_loop(process, pipeline, ports)
+        parts = (loop.assignment, loop.assignment._starts, loop.commits)  # noqa: SLF001 - to break it
+        (part,) = (part for part in parts if issubclass(kind, type(part)))
+        part.__class__ = kind
+        return loop
+
+    return loop_of
 
 
 def unruly_lane(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loop:
@@ -127,7 +205,15 @@ def waits_of_all(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Lo
 
 BROKEN: dict[str, tuple[LoopOf, str]] = {
     "a lease that always holds": (endless_lease, "I5"),
-    "a ledger that commits the position": (hasty_ledger, "I1"),
+    "a ledger that commits the position": (_with_ledgers(HastyLedger), "I1"),
+    "a ledger that forgets what was read of a log that goes back": (
+        _with_ledgers(ForgetfulLedger),
+        "I1",
+    ),
+    "a truncated log that is read from its beginning": (_with_part(RereadingStarts), "I1"),
+    "a truncated log that goes on at its end": (_with_part(OverlookingStarts), "I1"),
+    "topic ids that nobody looks at": (_with_part(BlindAssignment), "I8"),
+    "commits without leader epochs": (_with_part(CarelessCommits), "I1"),
     "a lane that keeps no order": (unruly_lane, "I2"),
     "connections that are used again without a look": (blind_connections, "I2"),
     "5xx that are taken as final": (final_failures, "I2"),

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from consumer.core.intake import Message
+from consumer.core.positions import Going
 from consumer.engine.ports import (
     CommitAnswer,
-    Committed,
     Listener,
     MessageError,
     Offsets,
@@ -85,11 +85,11 @@ class Client:
         meaning: MessageError = message.error()
         return meaning
 
-    def start(self, positions: dict[Partition, int], *, paused: bool) -> None:
+    def start(self, positions: dict[Partition, Going], *, paused: bool) -> None:
         """Begin to read."""
         self._process.point()
-        for (_, partition), offset in sorted(positions.items()):
-            self.fetcher.start(partition, offset, is_paused=paused)
+        for (_, partition), going in sorted(positions.items()):
+            self.fetcher.start(partition, going, is_paused=paused)
 
     def stop(self, partitions: Iterable[Partition]) -> None:
         """Read no more of them."""
@@ -140,30 +140,6 @@ class Client:
         self._process.poke()
 
     # -- questions --------------------------------------------------------------------------------
-
-    def committed(
-        self, partitions: Iterable[Partition], timeout_seconds: float
-    ) -> dict[Partition, Committed]:
-        """Return what is committed, as far as the broker says."""
-        asked = sorted(partitions)
-
-        def look() -> dict[Partition, Committed]:
-            found = {}
-            for name in asked:
-                commit = self._group.commits.get(name[1])
-                if not self._requests.does_not_say():
-                    found[name] = (
-                        Committed(None, "")
-                        if commit is None
-                        else Committed(commit.offset, commit.metadata)
-                    )
-            return found
-
-        return self._requests.ask(look, timeout_seconds) or {}
-
-    def watermarks(self, partition: Partition, timeout_seconds: float) -> tuple[int, int] | None:
-        """Return the first and the end offset."""
-        return self._requests.ask(lambda: self.fetcher.watermarks(partition[1]), timeout_seconds)
 
     def partition_counts(self, timeout_seconds: float) -> dict[str, int] | None:
         """Return how many partitions the topic has."""

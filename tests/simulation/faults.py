@@ -25,7 +25,9 @@ KINDS = (
     *("dead_letters",) * 2,
     "unwritable",
     *("retention",) * 4,
-    "truncation",
+    *("truncation",) * 3,
+    *("election",) * 2,
+    *("anew",) * 2,
 )
 
 
@@ -219,8 +221,15 @@ class Faults:
         before = log.start + round((log.end - log.start) * self._draw.choice((0.2, 0.7, 1.0)))
         self._world.delete_head(log, before)
 
+    def _election(self) -> None:
+        self._draw.choice(self._world.logs).elect()
+
     def _truncation(self) -> None:
-        if self._draw.random() < 0.4:
-            log = self._draw.choice(self._world.logs)
-            to = log.start + round((log.end - log.start) * self._draw.choice((0.0, 0.5, 0.9)))
-            self._world.truncate(log, to)
+        draw = self._draw
+        log = draw.choice(self._world.logs)
+        end = log.end
+        to = log.start + round((end - log.start) * draw.choice((0.0, 0.5, 0.9)))
+        self._world.truncate(log, to, to + round((end - to) * draw.choice((0.0, 0.5, 1.0, 1.5))))
+
+    def _anew(self) -> None:
+        self._world.make_topic_anew(self._draw.choice((0.0, 0.5, 1.0, 2.0)))

@@ -4,18 +4,23 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from consumer.engine.ports import EndOfPartition, MessageError, OffsetGone
+from consumer.core.positions import Going, Gone
+from consumer.engine.ports import EndOfPartition, MessageError
 from tests.simulation.log import TOPIC, PartitionLog, Record
 from tests.support.records import FakeMessage
 
 
 @dataclass(slots=True, eq=False)
 class Reading:
-    """One partition that is read. ``position`` is of what is fetched next."""
+    """One partition that is read. ``position`` is of what is fetched next.
+
+    ``epoch`` is of the last record before that, ``leader_epoch`` of the leader that is known.
+    """
 
     log: PartitionLog
     position: int
-    generation: int
+    epoch: int | None
+    leader_epoch: int
     is_paused: bool
     queue: deque[FakeMessage] = field(default_factory=deque)
     records: deque[Record | None] = field(default_factory=deque)
@@ -45,15 +50,13 @@ class Fetcher:
         """Return how many there are."""
         return len(self._logs)
 
-    def watermarks(self, partition: int) -> tuple[int, int]:
-        """Return the first and the end offset."""
-        return self._logs[partition].start, self._logs[partition].end
-
-    def start(self, partition: int, offset: int, *, is_paused: bool) -> None:
-        """Begin to read; nobody asks whether the log was truncated since that was its offset."""
+    def start(self, partition: int, going: Going, *, is_paused: bool) -> None:
+        """Begin to read; with an epoch the broker is asked whether that is this log's offset."""
         log = self._logs[partition]
-        self._readings[partition] = Reading(log, offset, log.generation, is_paused)
-        self._begun(partition, offset)
+        known = -1 if going.is_doubtful else log.leader_epoch
+        reading = Reading(log, going.offset, going.leader_epoch, known, is_paused)
+        self._readings[partition] = reading
+        self._begun(partition, going.offset)
 
     def stop(self, partition: int) -> None:
         """Read it no more."""
@@ -96,19 +99,18 @@ class Fetcher:
 
     def _fetch(self, reading: Reading) -> None:
         log = reading.log
-        if reading.position == log.end == reading.end_said and reading.generation == log.generation:
-            return
-        if not log.has(reading.position, reading.generation):
+        if gone := _why_gone(reading):
             reading.is_gone = True
-            self._say(reading, OffsetGone())
+            self._say(reading, gone)
             return
-        reading.generation = log.generation
+        if reading.position == log.end == reading.end_said:
+            return
         if len(reading.queue) < self._prefetch_records:
             index = log.index(reading.position)
             for record in log.records[index : index + self._prefetch_records]:
                 reading.queue.append(record.message)
                 reading.records.append(record)
-                reading.position = record.offset + 1
+                reading.position, reading.epoch = record.offset + 1, record.leader_epoch
             if index + self._prefetch_records >= len(log.records):
                 reading.position = log.end
                 if reading.end_said != log.end:
@@ -119,3 +121,19 @@ class Fetcher:
         message = FakeMessage(TOPIC, reading.log.partition, reading.position, error=error)
         reading.queue.append(message)
         reading.records.append(None)
+
+
+def _why_gone(reading: Reading) -> Gone | None:
+    """Return what the broker says of a position that it has no more.
+
+    A later leader is asked how far its log is the one that was read. An earlier one is of a topic
+    that was made anew, which nobody notices as long as it has the offset.
+    """
+    log = reading.log
+    if log.leader_epoch > reading.leader_epoch:
+        reading.leader_epoch = log.leader_epoch
+        if reading.epoch is not None:
+            end = log.end_of(reading.epoch)
+            if end is None or end < reading.position:
+                return Gone(end, is_compared=True)
+    return None if log.start <= reading.position <= log.end else Gone()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from consumer.engine.ports import Offsets
 from tests.simulation.scheduler import Scheduler
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Commit:
 
     offset: int
     metadata: str
+    leader_epoch: int | None
 
 
 class Watch:
@@ -82,15 +84,15 @@ class Group:
 
     # -- what clients ask for ---------------------------------------------------------------------
 
-    def commit(self, member_id: str, epoch: int, offsets: dict[int, tuple[int, str]]) -> str:
+    def commit(self, member_id: str, epoch: int, offsets: dict[int, Offsets]) -> str:
         """Commit, if that member may; return an error or OK."""
         member = self.members.get(member_id)
         error = UNKNOWN_MEMBER if member is None else self._refuses(member, epoch)
         if error or member is None:
             return error
-        for partition, (offset, metadata) in offsets.items():
+        for partition, each in offsets.items():
             old = self.commits.get(partition)
-            new = Commit(offset, metadata)
+            new = Commit(each.offset, each.metadata, each.leader_epoch)
             self.commits[partition] = new
             self._watch.committed(partition, member.owner, old, new)
         return OK

@@ -1,9 +1,20 @@
-"""A partition's log at the broker: records with gaps between their offsets, a head and an end."""
+"""A partition's log at the broker: records with gaps between their offsets, a head and an end.
 
+Its leader has an epoch, which every record keeps; with them one tells a log that was truncated from
+the one that was read, however long it has grown since (KIP-320). A topic that was made anew has
+another id.
+"""
+
+import math
 from bisect import bisect_left
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from consumer.core.positions import topic_id_of
 from tests.support.records import FakeMessage
+
+if TYPE_CHECKING:
+    from tests.simulation.group import Commit
 
 Lane = tuple[int, str]
 TOPIC = "audience"
@@ -11,7 +22,10 @@ TOPIC = "audience"
 
 @dataclass(slots=True, eq=False)
 class Record:
-    """A record and what it means; ``names`` as they are to be sent. No action: malformed."""
+    """A record and what it means; ``names`` as they are to be sent. No action: malformed.
+
+    ``is_lost``: nobody may have read it, and nobody can any more.
+    """
 
     partition: int
     offset: int
@@ -21,11 +35,21 @@ class Record:
     action: str = ""
     names: tuple[str, ...] = ()
     invalid: int = 0
+    is_lost: bool = False
+    leader_epoch: int = field(init=False)
     message: FakeMessage = field(init=False)
 
-    def __post_init__(self) -> None:
-        stamp = (1, round(self.at * 1000) + 1)
-        self.message = FakeMessage(TOPIC, self.partition, self.offset, self.value, timestamp=stamp)
+    def written(self, leader_epoch: int) -> None:
+        """Take in who wrote it to the log."""
+        self.leader_epoch = leader_epoch
+        self.message = FakeMessage(
+            TOPIC,
+            self.partition,
+            self.offset,
+            self.value,
+            timestamp=(1, round(self.at * 1000) + 1),
+            leader_epoch=leader_epoch,
+        )
 
     @property
     def is_malformed(self) -> bool:
@@ -40,15 +64,20 @@ class PartitionLog:
         self.partition = partition
         self.start = 0
         self.end = 0
-        self.cuts: list[int] = []  # where it was truncated
-        self.reused: set[str] = set()  # ids of records at offsets that others had before a cut
-        self._longest = 0
+        self.topic_id = "topic-0"
         self.records: list[Record] = []
+        self._epochs: dict[int, int] = {0: 0}  # of leaders: where each begins
+        self._lowest_cut: float = math.inf
+        self._topics = 0
+
+    @property
+    def leader_epoch(self) -> int:
+        """Return the epoch of the leader of now."""
+        return max(self._epochs)
 
     def append(self, record: Record) -> None:
         """Write a record."""
-        if record.offset < self._longest:
-            self.reused.update(record.names)
+        record.written(self.leader_epoch)
         self.records.append(record)
         self.end = record.offset + 1
 
@@ -73,26 +102,47 @@ class PartitionLog:
         self.start = max(self.start, before)
         return gone
 
+    def elect(self) -> None:
+        """Get another leader, that has all of it."""
+        self._epochs[self.leader_epoch + 1] = self.end
+
     def truncate(self, to: int) -> list[Record]:
         """Lose the end of the log, as an unclean leader election does; return it."""
-        self._longest = max(self._longest, self.end)
+        epoch = self.leader_epoch + 1
         index = self.index(to)
         gone = self.records[index:]
         del self.records[index:]
         self.end = max(self.start, to)
-        self.cuts.append(self.end)
+        self._lowest_cut = min(self._lowest_cut, self.end)
+        self._epochs = {each: at for each, at in self._epochs.items() if at < self.end}
+        self._epochs[epoch] = self.end
         return gone
 
-    @property
-    def generation(self) -> int:
-        """Return how often it was truncated: what a leader's epoch tells."""
-        return len(self.cuts)
+    def make_anew(self) -> list[Record]:
+        """Become another topic's, and empty; return what it was."""
+        gone, self.records = self.records, []
+        self._topics += 1
+        self.topic_id = f"topic-{self._topics}"
+        self.start = self.end = 0
+        self._epochs, self._lowest_cut = {0: 0}, 0
+        return gone
+
+    def end_of(self, epoch: int) -> int | None:
+        """Return where the log ends of the leaders up to an epoch; None: it comes to no such."""
+        if epoch > self.leader_epoch:
+            return None
+        later = (at for each, at in self._epochs.items() if each > epoch)
+        return max(self.start, min(later, default=self.end))
+
+    def is_of(self, commit: "Commit") -> bool:
+        """Whether a commit is of this log, as far as it goes, and not of one that it was."""
+        if topic_id_of(commit.metadata) not in {"", self.topic_id}:
+            return False
+        if commit.leader_epoch is None:
+            return True
+        end = self.end_of(commit.leader_epoch)
+        return end is not None and end >= commit.offset
 
     def had_another(self, offset: int) -> bool:
-        """Whether another record may have been at this offset before a cut."""
-        return any(offset >= cut for cut in self.cuts)
-
-    def has(self, offset: int, generation: int) -> bool:
-        """Whether a position of a reader of that generation is still one of this log."""
-        is_cut_off = any(offset > cut for cut in self.cuts[generation:])
-        return self.start <= offset <= self.end and not is_cut_off
+        """Whether another record may have been at this offset before."""
+        return offset >= self._lowest_cut

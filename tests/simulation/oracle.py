@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from consumer.core.dead_letters import DeadLetter, DeadLetterReason
 from consumer.core.ledger import base_of, offset_of
 from consumer.core.outcomes import Answer, Answered, Delivered, outcome_of
+from consumer.core.positions import topic_id_of
 from consumer.core.rules import Rules
 from tests.simulation.account import Account, Taken, is_shared
 from tests.simulation.api import Request, is_bad
@@ -51,7 +52,7 @@ class Oracle(Watch):
     applied: dict[tuple[Lane, str], Applied] = field(default_factory=dict)
     applications: dict[tuple[int, int, str], int] = field(default_factory=dict)
     requests: int = 0  # that were applied
-    reset: set[int] = field(default_factory=set)  # logs that were truncated since a commit
+    commits: dict[int, Commit] = field(default_factory=dict)  # the last that was of the log
     ledgers: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
 
     # -- the broker -------------------------------------------------------------------------------
@@ -70,20 +71,25 @@ class Oracle(Watch):
             account.taken[partition] = Taken(number)
 
     def committed(self, partition: int, owner: int, old: Commit | None, new: Commit) -> None:
-        """Look at a commit that the broker took (I1, I5, I11)."""
+        """Look at a commit that the broker took (I1, I5, I11).
+
+        One of a log as it was, before it was truncated or its topic made anew, may come late. The
+        next one that is of the log goes back, to where that diverges and no further; once, for it
+        is of the log.
+        """
         if self.owners.get(partition) != owner:
             raise Violation(f"I5: process {owner} committed partition {partition}, not its own")
         log = self.logs[partition]
-        first = log.start if old is None else old.offset
+        if not log.is_of(new):
+            return
+        first = self.settled_up_to(partition)
         if new.offset < first and old is not None:
-            if partition not in self.reset:
-                raise Violation(
-                    f"I1: the commit of partition {partition} went from {first} to {new.offset}"
-                )
-            self.reset.discard(partition)
+            raise Violation(
+                f"I1: the commit of partition {partition} went from {old.offset} to {new.offset},"
+                f" all is settled up to {first}"
+            )
+        self.commits[partition] = new
         account = self.accounts[owner]
-        if partition in self.reset:
-            return  # what was read before it was truncated may be committed late
         for record in log.between(first, new.offset):
             if why := account.why_unsettled(record):
                 invariant = "I11" if "I11" in why else "I1"
@@ -93,6 +99,14 @@ class Oracle(Watch):
         lowest = account.lowest_flying(partition)
         if lowest is not None and lowest < new.offset:
             raise Violation(f"I1: {partition}:{lowest} is on its way, committed is {new.offset}")
+
+    def settled_up_to(self, partition: int) -> int:
+        """Return up to where a log was settled, as its commits said."""
+        log, commit = self.logs[partition], self.commits.get(partition)
+        if commit is None or topic_id_of(commit.metadata) not in {"", log.topic_id}:
+            return 0
+        end = None if commit.leader_epoch is None else log.end_of(commit.leader_epoch)
+        return min(commit.offset, log.end if end is None else end)
 
     def buried(self, process: "Process", dead_letter: DeadLetter) -> None:
         """Look at a dead letter that the broker has (I10, I12)."""
@@ -184,7 +198,7 @@ class Oracle(Watch):
                 and not is_shared(name)
                 and before.action != request.action
                 and (before.assignment, before.offset) > (number, offset)
-                and not self.logs[partition].generation  # else it is read once more
+                and not self.logs[partition].had_another(min(offset, before.offset))
             ):
                 raise Violation(
                     f"I2: {request.action} {name} of {partition}:{offset} was applied after"
@@ -194,25 +208,20 @@ class Oracle(Watch):
             key = (partition, offset, name)
             self.applications[key] = self.applications.get(key, 0) + 1
 
-    def truncated(self, partition: int) -> None:
-        """Take down that a log went back: its commits may."""
-        self.reset.add(partition)
-
     def check_healthy(self, process: "Process", failing: set[int], rules: Rules) -> None:
         """Look for changes that waited too long while only these segments failed (I4, I8)."""
         account = self.accounts[process.number]
         latest = process.now() - rules.linger_seconds - HEALTHY_WAIT_SECONDS
         for partition in process.client.membership.owned:
             taken = account.taken.get(partition)
-            for offset, handed_at in taken.handed.items() if taken is not None else ():
+            for record, handed_at in taken.handed.items() if taken is not None else ():
                 if handed_at > latest:
                     break
-                for record in self.logs[partition].between(offset, offset + 1):
-                    if record.lane[0] not in failing and account.is_waiting(record):
-                        raise Violation(
-                            f"I8: {partition}:{offset} of {record.lane} waits since"
-                            f" {handed_at:.2f}, only segments {sorted(failing)} fail"
-                        )
+                if record.lane[0] not in failing and account.is_waiting(record):
+                    raise Violation(
+                        f"I8: {partition}:{record.offset} of {record.lane} waits since"
+                        f" {handed_at:.2f}, only segments {sorted(failing)} fail"
+                    )
 
     # -- what a process publishes -----------------------------------------------------------------
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.simulation.client import Client
     from tests.simulation.dead_letters import DeadLetters
     from tests.simulation.link import Link
+    from tests.simulation.lookup import Lookup
 
 OVERTIME_SECONDS = 4.0
 
@@ -40,6 +41,7 @@ class Process:
         self.setup = setup
         self.link: Link
         self.client: Client
+        self.lookup: Lookup
         self.carriers: Carriers
         self.dead_letters: DeadLetters
         self.loop: Loop
@@ -73,6 +75,7 @@ class Process:
         pipeline = self.pipeline = Pipeline(setup.rules, "id", throttle, Tally())
         ports = Ports(
             member=self.client,
+            lookup=self.lookup,
             carriers=self.carriers,
             dead_letters=self.dead_letters,
             observer=Observer(self),  # type: ignore[arg-type]  # nobody sets the view
@@ -90,6 +93,7 @@ class Process:
     def _run(self) -> None:
         loop = self.loop
         try:
+            self.lookup.start()
             self.client.subscribe(loop)
             while self.stop_asked_at is None:
                 loop.turn()

@@ -30,8 +30,13 @@ class Producer:
     def start(self) -> None:
         """Begin; some is there before anybody reads."""
         for _ in range(self._draw.choice((0, 5, 30))):
-            self._write()
+            self._write(self._draw.choice(self._logs))
         self._go_on()
+
+    def fill(self, log: PartitionLog, up_to: int) -> None:
+        """Write until a log is so long."""
+        while log.end < up_to:
+            self._write(log)
 
     def stop(self) -> None:
         """Write no more."""
@@ -41,13 +46,12 @@ class Producer:
         if not self._is_on:
             return
         for _ in range(self._draw.choice((1, 1, 2, 8))):
-            self._write()
+            self._write(self._draw.choice(self._logs))
         seconds = self._draw.expovariate(self._setup.records_per_second / 3.0)
         self._scheduler.after(seconds, self._go_on)
 
-    def _write(self) -> None:
+    def _write(self, log: PartitionLog) -> None:
         draw = self._draw
-        log = draw.choice(self._logs)
         if draw.random() < 0.15:
             log.skip(draw.choice((1, 1, 2, 7)))
         record = self._record(log)

@@ -52,7 +52,7 @@ class Requests:
     ) -> None:
         """Send a commit; ``hear`` gets the answer, or that there was none."""
         named = {partition: each.offset for (_, partition), each in offsets.items()}
-        metadata = {partition: each.metadata for (_, partition), each in offsets.items()}
+        given = {partition: each for (_, partition), each in sorted(offsets.items())}
         draw, weather = self._draw, self._weather
         open_ones = [hear]
 
@@ -64,8 +64,7 @@ class Requests:
             if draw.random() < weather.failing:
                 self._link.answer(lambda: finish(LOADING))
                 return
-            pairs = {each: (named[each], metadata[each]) for each in sorted(named)}
-            error = self._group.commit(member_id, epoch, pairs)
+            error = self._group.commit(member_id, epoch, given)
             if draw.random() >= weather.mute:
                 late = 3.0 * draw.random() if draw.random() < weather.late else 0.0
                 self._link.answer(lambda: finish(error), late)
@@ -91,11 +90,20 @@ class Requests:
         """Return what ``look`` finds at the broker, if the answer comes in time."""
         self._process.point()
         heard: list[T] = []
-        draw, weather = self._draw, self._weather
 
         def hear(answer: T) -> None:
             heard.append(answer)
             self._process.poke()
+
+        self.send(look, hear)
+        until = self._scheduler.now + timeout_seconds
+        while not heard and self._scheduler.now < until:
+            self._scheduler.block(until, is_pokable=True)
+        return heard[0] if heard else None
+
+    def send(self, look: Callable[[], T], hear: Callable[[T], None]) -> None:
+        """Have ``hear`` told what ``look`` finds at the broker, if the answer comes at all."""
+        draw, weather = self._draw, self._weather
 
         def arrive() -> None:
             if draw.random() >= weather.mute:
@@ -105,10 +113,6 @@ class Requests:
 
         if draw.random() >= weather.lost:
             self._link.request(arrive)
-        until = self._scheduler.now + timeout_seconds
-        while not heard and self._scheduler.now < until:
-            self._scheduler.block(until, is_pokable=True)
-        return heard[0] if heard else None
 
 
 def _commit_answer(offsets: dict[int, int], error: str) -> CommitAnswer:

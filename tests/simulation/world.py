@@ -19,6 +19,7 @@ from tests.simulation.kip848 import NewGroup
 from tests.simulation.kip848_membership import NewMembership
 from tests.simulation.link import Link
 from tests.simulation.log import PartitionLog
+from tests.simulation.lookup import Lookup
 from tests.simulation.oracle import Oracle, Violation
 from tests.simulation.process import Process
 from tests.simulation.producer import MAX_IDS_PER_RECORD, Producer
@@ -63,7 +64,6 @@ class World:
             rebalance_seconds=self.setup.rebalance_seconds,
         )
         self.processes: list[Process] = []
-        self.touched: set[str] = set()  # ids whose end nobody can foretell
         self.ever_failing: set[int] = set()  # segments of a failing minority
         self._loop_of = loop_of
         self._seen: object = None
@@ -134,7 +134,7 @@ class World:
 
     def _is_committed(self, log: PartitionLog) -> bool:
         commit = self.group.commits.get(log.partition)
-        return commit is not None and commit.offset == log.end
+        return commit is not None and commit.offset == log.end and log.is_of(commit)
 
     # -- what faults do ---------------------------------------------------------------------------
 
@@ -189,6 +189,9 @@ class World:
             ),
             poll_records=setup.poll_records,
         )
+        process.lookup = Lookup(
+            scheduler, process, logs=self.logs, group=self.group, requests=requests
+        )
         process.carriers = Carriers(
             scheduler,
             draw,
@@ -207,21 +210,21 @@ class World:
 
     def delete_head(self, log: PartitionLog, before: int) -> None:
         """Let retention do its work."""
-        commit = self.group.commits.get(log.partition)
+        settled_up_to = self.oracle.settled_up_to(log.partition)
         for record in log.delete_head(before):
-            if commit is None or record.offset >= commit.offset:
-                self.touched.update(record.names)
+            record.is_lost = record.offset >= settled_up_to
 
-    def truncate(self, log: PartitionLog, to: int) -> None:
-        """Let a partition lose its end.
+    def truncate(self, log: PartitionLog, to: int, then_up_to: int) -> None:
+        """Let a partition lose its end, and others write to it before anybody looks."""
+        for record in log.truncate(to):
+            record.is_lost = True
+        self.producer.fill(log, then_up_to)
 
-        It is read once more from its beginning, while the old commit may stand in the middle of it.
-        Whoever takes over there leaves what was read again as the older records had it, and never
-        reads what took the place of what was lost before that commit. So nobody can foretell how
-        the ids of either end.
-        """
-        log.truncate(to)
-        for record in self.producer.history:
-            if record.partition == log.partition:
-                self.touched.update(record.names)
-        self.oracle.truncated(log.partition)
+    def make_topic_anew(self, share: float) -> None:
+        """Delete the topic, its commits with it, make it again, and fill it up to that share."""
+        for log in self.logs:
+            end = log.end
+            for record in log.make_anew():
+                record.is_lost = True
+            self.group.commits.pop(log.partition, None)
+            self.producer.fill(log, round(end * share))

@@ -117,7 +117,7 @@ class Driver:
         self.pipeline.dead_letters.clear()
         return dead_letters
 
-    def committable(self, partition: int = 0) -> int | None:
+    def committable(self, partition: int = 0) -> int:
         """Return what may be committed of a partition."""
         return self.pipeline.ledgers["audience", partition].committable()
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import pytest
 
 from tests.support.cluster import Cluster, Member, Record
+from tests.support.kafka_log import truncate_log
 from tests.support.kafka_server import KafkaServer, Listener, free_ports, server_properties
 from tests.support.tcp_proxy import HOST, TcpProxy
 
@@ -103,6 +104,17 @@ class Broker(Cluster):
         self.kill()
         for folder in (self._folder / "data").glob("__consumer_offsets-*"):
             shutil.rmtree(folder)
+        self.start()
+
+    def truncate(self, topic: str, ends: "Mapping[int, int]") -> None:
+        """Kill it, and start it without the batches of records from these offsets on.
+
+        By partition. So a log looks after an unclean election: another leader, of another epoch,
+        that never had the last records. No batch may begin before such an offset and end behind it.
+        """
+        self.kill()
+        for partition, end in ends.items():
+            truncate_log(self._folder / "data" / f"{topic}-{partition}", end)
         self.start()
 
     def pause(self) -> None:

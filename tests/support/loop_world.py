@@ -7,7 +7,7 @@ dead-letter topic that acknowledges at once. `WorldClock.now` is the time of all
 import heapq
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from consumer.core.attempts import Attempt
@@ -15,6 +15,7 @@ from consumer.core.dead_letters import DeadLetter
 from consumer.core.intake import Message
 from consumer.core.outcomes import Answer, Answered
 from consumer.core.pipeline import Pipeline
+from consumer.core.positions import Going, Log
 from consumer.core.rules import Rules
 from consumer.core.tally import Tally
 from consumer.core.throttle import Throttle
@@ -22,6 +23,8 @@ from consumer.engine.loop import Loop
 from consumer.engine.ports import (
     CommitAnswer,
     Committed,
+    FirstStart,
+    Found,
     MessageError,
     Offsets,
     Options,
@@ -43,10 +46,16 @@ ACCEPTED = Answered(200, b"{}")
 class World:
     """Kafka, the API and time. ``answer`` and ``latency`` are the API's; change them at will."""
 
+    committed = Committed(0, "")
+    """Where partitions begin."""
+    first_start = FirstStart(group_has_commits=False, census={}, counts={TOPIC: 1})
+    first, topic_id = 0, "one"
+    """Of the logs."""
+    metadata_limit = 4096
     is_away_until = -math.inf
     """The coordinator, for those who ask whether it answers."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0915 - a line for each thing that a test may look at or change
         self,
         value_of: Callable[[int, int], bytes],
         *,
@@ -60,6 +69,7 @@ class World:
         max_in_flight: int = 8,
         requests_per_second: float = 100.0,
         asks_session: bool = False,
+        offset_reset: str = "earliest",
         **rules: object,
     ) -> None:
         self.now = START
@@ -77,7 +87,10 @@ class World:
         self.repeat_seconds = 0.0  # after which one that isn't waited for arrives, being repeated
         self.commits: list[tuple[Partition, int]] = []  # as the broker took them
         self.deaf_leaders: set[int] = set()
-        self.has_commits = True
+        self.leader_epoch: int | None = None
+        self.told: list[tuple[str, dict[str, object]]] = []  # events with their fields
+        self.sent_commits: list[dict[Partition, Offsets]] = []
+        self.started: list[tuple[Partition, Going]] = []
         self.partition_counts: dict[str, int] | None = {TOPIC: 1}  # as a broker tells them
         self.looks: list[set[str]] = []  # at single topics
         self.listings: list[float] = []  # when all were listed
@@ -123,7 +136,7 @@ class World:
             commit_interval_seconds=commit_seconds,
             session_timeout_seconds=session_seconds,
             heartbeat_interval_seconds=min(3.0, session_seconds / 6),
-            offset_reset="earliest",
+            offset_reset=offset_reset,
             asks_session=asks_session,
             needs_dead_letters=True,
         )
@@ -131,11 +144,13 @@ class World:
         self.partitions: tuple[Partition, ...] = ()
         self.id_of_member = ""
         self.observer = _Observer(self)
+        self.lookup = _Lookup(self)
         self.loop = Loop(
             options,
             self.pipeline,
             Ports(
                 member=_Member(self),
+                lookup=self.lookup,
                 carriers=_Carriers(self),
                 dead_letters=_DeadLetters(self),
                 observer=self.observer,
@@ -188,6 +203,7 @@ class World:
         self, now: float, event: str, key: str, message: str, *, level: str, **fields: object
     ) -> None:
         assert now <= self.now, (key, fields)
+        self.told.append((event, fields))
         assert level in {"info", "warning", "error"}
         self.said.append((event, message))
 
@@ -219,7 +235,8 @@ class World:
             if offset < self.records:
                 self._positions[partition] += 1
                 value = self.value_of(partition, offset)
-                taken.append(FakeMessage(TOPIC, partition, offset, value))
+                epoch = self.leader_epoch
+                taken.append(FakeMessage(TOPIC, partition, offset, value, leader_epoch=epoch))
         self._ready -= len(taken)
         return taken
 
@@ -233,17 +250,22 @@ class World:
         """Return what the broker says of a commit."""
         if not self.is_member:
             return CommitAnswer({}, "unknown member", is_member=False, retriable=False)
-        taken = {n: o.offset for n, o in offsets.items() if n[1] not in self.refused_commits}
+        self.sent_commits.append(offsets)
+        too_long = {n for n, o in offsets.items() if len(o.metadata) > self.metadata_limit}
+        refused = {n for n in offsets if n[1] in self.refused_commits} | too_long
+        taken = {n: o.offset for n, o in offsets.items() if n not in refused}
         self.commits.extend(taken.items())
         if self.loses_answers_to_commits:
             return CommitAnswer({}, "request timed out")
         error = None if len(taken) == len(offsets) else "unknown topic or partition"
-        return CommitAnswer(taken, error, retriable=False)
+        is_retriable = refused == too_long
+        return CommitAnswer(taken, error, retriable=is_retriable, too_long=frozenset(too_long))
 
-    def place(self, positions: dict[Partition, int], *, paused: bool) -> None:
+    def place(self, positions: dict[Partition, Going], *, paused: bool) -> None:
         """Begin to read."""
-        for (_, partition), offset in positions.items():
-            self._positions[partition] = offset
+        self.started.extend(positions.items())
+        for (_, partition), at in positions.items():
+            self._positions[partition] = at.offset
             (self._paused.add if paused else self._paused.discard)(partition)
 
     def leave(self, partitions: Iterable[Partition]) -> None:
@@ -315,23 +337,10 @@ class _Member:
         self._world.send_commit(offsets)
         return None
 
-    def committed(
-        self, partitions: Iterable[Partition], timeout_seconds: float
-    ) -> dict[Partition, Committed]:
-        assert timeout_seconds > 0
-        offset = 0 if self._world.has_commits else None
-        return {name: Committed(offset, "") for name in partitions}
-
     def meaning_of(self, message: Message) -> MessageError:
         """Return what a test said that it means."""
         meaning: MessageError = message.error()
         return meaning
-
-    def watermarks(self, partition: Partition, timeout_seconds: float) -> tuple[int, int] | None:
-        if partition[1] in self._world.deaf_leaders:
-            self._world.wait(timeout_seconds)
-            return None
-        return 0, self._world.records
 
     def partition_counts(self, timeout_seconds: float) -> dict[str, int] | None:
         """Let the client list all topics."""
@@ -354,6 +363,35 @@ class _Member:
 
     def member_id(self) -> str:
         return "member"
+
+
+class _Lookup:
+    """Answers at once, but for leaders that are deaf; ``asked`` has each question there was."""
+
+    def __init__(self, world: World) -> None:
+        self.wanted: Mapping[Partition, int] = {}
+        self.read: frozenset[str] = frozenset()
+        self.topic_ids: Mapping[str, str] = {}
+        self.trouble = ""
+        self.late: list[Found] = []  # what is to come besides
+        self.asked: list[dict[Partition, int]] = []
+        self._world = world
+        self._answered: set[int] = set()
+
+    def ask_now(self) -> None:
+        """Take the questions down."""
+        self.asked.append(dict(self.wanted))
+
+    def found(self) -> Sequence[Found]:
+        """Answer what was not answered yet."""
+        world = self._world
+        answers, self.late = self.late, []
+        log = Log(world.first, world.records, world.leader_epoch, world.topic_id)
+        for name, number in self.wanted.items():
+            if number not in self._answered and name[1] not in world.deaf_leaders:
+                self._answered.add(number)
+                answers.append(Found(name, number, world.committed, log, world.first_start))
+        return answers
 
 
 class _Carriers:

@@ -20,7 +20,9 @@ class FakeMessage:
         headers: Headers | None = None,
         timestamp: tuple[int, int] = (1, 1_700_000_000_000),
         error: object | None = None,
+        leader_epoch: int | None = None,
     ) -> None:
+        self._leader_epoch = leader_epoch
         self._name = (topic, partition, offset)
         self._key = key
         self._value = value
@@ -59,6 +61,10 @@ class FakeMessage:
     def timestamp(self) -> tuple[int, int]:
         """Return kind and milliseconds; kind 0: there is none."""
         return self._timestamp
+
+    def leader_epoch(self) -> int | None:
+        """Return the epoch of the leader that wrote it; None: the broker has none."""
+        return self._leader_epoch
 
 
 def event(action: str, *ids: object, segment: object = 1, **members: object) -> bytes:

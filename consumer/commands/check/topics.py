@@ -12,6 +12,7 @@ from confluent_kafka import OFFSET_END, KafkaError
 
 from consumer.commands.check.connection import Connection
 from consumer.commands.check.finding import Finding, State, count
+from consumer.core.positions import Going
 from consumer.engine.ports import Partition
 from consumer.kafka.errors import is_end_of_partition
 from consumer.kafka.member import Member
@@ -70,7 +71,7 @@ def _read(
     """Read at the end of each partition; return what was wrong, by topic."""
     waiting = set(partitions)
     troubles: dict[str, Trouble] = {}
-    member.start(dict.fromkeys(partitions, OFFSET_END), paused=False)
+    member.start(dict.fromkeys(partitions, Going(OFFSET_END)), paused=False)
     connection.heard.last = ""
     deadline = time.monotonic() + _READ_SECONDS
     while waiting and time.monotonic() < deadline:

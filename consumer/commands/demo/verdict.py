@@ -14,6 +14,7 @@ from consumer import clock
 from consumer.commands.demo.standin import Memory
 from consumer.commands.demo.story import Lane, Story
 from consumer.core.dead_letters import HEADER_PREFIX
+from consumer.core.positions import Going
 from consumer.core.snapshot import Snapshot
 from consumer.kafka.errors import is_end_of_partition
 from consumer.kafka.member import Member
@@ -172,7 +173,7 @@ def _read(member: Member, topic: str) -> list[tuple[str, bytes]] | None:
     """Return reason and value of all records of a topic; None: it can't be read."""
     partitions = (member.partition_counts(_PATIENCE_SECONDS) or {}).get(topic, 0)
     waiting = {(topic, partition) for partition in range(partitions)}
-    member.start(dict.fromkeys(waiting, 0), paused=False)
+    member.start(dict.fromkeys(waiting, Going(0)), paused=False)
     deadline = clock.now() + _PATIENCE_SECONDS
     found: list[tuple[str, bytes]] = []
     while waiting and clock.now() < deadline:

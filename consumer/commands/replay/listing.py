@@ -8,7 +8,8 @@ from consumer.commands.replay.voice import Voice, counted
 from consumer.core.decoder import EventDecoder
 from consumer.core.events import IdType
 from consumer.core.intake import Message
-from consumer.engine.ports import OffsetGone, Partition, Trouble
+from consumer.core.positions import Gone
+from consumer.engine.ports import Partition, Trouble
 from consumer.observability import logs
 
 _HEADINGS = ("dead letter", "refused at", "reason", "segment", "action", "ids", "source", "detail")
@@ -55,7 +56,7 @@ class Listing:
                     left.discard(name)
                 elif message.error() is not None:
                     meaning = member.meaning_of(message)
-                    if isinstance(meaning, OffsetGone):
+                    if isinstance(meaning, Gone):
                         left.discard(name)
                         place = place_of(message)
                         self._voice.line(f"{place} was deleted meanwhile: list again")

@@ -12,10 +12,12 @@ from confluent_kafka import KafkaError
 
 from consumer.core.dead_letters import DeadLetter
 from consumer.core.intake import Message
+from consumer.core.positions import Going
 from consumer.engine.ports import CommitAnswer, Committed, Listener, Offsets, Partition, Report
 from consumer.kafka.dead_letters import DeadLetters
 from consumer.kafka.errors import is_end_of_partition
 from consumer.kafka.member import Member
+from consumer.kafka.questions import Questions
 
 
 class BoundedMember(Member):
@@ -41,7 +43,7 @@ class BoundedMember(Member):
         messages = super().consume(count, timeout_seconds)
         return [kept for message in messages for kept in self._within(message)]
 
-    def start(self, positions: Mapping[Partition, int], *, paused: bool) -> None:
+    def start(self, positions: Mapping[Partition, Going], *, paused: bool) -> None:
         """Begin reading at these positions; what was read to its end before is so no more."""
         self._ended -= positions.keys()
         super().start(positions, paused=paused)
@@ -110,11 +112,17 @@ class LoneMember(BoundedMember):
         """Send nothing, and say that it was taken."""
         return _taken(offsets)
 
-    def committed(
-        self,
-        partitions: Iterable[Partition],
-        timeout_seconds: float,  # noqa: ARG002 - nothing is asked
-    ) -> dict[Partition, Committed]:
+
+class LoneQuestions(Questions):
+    """What a `LoneMember` asks: the brokers about logs, nobody about commits."""
+
+    def __init__(
+        self, properties: Mapping[str, Any], group_id: str, starts: Mapping[Partition, int]
+    ) -> None:
+        super().__init__(properties, group_id)
+        self._starts = starts
+
+    def committed(self, partitions: Iterable[Partition]) -> dict[Partition, Committed]:
         """Return where the replay begins."""
         return {name: Committed(self._starts[name], "") for name in partitions}
 

@@ -8,15 +8,22 @@ from typing import Any, TextIO
 from consumer import __version__, clock, crashes, daemon
 from consumer.commands.replay.dead_letters import Selection, Sieve
 from consumer.commands.replay.listing import Listing
-from consumer.commands.replay.member import BoundedMember, KeptDeadLetters, LoneMember
+from consumer.commands.replay.member import (
+    BoundedMember,
+    KeptDeadLetters,
+    LoneMember,
+    LoneQuestions,
+)
 from consumer.commands.replay.progress import Progress, Score
 from consumer.commands.replay.survey import InterruptedSurveyError, Spans, Survey
 from consumer.commands.replay.voice import Voice, counted
+from consumer.core.positions import Going
 from consumer.core.snapshot import Board, initial_snapshot
+from consumer.kafka.lookup import Lookup
 from consumer.kafka.member import Member
 from consumer.observability import logs
 from consumer.settings import Settings
-from consumer.settings.properties import consumer_properties
+from consumer.settings.properties import admin_properties, consumer_properties
 from consumer.stopper import Stopper
 
 ON_ORDER = (
@@ -126,7 +133,7 @@ class Replay:
 
     def _replay(self, spans: Spans, to_read: Spans) -> int:
         board = Board(initial_snapshot(__version__), clock.now())
-        member, dead_letters = self._ends(spans, to_read)
+        member, lookup, dead_letters = self._ends(spans, to_read)
 
         def on_done() -> None:
             self._stopper.ended_code = self._verdict(Score.of(board.snapshot))
@@ -137,6 +144,7 @@ class Replay:
             board,
             self._stopper,
             member=member,
+            lookup=lookup,
             dead_letters=dead_letters,
             is_done=progress.is_done,
         )
@@ -144,14 +152,23 @@ class Replay:
         self._conclude(progress, score)
         return self._verdict(score) if progress.done else 1
 
-    def _ends(self, spans: Spans, to_read: Spans) -> tuple[BoundedMember, "KeptDeadLetters | None"]:
+    def _ends(
+        self, spans: Spans, to_read: Spans
+    ) -> "tuple[BoundedMember, Lookup, KeptDeadLetters | None]":
         """Return where dead letters are read, and where refused ones go: None, to the topic."""
+        group_id = self._settings.kafka_group_id
         ends = {name: span.end for name, span in spans.items()}
         if not self._choice.selection:
-            return BoundedMember(self._properties(), ends, self._sieve.takes), None
+            member = BoundedMember(self._properties(), ends, self._sieve.takes)
+            return member, daemon.lookup_of(self._settings), None
         starts = {name: span.start for name, span in to_read.items()}
         lone = LoneMember(self._properties(), ends, self._sieve.takes, starts)
-        return lone, KeptDeadLetters({}, self._settings.dead_letter_topic)
+        properties = {
+            **admin_properties(self._settings),
+            "logger": logs.librdkafka_logger(),
+        }
+        lookup = Lookup(lambda: LoneQuestions(properties, group_id, starts), is_latest=False)
+        return lone, lookup, KeptDeadLetters({}, self._settings.dead_letter_topic)
 
     def _verdict(self, score: Score) -> int:
         return 1 if score.has_refused or self._sieve.without_value else 0
@@ -173,7 +190,7 @@ class Replay:
         ends = {name: span.end for name, span in spans.items()}
         listing = Listing(self._choice.selection, self._settings.event_id_type, self._voice)
         member = BoundedMember(self._properties(), ends, listing.takes)
-        member.start({name: span.start for name, span in spans.items()}, paused=False)
+        member.start({name: Going(span.start) for name, span in spans.items()}, paused=False)
         is_whole = listing.write(member, set(spans), lambda: self._stopper.asked)
         member.close()
         return 0 if is_whole else 1

@@ -1,0 +1,120 @@
+"""Where partitions stand, as the brokers say: commits, logs and topic ids, in a thread of its own.
+
+The owner thread says what it wants and takes what was found. What is not answered is asked for
+again, and keeps nothing else waiting.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from confluent_kafka import KafkaException
+
+from consumer import clock
+from consumer.engine.ports import Found, Partition
+from consumer.kafka.errors import text_of
+from consumer.kafka.questions import Questions, id_of
+
+LOOK_SECONDS = 15.0
+_MIN_BACKOFF_SECONDS = 0.5
+_MAX_BACKOFF_SECONDS = 5.0
+
+
+class Lookup:
+    """Implements `ports.LookupPort`. ``trouble`` is why not all is answered; empty: it is.
+
+    ``is_latest``: where nothing is committed it is also asked whether the group starts for the
+    first time.
+    """
+
+    def __init__(self, ask: Callable[[], Questions], *, is_latest: bool) -> None:
+        self.wanted: Mapping[Partition, int] = {}
+        self.read: frozenset[str] = frozenset()
+        self.topic_ids: Mapping[str, str] = {}
+        self.trouble = ""
+        self._new_questions = ask
+        self._questions: Questions | None = None
+        self._is_latest = is_latest
+        self._answered: set[int] = set()
+        self._found: deque[Found] = deque()
+        self._waker = threading.Event()
+        self._is_over = False
+
+    def start(self) -> None:
+        """Begin asking."""
+        threading.Thread(target=self._run, name="lookup", daemon=True).start()
+
+    def close(self) -> None:
+        """Ask nothing more; what is on its way is not waited for."""
+        self._is_over = True
+        self._waker.set()
+
+    def ask_now(self) -> None:
+        """Ask now: something else is wanted."""
+        self._waker.set()
+
+    def found(self) -> Sequence[Found]:
+        """Return what was found since."""
+        return [self._found.popleft() for _ in range(len(self._found))]
+
+    def _run(self) -> None:
+        backoff, look_at = 0.0, 0.0
+        while not self._is_over:
+            if self._open():
+                self._try(self._ask)
+                backoff = min(max(_MIN_BACKOFF_SECONDS, 2 * backoff), _MAX_BACKOFF_SECONDS)
+                backoff = backoff if self._open() else 0.0
+            elif clock.now() >= look_at:
+                look_at = clock.now() + LOOK_SECONDS
+                self._try(self._look_at_ids)
+            self._waker.wait(backoff or max(0.0, look_at - clock.now()))
+            self._waker.clear()
+        if self._questions is not None:
+            self._questions.close()
+
+    def _open(self) -> dict[Partition, int]:
+        """Return what is wanted and not answered."""
+        wanted = self.wanted
+        self._answered.intersection_update(wanted.values())
+        return {name: number for name, number in wanted.items() if number not in self._answered}
+
+    def _try(self, ask: Callable[[Questions], str]) -> None:
+        """Ask, with new clients if those of before got no answer."""
+        try:
+            if self._questions is None:
+                self._questions = self._new_questions()
+            self.trouble = ask(self._questions)
+        except Exception as error:  # noqa: BLE001 - this thread must outlive whatever a broker answers
+            self.trouble = text_of(error)
+            if self._questions is not None:
+                self._questions.close()
+            self._questions = None
+
+    def _ask(self, questions: Questions) -> str:
+        """Ask for all that is wanted; return what is wrong, if not all was answered."""
+        asked = self._open()
+        topics = {topic for topic, _ in asked}
+        trouble = "the group's coordinator does not say what is committed"
+        committed = questions.committed(asked)
+        first_start = None
+        if self._is_latest and any(each.offset is None for each in committed.values()):
+            try:
+                first_start = questions.first_start(topics | self.read)
+            except KafkaException as error:
+                trouble = text_of(error)
+                committed = {n: each for n, each in committed.items() if each.offset is not None}
+        described = questions.topics(topics)
+        ids = {name: id_of(each) for name, each in described.items()}
+        self.topic_ids = {**self.topic_ids, **ids}
+        for logs in questions.logs(committed, described):
+            for name, log in logs.items():
+                self._found.append(Found(name, asked[name], committed[name], log, first_start))
+                self._answered.add(asked[name])
+        return trouble if len(committed) < len(asked) else "their leaders do not answer"
+
+    def _look_at_ids(self, questions: Questions) -> str:
+        """See which topics there are now under the names that are read."""
+        if self.read:
+            topics = questions.topics(self.read)
+            self.topic_ids = {name: id_of(each) for name, each in topics.items()}
+        return ""

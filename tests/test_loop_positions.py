@@ -1,0 +1,301 @@
+"""Where the loop begins to read and goes on, and what it commits there, in virtual time."""
+
+import pytest
+
+from consumer.core.outcomes import Answered
+from consumer.core.positions import Going, Gone, Log, Loss
+from consumer.engine.ports import Committed, FirstStart, Found, GiveUp
+from tests.support.loop_world import ACCEPTED, START, TOPIC, World
+from tests.support.records import FakeMessage, event
+
+FIRST = (TOPIC, 0)
+
+
+def one_each(partition: int, offset: int) -> bytes:
+    """Return an event that adds a customer of its own."""
+    return event("add", f"c{partition}-{offset}")
+
+
+def quick(**given: object) -> World:
+    """Return a world without a linger."""
+    return World(one_each, linger_seconds=0.5, **given)  # type: ignore[arg-type]  # whatever a world takes
+
+
+def offsets_of(world: World, partition: int = 0) -> list[int]:
+    """Return what was committed of a partition, without repetitions."""
+    found = [offset for (_, number), offset in world.commits if number == partition]
+    return [at for before, at in zip([None, *found], found, strict=False) if at != before]
+
+
+# Answers
+
+
+def test_an_answer_to_a_question_of_before_is_passed_over() -> None:
+    """The partition went and came back; somebody else may have committed meanwhile."""
+    world = quick(records=10)
+    world.deaf_leaders.add(0)
+    world.run_until(1)
+    (stale,) = world.lookup.wanted.values()
+    world.loop.revoked([FIRST])
+    world.loop.assigned([FIRST])
+    world.run_until(2)
+    late = Found(FIRST, stale, Committed(3, ""), Log(0, 10, None, "one"))
+    world.lookup.late.append(late)
+    world.run_until(3)
+    assert FIRST not in world.pipeline.ledgers
+    world.deaf_leaders.clear()
+    world.run_until(4)
+    assert [going.offset for _, going in world.started] == [0]
+
+
+def test_nothing_is_waited_for_in_the_groups_callback() -> None:
+    world = quick(partitions=40)
+    before = world.now
+    world.loop.assigned([(TOPIC, partition) for partition in range(40)])
+    assert world.now - before < 0.01
+
+
+def test_what_waits_is_asked_for_as_long_as_it_is_assigned() -> None:
+    world = quick(partitions=2)
+    world.deaf_leaders = {0, 1}
+    world.run_until(1)
+    assert set(world.lookup.wanted) == {FIRST, (TOPIC, 1)}
+    assert "2 partitions wait for their committed offset" in str(world.loop.assignment.waiting)
+    world.lookup.trouble = "their leaders do not answer"
+    assert world.loop.assignment.waiting.endswith(": their leaders do not answer")
+    world.loop.lost([FIRST])
+    world.run_until(2)
+    assert set(world.lookup.wanted) == {(TOPIC, 1)}
+    world.loop.stop(world.now + 10)
+    assert not world.lookup.wanted
+
+
+def test_thousands_of_partitions_begin_some_at_a_time() -> None:
+    world = quick(partitions=2_000, records=0)
+    most, begun = 0, 0
+    while begun < 2_000:
+        world.loop.turn()
+        most = max(most, len(world.started) - begun)
+        begun = len(world.started)
+        assert world.now < START + 10
+    assert most <= 500
+
+
+def test_a_commit_of_thousands_of_partitions_is_made_of_some_that_the_broker_can_take() -> None:
+    """It writes each commit as one batch, of a megabyte at most."""
+    world = quick(partitions=3_000, records=0, offset_reset="latest")
+    world.committed = Committed(None, "")
+    census = {f"a-topic-that-is-read-{n}": 1 for n in range(60)}
+    world.first_start = FirstStart(group_has_commits=False, census=census, counts={})
+    world.run_until(20)
+    assert {name[1] for name, _ in world.commits} == set(range(3_000))
+    sizes = [sum(150 + len(o.metadata) for o in sent.values()) for sent in world.sent_commits]
+    assert max(sizes) < 1_000_000
+    world.loop.stop(world.now + 20)
+    assert len(world.sent_commits) < 60
+
+
+# A truncated log
+
+
+def cut_off(world: World, end: int, *, records: int, diverges_at: int | None) -> None:
+    """Let the log end somewhere else, and the broker say so."""
+    world.records = records
+    world.leader_epoch = 4
+    world.errors.append(FakeMessage(TOPIC, 0, end, error=Gone(diverges_at, is_compared=True)))
+
+
+def test_i1_a_truncated_log_goes_on_at_the_cut_and_its_commits_go_back_there_once() -> None:
+    world = quick(records=500)
+    world.leader_epoch = 3
+    world.run_until(5)
+    cut_off(world, 500, records=510, diverges_at=490)
+    world.run_until(10)
+    assert offsets_of(world)[-2:] == [490, 510] or offsets_of(world)[-1] == 510
+    after = offsets_of(world)[offsets_of(world).index(500) + 1 :]
+    assert min(after) == 490
+    assert after == sorted(after)
+    assert world.started[-1] == (FIRST, Going(490, 3, Loss.CUT_OFF))
+    told = [fields for said, fields in world.told if said == "offsets_gone"]
+    assert [(each["partition"], each["missed"]) for each in told] == [(0, "490 to 499")]
+    assert world.pipeline.tally.counters["offset_resets_total", TOPIC] == 1
+
+
+def test_i1_what_was_read_beyond_a_cut_is_delivered_and_holds_the_commit_there() -> None:
+    world = quick(records=495)
+    world.run_until(5)
+    world.answer = lambda _: Answered(503)
+    world.records = 500
+    world.run_until(8)
+    cut_off(world, 500, records=520, diverges_at=490)
+    world.commits.clear()
+    world.run_until(30)
+    assert {offset for _, offset in world.commits} == {490}
+    world.answer = lambda _: ACCEPTED
+    world.run_until(200)
+    assert offsets_of(world)[-1] == 520
+    sent = {name for _, attempt in world.sent for name in attempt.ids}
+    assert {f"c0-{offset}" for offset in range(520)} <= sent
+
+
+def test_i1_the_answer_to_a_commit_of_before_says_nothing_of_the_log_as_it_is() -> None:
+    world = quick(records=500)
+    world.leader_epoch = 3
+    world.commit_latency = 3.0
+    world.run_while(lambda: 500 not in offsets_of(world))
+    cut_off(world, 500, records=490, diverges_at=490)
+    world.run_until(20)
+    assert world.pipeline.ledgers[FIRST].committed == 490
+    sent = len(world.commits)
+    world.run_until(60)
+    assert len(world.commits) == sent, "it is committed again and again"
+
+
+def test_a_position_that_is_in_doubt_is_compared_by_the_broker() -> None:
+    world = quick(records=600)
+    world.leader_epoch = 4
+    world.committed = Committed(500, '{"topic_id":"one"}', 3)
+    world.run_until(1)
+    assert world.started == [(FIRST, Going(500, 3, is_doubtful=True))]
+    assert not any(said == "offsets_gone" for said, _ in world.said)
+
+
+def test_commits_carry_the_latest_epoch_that_was_read() -> None:
+    """One that is too old makes the log look as if it had been cut off where that epoch ended."""
+    world = quick(records=100)
+    world.leader_epoch = 3
+    world.run_until(3)
+    world.leader_epoch = 4
+    world.records = 200
+    world.run_until(6)
+    epochs = [(o.offset, o.leader_epoch) for sent in world.sent_commits for o in sent.values()]
+    assert (100, 3) in epochs
+    assert epochs[-1] == (200, 4)
+
+
+def test_the_epoch_of_a_commit_is_kept_until_something_was_read() -> None:
+    world = quick(records=500)
+    world.leader_epoch = 3
+    world.committed = Committed(500, '{"topic_id":"one"}', 3)
+    world.run_until(3)
+    assert world.pipeline.ledgers[FIRST].leader_epoch == 3
+
+
+# A topic made anew
+
+
+def test_a_topic_made_anew_that_has_the_old_position_is_read_from_its_beginning() -> None:
+    world = quick(records=500)
+    world.run_until(5)
+    world.topic_id, world.records = "another", 1000
+    world.lookup.topic_ids = {TOPIC: "another"}
+    world.run_until(30)
+    assert world.started[-1] == (FIRST, Going(0, None, Loss.MADE_ANEW))
+    assert world.pipeline.ledgers[FIRST].position == 1000
+    assert offsets_of(world)[-1] == 1000
+    metadata = [o.metadata for sent in world.sent_commits for o in sent.values()]
+    assert (metadata[0], metadata[-1]) == ('{"topic_id":"one"}', '{"topic_id":"another"}')
+    assert len([said for said, _ in world.said if said == "offsets_gone"]) == 1
+
+
+def test_what_was_consumed_of_the_old_topic_is_not_received_after_the_new_one_began() -> None:
+    world = quick(records=5000, buffer_max_ids=100, per_second=100_000)
+    world.answer = lambda _: Answered(503)
+    world.run_while(lambda: not world.loop._backlog)  # noqa: SLF001 - nobody else can see it
+    world.topic_id, world.records = "another", 20
+    world.lookup.topic_ids = {TOPIC: "another"}
+    world.answer = lambda _: ACCEPTED
+    world.run_until(300)
+    assert world.pipeline.ledgers[FIRST].position == 20
+
+
+@pytest.mark.parametrize("ids", [{}, {TOPIC: ""}, {TOPIC: "one"}, {"other": "x"}])
+def test_a_topic_whose_id_is_the_same_or_unknown_is_read_on(ids: dict[str, str]) -> None:
+    world = quick(records=500)
+    world.run_until(3)
+    world.lookup.topic_ids = ids
+    world.run_until(6)
+    assert len(world.started) == 1
+
+
+def test_a_commit_of_a_topic_of_the_same_name_that_is_no_more_counts_for_nothing() -> None:
+    world = quick(records=1000)
+    world.committed = Committed(500, '{"topic_id":"old"}', None)
+    world.run_until(5)
+    assert world.started == [(FIRST, Going(0, None, Loss.MADE_ANEW))]
+    assert offsets_of(world)[0] == 0 or offsets_of(world)[-1] == 1000
+    assert world.pipeline.ledgers[FIRST].committed == 1000
+
+
+# What the operator wants, and hears
+
+
+@pytest.mark.parametrize(
+    ("committed", "first", "records"),
+    [
+        (Committed(5, ""), 10, 20),
+        (Committed(5, '{"topic_id":"one"}'), 0, 3),
+        (Committed(5, '{"topic_id":"old"}'), 0, 20),
+        (Committed(None, ""), 0, 20),
+    ],
+)
+def test_with_error_the_daemon_gives_up_and_names_the_partition(
+    committed: Committed, first: int, records: int
+) -> None:
+    world = quick(records=records, offset_reset="error")
+    world.committed, world.first = committed, first
+    with pytest.raises(GiveUp, match=f"{TOPIC}:0"):
+        world.run_until(3)
+    assert not world.sent
+
+
+def test_latest_tells_what_it_skips() -> None:
+    world = quick(records=70, partitions=25, offset_reset="latest")
+    world.committed = Committed(None, "")
+    world.run_until(3)
+    (told,) = [message for said, message in world.said if said == "not_committed"]
+    assert f"{TOPIC}:0, 0 to 69" in told
+    assert "and 5 more" in told
+    assert "are skipped" in told
+    assert world.pipeline.tally.counters["offset_resets_total", TOPIC] == 25
+    assert not world.sent
+
+
+def test_earliest_tells_what_it_reads_once_more() -> None:
+    world = quick(records=70)
+    world.committed = Committed(None, "")
+    world.run_until(3)
+    (told,) = [message for said, message in world.said if said == "not_committed"]
+    assert f"read from the beginning: {TOPIC}:0, 0 to 69" in told
+    assert ("offset_resets_total", TOPIC) not in world.pipeline.tally.counters
+    assert len(world.sent) == 1
+
+
+def test_nothing_is_told_of_a_partition_that_has_no_records() -> None:
+    world = quick(records=0)
+    world.committed = Committed(None, "")
+    world.run_until(3)
+    assert not [said for said, _ in world.said if said == "not_committed"]
+
+
+# Metadata
+
+
+def test_metadata_that_the_broker_finds_too_long_is_done_without_and_said_once() -> None:
+    world = quick(records=100, partitions=3)
+    world.metadata_limit = 10
+    world.run_until(30)
+    assert {offset for _, offset in world.commits[-3:]} == {100}
+    said = [message for said, message in world.said if "offset.metadata.max.bytes" in message]
+    assert len(said) == 1
+    assert not world.pipeline.held_ids
+
+
+def test_a_drain_does_without_metadata_that_is_too_long() -> None:
+    world = quick(records=100, commit_seconds=60.0)
+    world.run_until(3)
+    world.metadata_limit = 10
+    world.records = 200
+    world.run_until(4)
+    world.loop.revoked([FIRST])
+    assert offsets_of(world)[-1] == 200
