@@ -22,6 +22,7 @@ from consumer.engine.ports import GiveUp, MemberPort, Partition, Say
 
 RESUME_BELOW = 0.8
 RETRY_SECONDS = 1.0
+REST_SECONDS = 10.0  # of a partition whose next batch is damaged: perhaps it is whole elsewhere
 WATERMARKS_SECONDS = 2.0  # of one leader that does not answer, in one turn of the loop
 
 
@@ -38,6 +39,7 @@ class Assignment:
     _starting: dict[Partition, None] = field(default_factory=dict)
     _gone: dict[Partition, None] = field(default_factory=dict)
     _is_paused: set[Partition] = field(default_factory=set)
+    _resting: dict[Partition, float] = field(default_factory=dict)  # until when
     _retry_at: float = -math.inf
 
     def is_paused(self, ledger: Ledger) -> bool:
@@ -52,6 +54,10 @@ class Assignment:
         if self._gone:
             return f"{len(self._gone)} partitions wait for their first offset"
         return ""
+
+    def is_begun(self, ledger: Ledger) -> bool:
+        """Whether the partition is read from a position that the broker has."""
+        return (ledger.topic, ledger.partition) not in self._gone
 
     def begin(self, partitions: Sequence[Partition], now: float) -> None:
         """Take over partitions in the group's callback.
@@ -92,11 +98,23 @@ class Assignment:
         self._gone[name] = None
         self._go_on(now)
 
+    def rest(self, name: Partition, now: float) -> None:
+        """Read a partition once more from its position, after a while.
+
+        It is taken back to there at once: the library is elsewhere by now.
+        """
+        if name in self._pipeline.ledgers:
+            self._member.stop([name])
+            self._member.start({name: self._pipeline.ledgers[name].position}, paused=True)
+            self._is_paused.add(name)
+            self._resting[name] = now + REST_SECONDS
+
     def take_away(self, partitions: Sequence[Partition]) -> list[Ledger]:
         """Forget what was not begun yet; return the ledgers of what was."""
         for name in partitions:
             self._starting.pop(name, None)
             self._gone.pop(name, None)
+            self._resting.pop(name, None)
         ledgers = self._pipeline.ledgers
         return [ledgers[name] for name in partitions if name in ledgers]
 
@@ -126,7 +144,8 @@ class Assignment:
             text = "the buffer is full" if is_full else "the buffer has room again"
             self._say(now, event, "", text, level="info", held_ids=held)
         reading = pipeline.ledgers.keys() - self._gone.keys()
-        wanted = set(reading) if self.pausing else set()
+        self._resting = {name: until for name, until in self._resting.items() if until > now}
+        wanted = set(reading) if self.pausing else self._resting.keys() & reading
         if to_pause := wanted - self._is_paused:
             self._member.pause(to_pause)
         if to_resume := (self._is_paused - wanted) & reading:

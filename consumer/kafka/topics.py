@@ -8,6 +8,7 @@ from confluent_kafka.admin import AclOperation, AdminClient, TopicMetadata
 from consumer.kafka.errors import text_of
 
 TIMEOUT_SECONDS = 5.0
+READ_IS_DENIED = "READ is denied: allow it"
 
 Topics = Mapping[str, TopicMetadata]
 """A listing of topics by their names; it leaves out what may not be described."""
@@ -45,5 +46,5 @@ def unreadable(names: Sequence[str], admin: AdminClient) -> dict[str, str]:
         except (KafkaException, ValueError):
             continue
         if allowed and AclOperation.READ not in allowed:
-            reasons[name] = "READ is denied: allow it"
+            reasons[name] = READ_IS_DENIED
     return reasons

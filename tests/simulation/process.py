@@ -1,7 +1,7 @@
 """A process: the real loop on simulated ports, on a machine that may stop it anywhere."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -214,6 +214,7 @@ class Observer:
 
     def __init__(self, process: Process) -> None:
         self.partitions: tuple[Partition, ...] = ()
+        self.silent: Mapping[Partition, int] = {}
         self.member_id = ""
         self._process = process
 

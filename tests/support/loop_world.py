@@ -7,7 +7,7 @@ dead-letter topic that acknowledges at once. `WorldClock.now` is the time of all
 import heapq
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from consumer.core.attempts import Attempt
@@ -246,6 +246,10 @@ class World:
             self._positions[partition] = offset
             (self._paused.add if paused else self._paused.discard)(partition)
 
+    def is_read(self, partition: int) -> bool:
+        """Whether a partition is fetched now."""
+        return partition in self._positions and partition not in self._paused
+
     def leave(self, partitions: Iterable[Partition]) -> None:
         """Read no more."""
         for _, partition in partitions:
@@ -385,6 +389,7 @@ class _Observer:
     def __init__(self, world: World) -> None:
         self.view = world.view
         self.partitions: tuple[Partition, ...] = ()
+        self.silent: Mapping[Partition, int] = {}
         self.member_id = ""
 
     def ask_now(self) -> None:
