@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 40
 pytestmark = pytest.mark.xdist_group("a broker that asks an authorizer")
+AUTHORIZER = {
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "allow.everyone.if.no.acl.found": "true",
+}
 NOBODY = "User:ANONYMOUS"  # who comes without a login, the tests' own clients too
 
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Broker]:
     """Make a broker that asks an authorizer."""
-    authorizer = {
-        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-        "allow.everyone.if.no.acl.found": "true",
-    }
-    with Broker(properties=authorizer) as broker:
+    with Broker(properties=AUTHORIZER) as broker:
         if broker.external:
             pytest.skip("needs a broker whose rules it may change")
         yield broker
