@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from tests.support.daemon import Daemon
 
 OK, UNAVAILABLE = 200, 503
+GRACE_SECONDS = 15
+"""So long a trouble of Kafka's may pass untold."""
 LOOKS = 15
 """So many looks at the commits take longer than two commit intervals."""
 
@@ -79,7 +81,9 @@ def refused_ids(dead_letters: "Iterable[DeadLetter]") -> list[str]:
     return sorted(name for dead_letter in dead_letters for name in dead_letter.ids)
 
 
-def await_hold(daemon: "Daemon", reason: str, timeout: float = PATIENCE_SECONDS) -> str:
+def await_hold(
+    daemon: "Daemon", reason: str, timeout: float = PATIENCE_SECONDS + GRACE_SECONDS
+) -> str:
     """Wait for a hold, see that it is said everywhere, and return the message of the log."""
     eventually(daemon.holds, timeout, f"the hold {reason}", until={reason}.__eq__)
     assert daemon.reasons().startswith(f"{reason}: ")

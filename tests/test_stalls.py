@@ -3,12 +3,14 @@
 import itertools
 
 import pytest
+from confluent_kafka import KafkaError
 
 from consumer.core.ledger import Ledger
 from consumer.core.stalls import MOST_BETWEEN_LOOKS_SECONDS, STALLED_SECONDS, Stalls
 from consumer.engine.assignment import REST_SECONDS
 from consumer.engine.ports import Damaged, EndOfPartition, MessageError, Trouble, View
 from consumer.engine.stalls import ASK_SECONDS, MOST_TOLD
+from consumer.kafka.errors import meaning_of
 from tests.support.loop_world import TOPIC, World
 from tests.support.records import FakeMessage, event
 
@@ -269,3 +271,18 @@ def test_a_damaged_partition_rests_no_longer_for_a_pause() -> None:
     world.loop.assignment.pausing = True
     world.run_until(3 + REST_SECONDS + 2)
     assert world.pipeline.ledgers[TOPIC, 0].position == 20
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        KafkaError._BAD_MSG,  # noqa: SLF001 - librdkafka's local error codes are spelt so
+        KafkaError._BAD_COMPRESSION,  # noqa: SLF001
+        KafkaError._NOT_IMPLEMENTED,  # noqa: SLF001
+        KafkaError.INVALID_MSG,
+    ],
+)
+def test_what_the_library_says_of_a_batch_that_it_cannot_read_is_damage(code: int) -> None:
+    error = KafkaError(code, "why")
+    damage = meaning_of(FakeMessage(TOPIC, 0, 10, error=error))
+    assert damage == Damaged(Trouble(error.name(), "why"))

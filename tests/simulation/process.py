@@ -217,6 +217,7 @@ class Observer:
         self.silent: Mapping[Partition, int] = {}
         self.member_id = ""
         self._process = process
+        self._has_seen = False
 
     def ask_now(self) -> None:
         """Ask now: `view` always does."""
@@ -225,8 +226,9 @@ class Observer:
     def view(self) -> View:
         """Return what a broker says, if one answers."""
         process, setup = self._process, self._process.setup
-        if not process.link.is_up:
+        if not process.link.is_up or (self._has_seen and setup.is_blind):
             return View(asked=True, unreachable="no answer")
+        self._has_seen = True
         tells = setup.tells_session and setup.protocol == "new"
         return View(
             asked=True,
