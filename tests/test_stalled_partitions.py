@@ -5,6 +5,7 @@ The broker has an authorizer, and its disk is tampered with.
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,13 @@ from confluent_kafka.admin import AclOperation, AdminClient, ResourceType
 
 from tests.support.cluster import Record
 from tests.support.kafka import Broker
-from tests.support.scenario import PATIENCE_SECONDS, PREFIX, additions
+from tests.support.scenario import PATIENCE_SECONDS, PREFIX, Scenario, additions
 from tests.support.waiting import eventually
 from tests.test_permissions import AUTHORIZER, allow_everything, deny
 
 if TYPE_CHECKING:
+    from tests.support.api import FaultyApi
     from tests.support.daemon import Daemon
-    from tests.support.scenario import Scenario
 
 RUNBOOK = Path(__file__).resolve().parents[1] / "deploy" / "runbook.md"
 STALLED = "partition-stalled"
@@ -49,7 +50,7 @@ def in_partition(partition: int, records: list[Record]) -> list[Record]:
     return [record._replace(partition=partition) for record in records]
 
 
-def transaction(scenario: "Scenario", topic: str, records: list[Record]) -> Producer:
+def transaction(scenario: Scenario, topic: str, records: list[Record]) -> Producer:
     """Open a transaction and write these; it stays open until the producer ends it."""
     producer = Producer({"bootstrap.servers": scenario.broker.bootstrap, "transactional.id": topic})
     producer.init_transactions(PATIENCE_SECONDS)
@@ -97,7 +98,7 @@ def damaged_in(dumped: str) -> str:
 @pytest.mark.long("the other protocol where one shows it", keep=("consumer",))
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_an_open_transaction_and_a_forbidden_topic_are_told_and_go_on_when_that_is_over(
-    scenario: "Scenario", admin: AdminClient
+    scenario: Scenario, admin: AdminClient
 ) -> None:
     """Transactions that were committed or aborted, to their markers at the end, stall nothing."""
     broker, name = scenario.broker, scenario.topic
@@ -140,7 +141,7 @@ def test_an_open_transaction_and_a_forbidden_topic_are_told_and_go_on_when_that_
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
 @pytest.mark.parametrize("compression", ["uncompressed", "zstd"])
 def test_reading_stops_before_a_damaged_batch_and_goes_on_behind_it_as_the_runbook_says(
-    scenario: "Scenario", compression: str
+    scenario: Scenario, compression: str
 ) -> None:
     broker, topic = scenario.broker, f"{scenario.topic}-damaged"
     broker.create_topic(topic, 2, compression_type=compression)
@@ -180,3 +181,37 @@ def test_reading_stops_before_a_damaged_batch_and_goes_on_behind_it_as_the_runbo
     scenario.await_accepted(40)
     assert scenario.api.members(1) == whole | {f"customer-{n}" for n in range(20, 30)}
     assert not again.holds()
+
+
+@pytest.mark.long("a broker of its own that loses a disk")
+def test_a_partition_without_a_leader_is_told_and_hides_no_other(api: "FaultyApi") -> None:
+    """One of two disks is gone, and with it all that was only there."""
+    disks = {"log.dirs": "data,other", "replica.high.watermark.checkpoint.interval.ms": "500"}
+    with Broker(properties=disks) as broker:
+        for topic in ("a", "b"):
+            broker.create_topic(topic, 1)
+        scenario = Scenario(broker, api, "a", "group", "consumer")
+        with closing(scenario):
+            daemon = scenario.start_ready(KAFKA_TOPICS="a,b")
+            for topic in ("a", "b"):
+                scenario.produce(additions(1, 5), topic)
+            scenario.await_accepted(10)
+            lost = {"a-0", "b-0"}.intersection(broker.lose_disk("other"))
+            (gone,) = (name.partition("-")[0] for name in lost)
+            (other,) = {"a", "b"} - {gone}
+            assert "it has no leader" in await_stalled(daemon, (gone, 0))
+            scenario.produce(additions(2, 5), other)
+            scenario.await_accepted(15)
+            api.hang()
+            scenario.produce(additions(3, 50), other)
+            eventually(
+                lambda: daemon.metric("lag_records", topic=other, partition="0"),
+                PATIENCE_SECONDS,
+                "the lag of the other one",
+                until=lambda lag: lag == 50,
+            )
+            api.heal()
+            broker.find_disk("other")
+            scenario.produce(additions(4, 5), gone)
+            await_stalled(daemon)
+            scenario.await_accepted(70)

@@ -19,7 +19,7 @@ from consumer.kafka.causes import causes_of
 from consumer.kafka.errors import text_of
 from consumer.kafka.group import Group
 from consumer.kafka.session import broker_session
-from consumer.kafka.topics import TIMEOUT_SECONDS, Topics, trouble_of, unreadable
+from consumer.kafka.topics import TIMEOUT_SECONDS, Topics, has_leader, trouble_of, unreadable
 
 _INTERVAL_SECONDS = 3.0
 
@@ -86,7 +86,7 @@ class Observer:
             asked=True,
             missing=self._missing(topics),
             partition_counts={name: counts[name] for name in read},
-            ends=self._ask_ends(),
+            ends=self._ask_ends(topics),
             unanswered=self._unanswered,
             causes=causes_of(self.silent, self._ends, self._admin),
             dead_letter_trouble=self._ensure_dead_letters(self._admin, topics),
@@ -112,14 +112,15 @@ class Observer:
         missing = {name: trouble for name, trouble in troubles.items() if trouble}
         return unreadable(self._named, self._admin) | missing
 
-    def _ask_ends(self) -> Mapping[Partition, int]:
+    def _ask_ends(self, topics: Topics) -> Mapping[Partition, int]:
         wanted = self.partitions
         unanswered = set(wanted)
-        if wanted:
+        led = [name for name in wanted if has_leader(name, topics)]  # all would wait for the others
+        if led:
             futures = self._admin.list_offsets(
                 {
                     TopicPartition(*name): OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the library's
-                    for name in wanted
+                    for name in led
                 },
                 request_timeout=TIMEOUT_SECONDS,
             )

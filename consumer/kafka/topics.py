@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AclOperation, AdminClient, TopicMetadata
 
+from consumer.engine.ports import Partition
 from consumer.kafka.errors import text_of
 
 TIMEOUT_SECONDS = 5.0
@@ -25,6 +26,13 @@ def trouble_of(name: str, admin: AdminClient, topics: Topics) -> str | None:
     if topic is None:
         return "unknown topic"
     return None if topic.error is None else topic.error.str()
+
+
+def has_leader(name: Partition, topics: Topics) -> bool:
+    """Whether a partition has a leader, or nothing is known of it."""
+    topic = topics.get(name[0])
+    partition = None if topic is None else topic.partitions.get(name[1])
+    return partition is None or partition.leader >= 0
 
 
 def unreadable(names: Sequence[str], admin: AdminClient) -> dict[str, str]:

@@ -115,6 +115,19 @@ class Broker(Cluster):
         self.start()
         return offsets
 
+    def lose_disk(self, name: str) -> list[str]:
+        """Take away one of the folders of ``log.dirs``; return the partitions that were on it."""
+        disk = self._folder / name
+        lost = [each.name for each in disk.glob("*-*") if each.is_dir()]
+        disk.rename(disk.with_suffix(".lost"))
+        return lost
+
+    def find_disk(self, name: str) -> None:
+        """Give it back, and restart it."""
+        self._own().stop()
+        (self._folder / name).with_suffix(".lost").rename(self._folder / name)
+        self.start()
+
     def segment(self, topic: str, partition: int) -> Path:
         """Return the first file of a partition's log."""
         return self._own().segment(topic, partition)
