@@ -44,16 +44,16 @@ def test_i8_what_is_seen_of_kafka_is_told_and_stops_nothing(view: View, hold: st
 
 @pytest.mark.parametrize(("view", "hold"), TROUBLES)
 def test_what_passes_is_not_told(view: View, hold: str) -> None:
-    world = World(one_each, per_second=20.0).run_until(5)
+    world = World(one_each, per_second=20.0)
     for began in (5.0, 30.0):
-        world.observer.view = view
+        world.run_until(began).observer.view = view
         world.run_until(began + TROUBLE_SECONDS - 1)
         assert not world.holds()
         world.observer.view = View(asked=True)
         world.run_until(began + TROUBLE_SECONDS + 5)
         assert not world.holds()
-    world.observer.view = view
-    assert world.run_until(60 + TROUBLE_SECONDS).holds() == {hold}
+    world.run_until(60).observer.view = view
+    assert world.run_until(61 + TROUBLE_SECONDS).holds() == {hold}
 
 
 def test_i11_what_needs_a_dead_letter_waits_for_it_and_nothing_else_does() -> None:

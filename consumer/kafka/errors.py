@@ -55,6 +55,7 @@ _DAMAGED = frozenset(
         KafkaError._BAD_COMPRESSION,
         KafkaError._NOT_IMPLEMENTED,  # a format of batches that there isn't
         KafkaError.INVALID_MSG,  # the broker's own word for it
+        KafkaError.MSG_SIZE_TOO_LARGE,  # a batch whose length is wrong
     }
 )
 """What librdkafka says where it can't read a batch. It goes on behind it, or anywhere."""
