@@ -8,7 +8,7 @@ from confluent_kafka import KafkaError
 from consumer.core.ledger import Ledger
 from consumer.core.stalls import MOST_BETWEEN_LOOKS_SECONDS, STALLED_SECONDS, Stalls
 from consumer.engine.assignment import REST_SECONDS
-from consumer.engine.ports import Damaged, EndOfPartition, MessageError, Trouble, View
+from consumer.engine.ports import Damaged, EndOfPartition, MessageError, OffsetGone, Trouble, View
 from consumer.engine.stalls import ASK_SECONDS, MOST_TOLD
 from consumer.kafka.errors import meaning_of
 from tests.support.loop_world import TOPIC, World
@@ -237,6 +237,21 @@ def test_a_damaged_batch_is_read_again_after_a_rest_and_others_go_on() -> None:
     world.run_until(STALLED_SECONDS + 50)
     assert {each.committed for each in world.pipeline.ledgers.values()} == {20}
     assert not world.holds()
+
+
+def test_an_offset_that_is_gone_behind_damage_is_none_and_the_partition_is_read_again() -> None:
+    """The library took damage for an offset, and can say so late, and has stopped to read then."""
+    world, asked = damaged_world()
+    world.run_until(3)
+    assert len(asked) == 1
+    say(world, OffsetGone(), offset=3_689_301_540_050_438_709)
+    world.run_until(4)
+    assert world.pipeline.ledgers[TOPIC, 0].position == 10
+    assert not any(said == "offsets_gone" for said, _ in world.said)
+    world.before_consume = lambda _: None
+    world.records = 20
+    world.run_until(4 + REST_SECONDS + 1)
+    assert world.pipeline.ledgers[TOPIC, 0].position == 20
 
 
 def test_what_comes_behind_a_damaged_batch_is_not_taken_in() -> None:

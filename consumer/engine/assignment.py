@@ -86,6 +86,9 @@ class Assignment:
         ledger = self._pipeline.ledgers.get(name)
         if ledger is None:
             return
+        if name in self._resting:  # librdkafka went astray behind the damage, and says it late
+            self.rest(name, now)
+            return
         self._pipeline.tally.add("offset_resets_total", topic)
         if self._reset == "error":
             marks = self._member.watermarks(name, WATERMARKS_SECONDS)
@@ -101,7 +104,8 @@ class Assignment:
     def rest(self, name: Partition, now: float) -> None:
         """Read a partition once more from its position, after a while.
 
-        It is taken back to there at once: the library is elsewhere by now.
+        It is taken back to there at once. librdkafka (2.16) reads on in the middle of a damaged
+        batch and takes what it finds for the next offset, which the broker doesn't have.
         """
         if name in self._pipeline.ledgers:
             self._member.stop([name])
