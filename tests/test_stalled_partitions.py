@@ -193,8 +193,8 @@ def test_a_partition_without_a_leader_is_told_and_hides_no_other(api: "FaultyApi
         scenario = Scenario(broker, api, "a", "group", "consumer")
         with closing(scenario):
             daemon = scenario.start_ready(KAFKA_TOPICS="a,b")
-            for topic in ("a", "b"):
-                scenario.produce(additions(1, 5), topic)
+            for segment, topic in enumerate(("a", "b"), 11):
+                scenario.produce(additions(segment, 5), topic)
             scenario.await_accepted(10)
             lost = {"a-0", "b-0"}.intersection(broker.lose_disk("other"))
             (gone,) = (name.partition("-")[0] for name in lost)
