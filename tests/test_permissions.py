@@ -95,7 +95,7 @@ def test_whoever_may_not_write_dead_letters_delivers_the_rest_and_goes_on_when_t
     good = [Record(key, value, partition=0) for key, value, *_ in additions(1, 6)]
     scenario.produce([*good[:3], unreadable, *good[3:]])
     deny(admin, ResourceType.BROKER, "kafka-cluster", AclOperation.IDEMPOTENT_WRITE)
-    deny(admin, ResourceType.TOPIC, "*", AclOperation.WRITE)
+    deny(admin, ResourceType.TOPIC, scenario.dead_letter_topic, AclOperation.WRITE)
     daemon = scenario.start()
     await_holds(daemon, "dead-letter-unavailable")
     said = daemon.wait_log("hold", PATIENCE_SECONDS)["message"]

@@ -86,8 +86,10 @@ class Outlook:
         detail = self._kafka.lasting("; ".join(self.problems.values()), now)
         self._set_hold(HoldReason.KAFKA_UNAVAILABLE, detail, now)
         if self._needs_dead_letters:
-            detail = self._dead_letters.lasting(view.dead_letter_trouble or "", now)
-            self._set_hold(HoldReason.DEAD_LETTER_UNAVAILABLE, detail or dead_letter_trouble, now)
+            seen = view.dead_letter_trouble or ""
+            is_long = self._dead_letters.lasting(seen, now) or dead_letter_trouble
+            detail = (seen or dead_letter_trouble) if is_long else ""
+            self._set_hold(HoldReason.DEAD_LETTER_UNAVAILABLE, detail, now)
         self._set_hold(HoldReason.PARTITION_STALLED, self._stalls.look(now), now)
 
     def _set_hold(self, reason: HoldReason, detail: str, now: float) -> None:

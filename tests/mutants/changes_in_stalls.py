@@ -114,8 +114,8 @@ STALLS: tuple[Mutant, ...] = (
         name="a-dead-letter-topic-that-is-away-for-a-moment-is-told",
         breaks="I8",
         file="consumer/engine/outlook.py",
-        old='detail = self._dead_letters.lasting(view.dead_letter_trouble or "", now)',
-        new='detail = view.dead_letter_trouble or ""',
+        old="is_long = self._dead_letters.lasting(seen, now) or dead_letter_trouble",
+        new="is_long = seen or dead_letter_trouble",
         tests=("tests/test_outlook.py",),
     ),
     Mutant(
