@@ -570,7 +570,7 @@ def test_a_dead_letter_topic_that_cannot_be_made_holds(scenario: "Scenario") -> 
     """Its name collides with another one's, as ``.`` and ``_`` do; then that one goes."""
     scenario.broker.create_topic("collides_with", 1)
     daemon = scenario.start(DEAD_LETTER_TOPIC="collides.with")
-    await_unready(daemon, "dead-letter-unavailable: .*collides")
+    await_unready(daemon, "dead-letter-unavailable: .*collides", timeout=40)
     assert daemon.holds() == {"dead-letter-unavailable"}
     scenario.broker.delete_topic("collides_with")
     daemon.wait_ready(10)
@@ -675,6 +675,8 @@ ZERO_SERIES = (
             "dead-letter-unavailable",
             "stalled",
             "kafka-unavailable",
+            "api-unavailable",
+            "partition-stalled",
         )
     ),
 )

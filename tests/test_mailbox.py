@@ -9,7 +9,7 @@ from consumer.core.pipeline import Pipeline
 from consumer.core.rules import Rules
 from consumer.core.tally import Tally
 from consumer.core.throttle import Throttle
-from consumer.engine.mailbox import RETRY_SECONDS, Mailbox
+from consumer.engine.mailbox import PATIENCE_SECONDS, RETRY_SECONDS, Mailbox
 from consumer.engine.ports import Report
 from tests.support.records import messages
 
@@ -111,8 +111,48 @@ def test_i11_what_came_back_holds_its_offset_until_the_broker_has_it() -> None:
     place.read(1)
     place.turn((1, "not authorized"))
     assert place.ledger.committable() == 0
-    assert place.mailbox.trouble(place.now)
     place.turn()
     place.turn((1, None))
     assert place.ledger.committable() == 1
+    assert place.mailbox.trouble(place.now) == ""
+
+
+def test_a_trouble_is_told_when_a_dead_letter_has_waited_long_whatever_became_of_others() -> None:
+    """Of some that are refused again and again, while others get through."""
+    place = Place()
+    place.read(1)
+    place.turn()
+    for offset in range(1, 3):
+        place.turn((1, "no key"))
+        place.read(1, first_offset=offset)
+        assert place.turn() == ["0", str(offset)]
+        assert place.mailbox.trouble(place.now) == ""
+        place.turn((1, "no key"), (1, None))
+        place.turn()
+    place.now += PATIENCE_SECONDS
+    assert place.mailbox.trouble(place.now) == "no key"
+    place.turn((1, None))
+    assert place.mailbox.trouble(place.now) == ""
+
+
+def test_dead_letters_that_nobody_acknowledges_are_told_after_a_while() -> None:
+    place = Place()
+    place.read(2)
+    place.turn()
+    place.now += PATIENCE_SECONDS - 0.1
+    assert place.mailbox.trouble(place.now) == ""
+    place.now += 0.1
+    assert place.mailbox.trouble(place.now).startswith("the broker has not acknowledged")
+    place.turn((1, None))
+    assert place.mailbox.trouble(place.now), "the other one waits still"
+    place.turn((1, None))
+    assert place.mailbox.trouble(place.now) == ""
+
+
+def test_what_was_released_is_nobodys_trouble() -> None:
+    place = Place()
+    place.read(1)
+    place.turn()
+    place.pipeline.forget([place.ledger])
+    place.now += PATIENCE_SECONDS
     assert place.mailbox.trouble(place.now) == ""

@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 40
 pytestmark = pytest.mark.xdist_group("a broker that asks an authorizer")
+AUTHORIZER = {
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "allow.everyone.if.no.acl.found": "true",
+}
 NOBODY = "User:ANONYMOUS"  # who comes without a login, the tests' own clients too
 
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Broker]:
     """Make a broker that asks an authorizer."""
-    authorizer = {
-        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-        "allow.everyone.if.no.acl.found": "true",
-    }
-    with Broker(properties=authorizer) as broker:
+    with Broker(properties=AUTHORIZER) as broker:
         if broker.external:
             pytest.skip("needs a broker whose rules it may change")
         yield broker
@@ -86,7 +86,7 @@ def await_holds(daemon: "Daemon", *holds: str) -> None:
     eventually(daemon.holds, PATIENCE_SECONDS, what, until=set(holds).__eq__)
 
 
-def test_whoever_may_not_write_dead_letters_holds_and_goes_on_when_they_may(
+def test_whoever_may_not_write_dead_letters_delivers_the_rest_and_goes_on_when_they_may(
     scenario: "Scenario", admin: AdminClient
 ) -> None:
     """The right that an idempotent producer needs is never missed."""
@@ -95,17 +95,19 @@ def test_whoever_may_not_write_dead_letters_holds_and_goes_on_when_they_may(
     good = [Record(key, value, partition=0) for key, value, *_ in additions(1, 6)]
     scenario.produce([*good[:3], unreadable, *good[3:]])
     deny(admin, ResourceType.BROKER, "kafka-cluster", AclOperation.IDEMPOTENT_WRITE)
-    deny(admin, ResourceType.TOPIC, "*", AclOperation.WRITE)
+    deny(admin, ResourceType.TOPIC, scenario.dead_letter_topic, AclOperation.WRITE)
     daemon = scenario.start()
     await_holds(daemon, "dead-letter-unavailable")
     said = daemon.wait_log("hold", PATIENCE_SECONDS)["message"]
     assert scenario.dead_letter_topic in str(said)
     assert "authorization failed" in str(said)
+    scenario.produce([Record(key, value, partition=0) for key, value, *_ in additions(1, 4, 6)])
+    scenario.await_accepted(10)
     assert scenario.committed().get(0, 0) <= 3
     allow_everything(admin, ResourceType.TOPIC)
     await_holds(daemon)
     scenario.await_all_committed(PATIENCE_SECONDS)
-    assert len(scenario.api.members(1)) == 6
+    assert len(scenario.api.members(1)) == 10
     assert [dead_letter.value() for dead_letter in scenario.dead_letters(1)] == [b"unreadable"]
 
 

@@ -71,6 +71,11 @@ def test_librdkafka_takes_the_properties_of_all_clients(given: Settings) -> None
     AdminClient({**admin_properties(given)}, logger=silent)
 
 
+def test_batches_are_looked_through_for_damage() -> None:
+    """With librdkafka's default an id is delivered that nobody wrote."""
+    assert consumer_properties(settings())["check.crcs"] is True
+
+
 def test_nothing_is_committed_that_the_daemon_did_not_name() -> None:
     properties = consumer_properties(settings())
     assert properties["enable.auto.commit"] is False

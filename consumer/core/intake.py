@@ -60,16 +60,17 @@ class Intake:
 
     def receive(  # noqa: C901, PLR0912, PLR0915 - the hot path: a call per record costs a tenth of it
         self, messages: Sequence[Message], now: float
-    ) -> tuple[int, list[Message]]:
-        """Take in ``messages`` in order, as far as the bounds allow.
+    ) -> tuple[int, Message | None]:
+        """Take in ``messages`` in order, as far as the bounds allow, and up to the first error.
 
-        Return how many were taken, and those among them that carry an error instead of a record.
+        Return how many were taken, and the last of them if it carries an error instead of a record:
+        what it means decides about those behind it.
         """
         buffer, refusals, decode = self._buffer, self._refusals, self._decoder.decode
         by_type, max_ids = buffer.by_type, self._rules.batch_max_ids
         limit = -1 if refusals.is_backed_up() else self._rules.buffer_max_ids
         held, unreadable = buffer.held_ids, refusals.unreadable_in_a_row
-        errors: list[Message] = []
+        error: Message | None = None
         ledger: Ledger | None = None
         topic, partition = "", -1
         stamp: tuple[int, int] | None = None
@@ -81,8 +82,8 @@ class Intake:
                 break
             taken += 1
             if message.error() is not None:
-                errors.append(message)
-                continue
+                error = message
+                break
             if message.partition() != partition or message.topic() != topic:
                 _note_epoch(messages, taken - 1, ledger)
                 topic, partition = message.topic(), message.partition()
@@ -154,7 +155,7 @@ class Intake:
         add("ids_total", "remove", "duplicate", n=duplicate_removes)
         add("ids_total", "add", "superseded", n=superseded_adds)
         add("ids_total", "remove", "superseded", n=superseded_removes)
-        return taken, errors
+        return taken, error
 
     def _take_odd(
         self, message: Message, event: Mixed | Malformed | None, ledger: Ledger, now: float

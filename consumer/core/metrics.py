@@ -115,6 +115,12 @@ METRICS: tuple[Metric, ...] = (
     _gauge("last_delivery_timestamp_seconds", "Unix time of the last delivery"),
     _gauge("lag_records", "end offset - committed, if assigned now", _TOPIC, _PARTITION),
     _gauge("committed_offset", "committed, if assigned now", _TOPIC, _PARTITION),
+    _gauge(
+        "partition_stalled",
+        "1 while records wait in it and nothing comes; series only while so",
+        _TOPIC,
+        _PARTITION,
+    ),
     _gauge("assigned_partitions", "partitions assigned now"),
     _counter(
         "commits_total",

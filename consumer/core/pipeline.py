@@ -138,8 +138,8 @@ class Pipeline:
 
     # -- records in, attempts out -----------------------------------------------------------------
 
-    def receive(self, messages: Sequence[Message], now: float) -> tuple[int, list[Message]]:
-        """Take in ``messages`` in order; see `intake.Intake.receive`."""
+    def receive(self, messages: Sequence[Message], now: float) -> tuple[int, Message | None]:
+        """Take in ``messages`` in order up to an error; see `intake.Intake.receive`."""
         return self._intake.receive(messages, now)
 
     def is_backed_up(self) -> bool:

@@ -1,7 +1,8 @@
 """What can never be delivered: dead letters, the policies, and the limit that stops a flood.
 
 A refused change is settled when the broker acknowledged its dead letter (invariant I11), not
-before: until then its ids are held, and its offset is not committed.
+before: until then its ids are held, and its offset is not committed. What needs no dead letter is
+read and delivered meanwhile, until so much waits for one that reading on would only add to it.
 
 ``DEAD_LETTER_MAX_CONSECUTIVE`` counts two runs on their own: records of which nothing can be used
 (malformed, or without a valid id) in the order of reading, which a record with a valid id ends, and
@@ -23,9 +24,7 @@ from consumer.core.throttle import Throttle
 
 MAX_PENDING_DEAD_LETTERS = 1000
 MAX_PENDING_DEAD_LETTER_BYTES = 16 * 2**20
-READING_STOPS = frozenset(
-    {HoldReason.DEAD_LETTER_LIMIT, HoldReason.DEAD_LETTER_UNAVAILABLE, HoldReason.STALLED}
-)
+READING_STOPS = frozenset({HoldReason.DEAD_LETTER_LIMIT, HoldReason.STALLED})
 
 
 @dataclass(slots=True, eq=False)

@@ -14,7 +14,7 @@
   waits, and is the probe no more; what such a lane does tells nothing about the API (``is_bad``).
   The backoff grows slowly, so that some that are well among many that aren't end an outage within
   seconds.
-- Holds from outside let nothing through until they are taken away; `TELLING_HOLDS` only tell.
+- Holds from outside let nothing through until they are taken away; `TELLING_HOLDS` stop no request.
 
 Time and randomness come in as arguments: ``now`` in seconds, ``jitter`` in [0, 1).
 """
@@ -35,8 +35,16 @@ API_HOLDS = frozenset(
         HoldReason.UNEXPECTED_ANSWER,
     }
 )
-TELLING_HOLDS = frozenset({HoldReason.API_UNAVAILABLE})
-ENDED_BY_A_REQUEST = API_HOLDS | TELLING_HOLDS
+TELLING_HOLDS = frozenset(
+    {
+        HoldReason.DEAD_LETTER_UNAVAILABLE,  # what needs a dead letter waits, see `refusals`
+        HoldReason.KAFKA_UNAVAILABLE,  # what may still be sent is the lease's to decide
+        HoldReason.API_UNAVAILABLE,
+        HoldReason.PARTITION_STALLED,
+    }
+)
+ENDED_BY_A_REQUEST = API_HOLDS | {HoldReason.API_UNAVAILABLE}
+_PASSABLE = API_HOLDS | TELLING_HOLDS
 TELL_AFTER_SECONDS = 14.0  # of nothing but failures; it shows a moment later
 FIRST_PROBE_SECONDS = 0.1
 _CATCH_UP_SECONDS = 0.02
@@ -110,7 +118,7 @@ class Throttle:
         A stranger is a lane that did not fail in this trouble, and so might end it: in an outage
         it waits for what other strangers came to, not for what the same few lanes did again.
         """
-        if not self.holds.keys() <= ENDED_BY_A_REQUEST:
+        if not self.holds.keys() <= _PASSABLE:
             return math.inf
         backoff = self._strangers if is_stranger and not self._api_holds() else self._everybody
         return max(self._next_start, backoff.not_before)
@@ -216,7 +224,7 @@ class Throttle:
         return old is None
 
     def hold(self, reason: HoldReason, detail: str, now: float) -> bool:
-        """Let nothing through, for a reason outside of the requests; return whether it is new."""
+        """Hold, or tell, for a reason outside of the requests; return whether it is new."""
         old = self.holds.get(reason)
         self.holds[reason] = HoldState(reason, old.since if old is not None else now, detail)
         return old is None

@@ -25,6 +25,7 @@ from consumer.engine.starts import Starts
 
 RESUME_BELOW = 0.8
 STARTS_PER_TURN = 500  # thousands at once would take a good part of a second
+REST_SECONDS = 10.0  # of a partition whose next batch is damaged: perhaps it is whole elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Assignment:
     _is_asked: bool = True  # `LookupPort` knows of all that wait
     _found: deque[Found] = field(default_factory=deque)
     _is_paused: set[Partition] = field(default_factory=set)
+    _resting: dict[Partition, float] = field(default_factory=dict)  # until when
     _topic_ids: Mapping[str, str] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -66,6 +68,10 @@ class Assignment:
         starting = len(self._waiting.keys() - self._pipeline.ledgers.keys())
         what = "their committed offset" if starting else "their first offset"
         return f"{starting or len(self._waiting)} partitions wait for {what}{why}"
+
+    def is_begun(self, ledger: Ledger) -> bool:
+        """Whether the partition is read from a position that the broker has."""
+        return (ledger.topic, ledger.partition) not in self._waiting
 
     def begin(self, partitions: Sequence[Partition]) -> None:
         """Take over partitions in the group's callback.
@@ -104,9 +110,14 @@ class Assignment:
         self._is_asked = False
         return True
 
-    def lose_positions(self, names: Sequence[Partition], gone: Gone | None) -> None:
+    def lose_positions(self, names: Sequence[Partition], gone: Gone | None, now: float) -> None:
         """Take in that the broker has the positions no more, or may not have them."""
         known = [name for name in names if name in self._pipeline.ledgers]
+        if gone is not None:  # of one that rests, librdkafka went astray, and says it late
+            for name in known:
+                if name in self._resting:
+                    self.rest(name, now)
+            known = [name for name in known if name not in self._resting]
         self._member.stop(known)
         self._await(known, gone)
 
@@ -124,10 +135,24 @@ class Assignment:
             and name not in self._waiting
         ]
 
+    def rest(self, name: Partition, now: float) -> None:
+        """Read a partition once more from its position, after a while.
+
+        It is taken back to there at once. librdkafka (2.16) reads on in the middle of a damaged
+        batch and takes what it finds for the next offset, which the broker doesn't have.
+        """
+        if name in self._pipeline.ledgers:
+            ledger = self._pipeline.ledgers[name]
+            self._member.stop([name])
+            self._member.start({name: Going(ledger.position, ledger.leader_epoch)}, paused=True)
+            self._is_paused.add(name)
+            self._resting[name] = now + REST_SECONDS
+
     def take_away(self, partitions: Sequence[Partition]) -> list[Ledger]:
         """Forget what was not begun yet; return the ledgers of what was."""
         for name in partitions:
             self._waiting.pop(name, None)
+            self._resting.pop(name, None)
         self._is_asked = False
         ledgers = self._pipeline.ledgers
         return [ledgers[name] for name in partitions if name in ledgers]
@@ -159,7 +184,8 @@ class Assignment:
             text = "the buffer is full" if is_full else "the buffer has room again"
             self._say(now, event, "", text, level="info", held_ids=held)
         reading = pipeline.ledgers.keys() - self._waiting.keys()
-        wanted = set(reading) if self.pausing else set()
+        self._resting = {name: until for name, until in self._resting.items() if until > now}
+        wanted = set(reading) if self.pausing else self._resting.keys() & reading
         if to_pause := wanted - self._is_paused:
             self._member.pause(to_pause)
         if to_resume := (self._is_paused - wanted) & reading:

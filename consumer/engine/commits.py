@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from consumer.core.lease import Lease
 from consumer.core.ledger import Ledger
 from consumer.core.tally import Tally
+from consumer.core.together import Together
 from consumer.engine.ports import (
     CarriersPort,
     CommitAnswer,
@@ -76,6 +77,7 @@ class Commits:
     _next_commit: float = -math.inf
     _next_proof: float = -math.inf
     _is_too_long_said: bool = False
+    _together: Together = field(default_factory=Together)
 
     def __post_init__(self) -> None:
         given = self._options
@@ -142,6 +144,10 @@ class Commits:
             offsets = self._to_commit()
         if now >= self._next_proof and self._has_unsettled():
             offsets = self._to_prove()
+        if offsets:
+            offsets = self._together.select(offsets, now)
+        if self._together.has_more:
+            self.commit_soon()
         if not offsets:
             return
         self._next_proof = now + min(RENEW_SECONDS, self._options.commit_interval_seconds)
@@ -177,7 +183,7 @@ class Commits:
         if now < max(self._next_proof, self._quiet_until):
             return True
         self._next_proof = now + RENEW_SECONDS
-        offsets = self._to_prove()
+        offsets = self._together.select(self._to_prove(), now)
         if not offsets or not self._is_reachable(0.5):
             return True
         return self._commit_and_wait(offsets, now).is_member
@@ -191,7 +197,8 @@ class Commits:
             self._next_proof = -math.inf
             self.renew(clock())
         while True:
-            offsets = {name: each for name, each in self._to_commit().items() if name in names}
+            to_commit = self._together.without_refused(self._to_commit())
+            offsets = {name: each for name, each in to_commit.items() if name in names}
             now = clock()
             if not offsets or not self.lease.is_proven(now):
                 return
@@ -282,6 +289,9 @@ class Commits:
             self._do_without_metadata([sent[name][0] for name in answer.too_long if name in sent])
         if answer.is_member and (answer.committed or answer.error is None):
             self.lease.proven(sent_at)  # what is refused for one partition is proven by another
+        self._together.took(answer.committed)
+        if answer.is_member and not (answer.error is None or answer.retriable or answer.committed):
+            self._together.refused(sent, self._ledgers, now)
         if answer.error is None:
             self._tally.add("commits_total", "ok")
             return

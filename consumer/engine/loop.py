@@ -13,7 +13,7 @@ Rebalances (`ports.Listener`): *assigned* begins fresh ledgers; *revoked* drains
 and forgets, and other partitions are not disturbed; *lost* releases and forgets without a commit.
 A stop is the same as revoking everything. The parts: `assignment`, `discovery` of what is new,
 `commits` with the lease, `requests`, `drain`, `stop`, `mailbox` for dead letters, `outlook` for
-what stands in the way, `publisher`.
+what stands in the way, `stalls` for partitions from which nothing comes, `publisher`.
 """
 
 import math
@@ -32,6 +32,7 @@ from consumer.engine.mailbox import Mailbox
 from consumer.engine.outlook import Outlook
 from consumer.engine.ports import (
     CommitAnswer,
+    Damaged,
     EndOfPartition,
     GiveUp,
     Options,
@@ -42,6 +43,7 @@ from consumer.engine.ports import (
 )
 from consumer.engine.publisher import Publisher
 from consumer.engine.requests import BUSY_WAIT_SECONDS, IDLE_WAIT_SECONDS, Requests
+from consumer.engine.stalls import StallWatch
 from consumer.engine.starts import Starts
 from consumer.engine.stop import Stop
 
@@ -71,12 +73,13 @@ class Loop:
         self.assignment = assignment = Assignment(pipeline, member, ports.lookup, say, starts)
         is_kip_848 = options.asks_session  # there the broker finds what is new
         self._discovery = None if is_kip_848 else Discovery(member, observer)
+        self.stalls = stalls = StallWatch(pipeline, assignment, observer, say)
         self.outlook = outlook = Outlook(
-            pipeline, commits, member, observer, say, options.needs_dead_letters
+            pipeline, commits, member, observer, stalls, say, options.needs_dead_letters
         )
         self.mailbox = mailbox = Mailbox(pipeline, ports.dead_letters, say)
         self.publisher = publisher = Publisher(
-            pipeline, assignment, outlook, requests, stop, observer, say, ports.publish
+            pipeline, assignment, outlook, requests, stop, observer, stalls, say, ports.publish
         )
         self.drain = Drain(
             pipeline, commits, requests, mailbox, publisher, stop, carriers, clock, beat, timeout
@@ -178,15 +181,16 @@ class Loop:
         if self._backlog:
             self._backlog.extend(messages)
             messages = self._backlog
-        if not messages:
-            return
-        taken, errors = self._pipeline.receive(messages, now)
-        self._backlog = list(messages[taken:])
+        while messages:
+            taken, error = self._pipeline.receive(messages, now)
+            messages = self._backlog = list(messages[taken:])
+            if error is None:
+                break
+            self._take_error(error, now)  # which may drop what was behind it
+            messages = self._backlog
         self._is_full = bool(self._backlog) and not self._pipeline.is_backed_up()
-        for message in errors:
-            self._take_error(message)
 
-    def _take_error(self, message: Message) -> None:
+    def _take_error(self, message: Message, now: float) -> None:
         name = _name(message)
         match self._ports.member.meaning_of(message):
             case EndOfPartition():
@@ -195,8 +199,14 @@ class Loop:
                 if ledger is not None and message.offset() > ledger.position:
                     ledger.position = message.offset()
             case Gone() as gone:
-                self._lose_positions([name], gone)
+                self._lose_positions([name], gone, now)
+            case Damaged(trouble):
+                self._drop_backlog([name])
+                self.assignment.rest(name, now)
+                self.stalls.hear(name, trouble)
+                self.kafka_error(trouble)
             case Trouble() as trouble:
+                self.stalls.hear(name, trouble)
                 self.kafka_error(trouble)
             case never:
                 assert_never(never)
@@ -207,11 +217,11 @@ class Loop:
             self.commits.commit_soon()
             self.outlook.tell_observer()
         if anew := self.assignment.made_anew():
-            self._lose_positions(anew, None)
+            self._lose_positions(anew, None, now)
 
-    def _lose_positions(self, names: Sequence[Partition], gone: Gone | None) -> None:
+    def _lose_positions(self, names: Sequence[Partition], gone: Gone | None, now: float) -> None:
         self._drop_backlog(names)
-        self.assignment.lose_positions(names, gone)
+        self.assignment.lose_positions(names, gone, now)
 
     # -- giving up partitions ---------------------------------------------------------------------
 

@@ -26,28 +26,25 @@ class Mailbox:
         self._say = say
         self._in_flight = 0
         self._returned: list[DeadLetter] = []  # undelivered, while others are still in flight
-        self._waiting_since: float | None = None
+        self._unacknowledged: dict[DeadLetter, tuple[float, str]] = {}  # sent since, what came back
         self._not_before = -math.inf
-        self._trouble = ""
 
     def trouble(self, now: float) -> str:
-        """Return why dead letters don't get through; empty: they do."""
-        if self._trouble or self._waiting_since is None:
-            return self._trouble
-        waited = now - self._waiting_since
-        is_long = waited >= PATIENCE_SECONDS
-        text = f"the broker has acknowledged no dead letter for {waited:.0f} s; it is waited for"
-        return text if is_long else ""
+        """Return why the oldest dead letter doesn't get through; empty: not for long, or none."""
+        for dead_letter, (since, error) in self._unacknowledged.items():
+            if not dead_letter.settled:
+                waited = now - since
+                text = error or f"the broker has not acknowledged a dead letter for {waited:.0f} s"
+                return text if waited >= PATIENCE_SECONDS else ""
+        return ""
 
     def turn(self, now: float) -> None:
         """Send what there is, take in what came back."""
         dead_letters = self._pipeline.dead_letters
         may_send = now >= self._not_before and not self._returned
         while may_send and dead_letters and self._port.send(dead_letters[0]):
-            dead_letters.popleft()
+            self._unacknowledged.setdefault(dead_letters.popleft(), (now, ""))
             self._in_flight += 1
-        if self._waiting_since is None and (dead_letters or self._in_flight):
-            self._waiting_since = now
         for report in self._port.poll():
             self._in_flight -= 1
             self._take(report, now)
@@ -55,15 +52,13 @@ class Mailbox:
             returned = [each for each in self._returned if not each.settled]
             dead_letters.extendleft(reversed(returned))
             self._returned.clear()
-        if not (dead_letters or self._in_flight):  # a hold may keep others from being sent at all
-            self._waiting_since = None
-            self._trouble = ""
+            waiting = self._unacknowledged.items()  # what was released meanwhile is nobody's
+            self._unacknowledged = {each: seen for each, seen in waiting if not each.settled}
 
     def _take(self, report: Report, now: float) -> None:
         dead_letter = report.dead_letter
         if report.error is None:
-            self._trouble = ""
-            self._waiting_since = now
+            self._unacknowledged.pop(dead_letter, None)
             if report.truncated:
                 self._say(
                     now,
@@ -76,6 +71,6 @@ class Mailbox:
                 )
             self._pipeline.acknowledged(dead_letter)
             return
-        self._trouble = report.error
+        self._unacknowledged[dead_letter] = (self._unacknowledged[dead_letter][0], report.error)
         self._not_before = now + RETRY_SECONDS
         self._returned.append(dead_letter)

@@ -1,8 +1,10 @@
 """What stands in the way, as far as Kafka is concerned: problems, and the holds they become.
 
-A problem makes the daemon unready at once. When there has been one for `TROUBLE_SECONDS`, it holds
-as ``kafka-unavailable``: a rebalance or a broker's restart alone is no reason for that. Nothing
-here is fatal; what is wrong outside is waited for.
+Some problems make the daemon unready at once. When there has been any for `TROUBLE_SECONDS`, it is
+told as ``kafka-unavailable``: a rebalance or a broker's restart alone is no reason for that. None
+of these holds stops a request: whether one may start is the lease's to say, which is proven by the
+member itself, and an observer that can't see knows less. Nothing here is fatal; what is wrong
+outside is waited for.
 """
 
 import math
@@ -13,9 +15,26 @@ from consumer.core.outcomes import HoldReason
 from consumer.core.pipeline import Pipeline
 from consumer.engine.commits import Commits
 from consumer.engine.ports import MemberPort, ObserverPort, Say, Trouble, View
+from consumer.engine.stalls import StallWatch
 
 LOOK_SECONDS = 0.5
 TROUBLE_SECONDS = 15.0
+
+
+@dataclass(slots=True, eq=False)
+class Patience:
+    """Lets a trouble pass that doesn't last."""
+
+    _since: float | None = None
+
+    def lasting(self, trouble: str, now: float) -> str:
+        """Return the trouble if there has been one, whichever, for `TROUBLE_SECONDS`."""
+        if not trouble:
+            self._since = None
+        elif self._since is None:
+            self._since = now
+        is_long = self._since is not None and now - self._since >= TROUBLE_SECONDS
+        return trouble if is_long else ""
 
 
 @dataclass(slots=True, eq=False)
@@ -26,13 +45,15 @@ class Outlook:
     _commits: Commits
     _member: MemberPort
     _observer: ObserverPort
+    _stalls: StallWatch
     _say: Say
     _needs_dead_letters: bool
     problems: dict[str, str] = field(default_factory=dict)
     joined: bool = False
     has_looked: bool = False
     _next_look: float = -math.inf
-    _since: float | None = None
+    _kafka: Patience = field(default_factory=Patience)
+    _dead_letters: Patience = field(default_factory=Patience)
     _client_trouble: str = ""
 
     def hear(self, error: Trouble, now: float) -> None:
@@ -46,7 +67,7 @@ class Outlook:
         self._observer.ask_now()
 
     def look(self, now: float, waiting: str, dead_letter_trouble: str) -> None:
-        """Hold what can't go on, and say why, from what the other threads saw.
+        """Tell what stands in the way, and why, from what the other threads saw.
 
         ``waiting`` is what the partitions wait for, ``dead_letter_trouble`` why dead letters fail.
         """
@@ -62,18 +83,14 @@ class Outlook:
         self.problems = self._find_problems(view, waiting, now)
         if not self.problems:
             self._client_trouble = ""
-        # Partitions that wait for their start make the daemon unready, but the others go on.
-        holding = {name: text for name, text in self.problems.items() if name != "start"}
-        detail = "; ".join((holding if ledgers else self.problems).values())
-        if not detail:
-            self._since = None
-        elif self._since is None:
-            self._since = now
-        is_long = self._since is not None and now - self._since >= TROUBLE_SECONDS
-        self._set_hold(HoldReason.KAFKA_UNAVAILABLE, detail if is_long else "", now)
+        detail = self._kafka.lasting("; ".join(self.problems.values()), now)
+        self._set_hold(HoldReason.KAFKA_UNAVAILABLE, detail, now)
         if self._needs_dead_letters:
-            trouble = view.dead_letter_trouble or dead_letter_trouble
-            self._set_hold(HoldReason.DEAD_LETTER_UNAVAILABLE, trouble, now)
+            seen = view.dead_letter_trouble or ""
+            is_long = self._dead_letters.lasting(seen, now) or dead_letter_trouble
+            detail = (seen or dead_letter_trouble) if is_long else ""
+            self._set_hold(HoldReason.DEAD_LETTER_UNAVAILABLE, detail, now)
+        self._set_hold(HoldReason.PARTITION_STALLED, self._stalls.look(now), now)
 
     def _set_hold(self, reason: HoldReason, detail: str, now: float) -> None:
         """Begin a hold, or end it if there is no detail."""

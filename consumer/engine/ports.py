@@ -88,7 +88,14 @@ class EndOfPartition:
     """A partition was read to its end, ``message.offset()``: past markers and compacted offsets."""
 
 
-MessageError = EndOfPartition | Gone | Trouble
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """What stands at a partition's position can't be read; nothing behind it may be taken in."""
+
+    trouble: Trouble
+
+
+MessageError = EndOfPartition | Gone | Damaged | Trouble
 """What a message means that carries an error instead of a record."""
 
 
@@ -219,7 +226,9 @@ class View:
     not be read, with the reason; ``dead_letter_trouble`` is why dead letters can't be written.
     ``partition_counts`` is of the topics that have a name in the settings or are read.
     ``is_member`` answers `ObserverPort.member_id`; None: not asked or no answer. The session and
-    heartbeat times are the broker's for the KIP-848 protocol, where it tells them.
+    heartbeat times are the broker's for the KIP-848 protocol, where it tells them. ``unanswered``
+    are partitions whose end was asked for in vain; ``causes`` says why nothing may come from a
+    silent one, as far as the cluster knows.
     """
 
     asked: bool = False
@@ -227,6 +236,8 @@ class View:
     missing: Mapping[str, str] = field(default_factory=dict)
     partition_counts: Mapping[str, int] = field(default_factory=dict)
     ends: Mapping[Partition, int] = field(default_factory=dict)
+    unanswered: frozenset[Partition] = frozenset()
+    causes: Mapping[Partition, str] = field(default_factory=dict)
     dead_letter_trouble: str | None = None
     is_member: bool | None = None
     session_seconds: float | None = None
@@ -234,10 +245,14 @@ class View:
 
 
 class ObserverPort(Protocol):
-    """See `kafka.observer.Observer`. The engine sets what it is to ask about."""
+    """See `kafka.observer.Observer`. The engine sets what it is to ask about.
+
+    ``silent`` are partitions from which nothing comes, with their positions.
+    """
 
     view: View
     partitions: tuple[Partition, ...]
+    silent: Mapping[Partition, int]
     member_id: str
 
     def ask_now(self) -> None: ...  # noqa: D102
@@ -272,6 +287,7 @@ class PartitionState:
     end: int | None
     paused: bool
     blocked_by: BlockedBy | None
+    is_stalled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from consumer.engine.ports import (
 )
 from consumer.engine.requests import Requests
 from consumer.engine.segments import blocked_by, shown_segments
+from consumer.engine.stalls import StallWatch
 from consumer.engine.stop import Stop
 
 PUBLISH_SECONDS = 0.2
@@ -33,6 +34,7 @@ class Publisher:
     _requests: Requests
     _stop: Stop
     _observer: ObserverPort
+    _stalls: StallWatch
     _say: Say
     _publish: Callable[[Published], None]
     _lanes: tuple[LaneState, ...] = ()
@@ -93,6 +95,7 @@ class Publisher:
                 end=ends.get(name),
                 paused=assignment.is_paused(ledger),
                 blocked_by=blocked_by(self._pipeline, ledger, now),
+                is_stalled=name in self._stalls.told,
             )
             for name, ledger in self._pipeline.ledgers.items()
         )

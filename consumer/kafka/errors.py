@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, TopicPartition
 
 from consumer.core.intake import Message
 from consumer.core.positions import Gone
-from consumer.engine.ports import CommitAnswer, EndOfPartition, MessageError, Trouble
+from consumer.engine.ports import CommitAnswer, Damaged, EndOfPartition, MessageError, Trouble
 
 _NOT_A_MEMBER = frozenset(
     {
@@ -46,6 +46,18 @@ NEEDS_NEW_CLIENT = frozenset(error.name() for error in _FATAL_FOR_ONE_CLIENT)
 """The codes of what ends librdkafka's client, and not the next one; see `client`."""
 
 
+_DAMAGED = frozenset(
+    {
+        KafkaError._BAD_MSG,
+        KafkaError._BAD_COMPRESSION,
+        KafkaError._NOT_IMPLEMENTED,  # a format of batches that there isn't
+        KafkaError.INVALID_MSG,  # the broker's own word for it
+        KafkaError.MSG_SIZE_TOO_LARGE,  # a batch whose length is wrong
+    }
+)
+"""What librdkafka says where it can't read a batch. It goes on behind it, or anywhere."""
+
+
 def trouble(error: KafkaError) -> Trouble:
     """Return an error of the library as a value.
 
@@ -66,6 +78,8 @@ def meaning_of(message: Message) -> MessageError:
     error: KafkaError = message.error()
     if error.code() in {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}:
         return _gone(error.str())
+    if error.code() in _DAMAGED:
+        return Damaged(trouble(error))
     return trouble(error)
 
 

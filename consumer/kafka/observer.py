@@ -15,10 +15,11 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from consumer import clock
 from consumer.engine.ports import Partition, View
+from consumer.kafka.causes import causes_of
 from consumer.kafka.errors import text_of
 from consumer.kafka.group import Group
 from consumer.kafka.session import broker_session
-from consumer.kafka.topics import TIMEOUT_SECONDS, Topics, trouble_of, unreadable
+from consumer.kafka.topics import TIMEOUT_SECONDS, Topics, has_leader, trouble_of, unreadable
 
 _INTERVAL_SECONDS = 3.0
 
@@ -28,7 +29,7 @@ the observer's to do; returns why it can't be written, None: it can."""
 
 
 class Observer:
-    """Asks in rounds. The owner thread sets ``partitions`` and ``member_id``."""
+    """Asks in rounds. The owner thread sets ``partitions``, ``silent`` and ``member_id``."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class Observer:
     ) -> None:
         self.view = View()
         self.partitions: tuple[Partition, ...] = ()
+        self.silent: Mapping[Partition, int] = {}
         self.member_id = ""
         self._group_id = group_id
         self._named = [name for name in topics if not name.startswith("^")]
@@ -49,6 +51,7 @@ class Observer:
         self._admin = AdminClient(dict(properties))
         self._group = Group(properties, group_id)
         self._ends: dict[Partition, int] = {}
+        self._unanswered: frozenset[Partition] = frozenset()
         self._waker = threading.Event()
 
     def start(self) -> None:
@@ -83,7 +86,9 @@ class Observer:
             asked=True,
             missing=self._missing(topics),
             partition_counts={name: counts[name] for name in read},
-            ends=self._ask_ends(),
+            ends=self._ask_ends(topics),
+            unanswered=self._unanswered,
+            causes=causes_of(self.silent, self._ends, self._admin),
             dead_letter_trouble=self._ensure_dead_letters(self._admin, topics),
             is_member=self._ask_group(),
             session_seconds=session,
@@ -107,13 +112,15 @@ class Observer:
         missing = {name: trouble for name, trouble in troubles.items() if trouble}
         return unreadable(self._named, self._admin) | missing
 
-    def _ask_ends(self) -> Mapping[Partition, int]:
+    def _ask_ends(self, topics: Topics) -> Mapping[Partition, int]:
         wanted = self.partitions
-        if wanted:
+        unanswered = set(wanted)
+        led = [name for name in wanted if has_leader(name, topics)]  # all would wait for the others
+        if led:
             futures = self._admin.list_offsets(
                 {
                     TopicPartition(*name): OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the library's
-                    for name in wanted
+                    for name in led
                 },
                 request_timeout=TIMEOUT_SECONDS,
             )
@@ -122,6 +129,8 @@ class Observer:
                     self._ends[asked.topic, asked.partition] = future.result().offset
                 except KafkaException:
                     continue
+                unanswered.discard((asked.topic, asked.partition))
+        self._unanswered = frozenset(unanswered)
         self._ends = {name: end for name, end in self._ends.items() if name in set(wanted)}
         return dict(self._ends)
 

@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AclOperation, AdminClient, TopicMetadata
 
+from consumer.engine.ports import Partition
 from consumer.kafka.errors import text_of
 
 TIMEOUT_SECONDS = 5.0
+READ_IS_DENIED = "READ is denied: allow it"
 
 Topics = Mapping[str, TopicMetadata]
 """A listing of topics by their names; it leaves out what may not be described."""
@@ -24,6 +26,13 @@ def trouble_of(name: str, admin: AdminClient, topics: Topics) -> str | None:
     if topic is None:
         return "unknown topic"
     return None if topic.error is None else topic.error.str()
+
+
+def has_leader(name: Partition, topics: Topics) -> bool:
+    """Whether a partition has a leader, or nothing is known of it."""
+    topic = topics.get(name[0])
+    partition = None if topic is None else topic.partitions.get(name[1])
+    return partition is None or partition.leader >= 0
 
 
 def unreadable(names: Sequence[str], admin: AdminClient) -> dict[str, str]:
@@ -45,5 +54,5 @@ def unreadable(names: Sequence[str], admin: AdminClient) -> dict[str, str]:
         except (KafkaException, ValueError):
             continue
         if allowed and AclOperation.READ not in allowed:
-            reasons[name] = "READ is denied: allow it"
+            reasons[name] = READ_IS_DENIED
     return reasons

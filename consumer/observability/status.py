@@ -116,6 +116,8 @@ def _gauges(seen: Published) -> dict[Key, float]:
             gauges["committed_offset", *name] = each.committed
         if (lag := _lag(each)) is not None:
             gauges["lag_records", *name] = lag
+        if each.is_stalled:
+            gauges["partition_stalled", *name] = 1.0
     return gauges
 
 

@@ -68,6 +68,10 @@ CONSUMER: Properties = {
     # Bounds the prefetch in bytes, and with it fetch.max.bytes: librdkafka lowers that to the
     # same 16 MiB. Set here, it would refuse every message.max.bytes above it.
     "queued.max.messages.kbytes": 16_384,
+    # librdkafka's default delivers a damaged batch as it is, with an id that nobody wrote. Seven
+    # pairs of reading a million events cost 1.33 s of CPU without and 1.40 with it uncompressed,
+    # 1.27 and 1.16 with zstd: nothing that can be told from noise.
+    "check.crcs": True,
     # A commit that fails for a lost connection makes librdkafka look for the coordinator anew, and
     # one that waits to be repeated when it is found makes it start over. Looking takes a few round
     # trips; no heartbeat gets through meanwhile, and the membership is lost. One reset where a

@@ -1,4 +1,4 @@
-"""All mutants: of the core, trouble, the loop, what is below and around, settings and sight."""
+"""All mutants: of the core, trouble, stalls, the loop, what is below, settings and sight."""
 
 from tests.mutants.changes_below import BELOW
 from tests.mutants.changes_in_core import CORE
@@ -6,7 +6,10 @@ from tests.mutants.changes_in_loop import LOOP
 from tests.mutants.changes_in_process import PROCESS
 from tests.mutants.changes_in_settings import SETTINGS
 from tests.mutants.changes_in_sight import IN_SIGHT
+from tests.mutants.changes_in_stalls import STALLS
 from tests.mutants.changes_in_trouble import TROUBLE
 from tests.mutants.mutant import Mutant
 
-MUTANTS: tuple[Mutant, ...] = (*CORE, *TROUBLE, *LOOP, *BELOW, *PROCESS, *SETTINGS, *IN_SIGHT)
+MUTANTS: tuple[Mutant, ...] = (
+    *(*CORE, *TROUBLE, *STALLS, *LOOP, *BELOW, *PROCESS, *SETTINGS, *IN_SIGHT),
+)

@@ -531,7 +531,7 @@ LOOP: tuple[Mutant, ...] = (
         name="a-full-buffer-pauses-nothing",
         breaks="I7",
         file="consumer/engine/assignment.py",
-        old="wanted = set(reading) if self.pausing else set()",
+        old="wanted = set(reading) if self.pausing else self._resting.keys() & reading",
         new="wanted = set()",
         tests=(
             "tests/test_loop.py::test_i7_a_full_buffer_pauses_reading_though_answers_make_room_in_every_turn",

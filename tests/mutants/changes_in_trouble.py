@@ -150,8 +150,16 @@ TROUBLE: tuple[Mutant, ...] = (
         name="what-is-told-stops-everything",
         breaks="I8",
         file="consumer/core/throttle.py",
-        old="TELLING_HOLDS = frozenset({HoldReason.API_UNAVAILABLE})",
-        new="TELLING_HOLDS: frozenset[HoldReason] = frozenset()",
+        old="_PASSABLE = API_HOLDS | TELLING_HOLDS",
+        new="_PASSABLE = ENDED_BY_A_REQUEST",
+        tests=("tests/test_throttle.py",),
+    ),
+    Mutant(
+        name="what-is-told-lets-probes-through-alone",
+        breaks="I8",
+        file="consumer/core/throttle.py",
+        old="return not self.holds.keys() <= TELLING_HOLDS",
+        new="return bool(self.holds)",
         tests=("tests/test_throttle.py",),
     ),
     Mutant(

@@ -12,8 +12,9 @@ from consumer.core.attempts import Attempt
 from consumer.core.lanes import Batch, Lane
 from consumer.core.lease import Lease
 from consumer.core.ledger import Ledger
-from consumer.core.outcomes import Outcome, Retry, RetryReason
+from consumer.core.outcomes import HoldReason, Outcome, Retry, RetryReason
 from consumer.core.positions import Going, Gone, Log
+from consumer.core.throttle import Throttle
 from consumer.engine.assignment import Assignment
 from consumer.engine.commits import Commits
 from consumer.engine.loop import Loop
@@ -123,6 +124,16 @@ class UnrulyLane(Lane):
         return True
 
 
+class AnxiousThrottle(Throttle):
+    """A throttle that lets nothing through while nobody sees a broker."""
+
+    def earliest_start(self, *, is_stranger: bool = False) -> float:
+        """Return the end of days then."""
+        if HoldReason.KAFKA_UNAVAILABLE in self.holds:
+            return math.inf
+        return super().earliest_start(is_stranger=is_stranger)
+
+
 def endless_lease(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loop:
     """Return a loop whose lease always holds."""
     loop = real_loop(process, pipeline, ports)
@@ -173,6 +184,12 @@ def unruly_lane(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loo
     return real_loop(process, pipeline, ports)
 
 
+def anxious_throttle(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loop:
+    """Return a loop that sends nothing while its observer sees nothing."""
+    pipeline.throttle.__class__ = AnxiousThrottle
+    return real_loop(process, pipeline, ports)
+
+
 def blind_connections(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loop:
     """Return a loop whose connections are used again without a look."""
     process.carriers.connections.looks = False
@@ -217,5 +234,6 @@ BROKEN: dict[str, tuple[LoopOf, str]] = {
     "a lane that keeps no order": (unruly_lane, "I2"),
     "connections that are used again without a look": (blind_connections, "I2"),
     "5xx that are taken as final": (final_failures, "I2"),
+    "an observer that is blind and stops all": (anxious_throttle, "I8"),
     "failures of one segment that all wait for": (waits_of_all, "I8"),
 }

@@ -1,7 +1,7 @@
 """A process: the real loop on simulated ports, on a machine that may stop it anywhere."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -218,8 +218,10 @@ class Observer:
 
     def __init__(self, process: Process) -> None:
         self.partitions: tuple[Partition, ...] = ()
+        self.silent: Mapping[Partition, int] = {}
         self.member_id = ""
         self._process = process
+        self._has_seen = False
 
     def ask_now(self) -> None:
         """Ask now: `view` always does."""
@@ -228,8 +230,9 @@ class Observer:
     def view(self) -> View:
         """Return what a broker says, if one answers."""
         process, setup = self._process, self._process.setup
-        if not process.link.is_up:
+        if not process.link.is_up or (self._has_seen and setup.is_blind):
             return View(asked=True, unreachable="no answer")
+        self._has_seen = True
         tells = setup.tells_session and setup.protocol == "new"
         return View(
             asked=True,

@@ -69,14 +69,14 @@ class Driver:
     def read(self, *values: bytes | None, partition: int = 0) -> int:
         """Read one record per value, at the offsets that come next; return how many were taken."""
         position = self.pipeline.ledgers["audience", partition].position
-        taken, errors = self.pipeline.receive(
+        taken, error = self.pipeline.receive(
             [
                 FakeMessage(partition=partition, offset=offset, value=value)
                 for offset, value in enumerate(values, position)
             ],
             self.now,
         )
-        assert not errors
+        assert error is None
         return taken
 
     def wait(self, seconds: float = LINGER) -> "Driver":

@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 __all__ = ["Broker", "Member", "Proxied", "Record"]
 
 
+_TOOLS = {
+    "kafka-consumer-groups.sh": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+    "kafka-dump-log.sh": "org.apache.kafka.tools.DumpLogSegments",
+}
+"""What Kafka's scripts run."""
+
+
 class Proxied(NamedTuple):
     """A way to the broker that can be cut: a client that starts at ``bootstrap`` has no other."""
 
@@ -98,6 +105,37 @@ class Broker(Cluster):
         """Start it again at the same ports with the same data; stop it first if it runs."""
         self._own().stop()
         self.start()
+
+    def damage(self, topic: str, partition: int, offset: int) -> range:
+        """Restart it with one bit flipped in the batch of that record, as a bad disk does.
+
+        Return the offsets of the batch.
+        """
+        self._own().stop()
+        offsets = self._own().damage(topic, partition, offset)
+        self.start()
+        return offsets
+
+    def lose_disk(self, name: str) -> list[str]:
+        """Take away one of the folders of ``log.dirs``; return the partitions that were on it."""
+        disk = self._folder / name
+        lost = [each.name for each in disk.glob("*-*") if each.is_dir()]
+        disk.rename(disk.with_suffix(".lost"))
+        return lost
+
+    def find_disk(self, name: str) -> None:
+        """Give it back, and restart it."""
+        self._own().stop()
+        (self._folder / name).with_suffix(".lost").rename(self._folder / name)
+        self.start()
+
+    def segment(self, topic: str, partition: int) -> Path:
+        """Return the first file of a partition's log."""
+        return self._own().segment(topic, partition)
+
+    def run_tool(self, script: str, *arguments: str) -> str:
+        """Run a script of Kafka's, as operators have them; return what it says."""
+        return self._own().run_tool(_TOOLS[script], *arguments)
 
     def forget_groups(self) -> None:
         """Kill it, and start it again without what it knew of groups, their commits included."""

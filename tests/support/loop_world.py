@@ -268,6 +268,10 @@ class World:
             self._positions[partition] = at.offset
             (self._paused.add if paused else self._paused.discard)(partition)
 
+    def is_read(self, partition: int) -> bool:
+        """Whether a partition is fetched now."""
+        return partition in self._positions and partition not in self._paused
+
     def leave(self, partitions: Iterable[Partition]) -> None:
         """Read no more."""
         for _, partition in partitions:
@@ -423,6 +427,7 @@ class _Observer:
     def __init__(self, world: World) -> None:
         self.view = world.view
         self.partitions: tuple[Partition, ...] = ()
+        self.silent: Mapping[Partition, int] = {}
         self.member_id = ""
 
     def ask_now(self) -> None:

@@ -9,7 +9,7 @@ from consumer.core.decoder import EventDecoder
 from consumer.core.events import IdType
 from consumer.core.intake import Message
 from consumer.core.positions import Gone
-from consumer.engine.ports import Partition, Trouble
+from consumer.engine.ports import Damaged, Partition, Trouble
 from consumer.observability import logs
 
 _HEADINGS = ("dead letter", "refused at", "reason", "segment", "action", "ids", "source", "detail")
@@ -56,10 +56,14 @@ class Listing:
                     left.discard(name)
                 elif message.error() is not None:
                     meaning = member.meaning_of(message)
-                    if isinstance(meaning, Gone):
-                        left.discard(name)
-                        place = place_of(message)
+                    place = place_of(message)
+                    if name in left and isinstance(meaning, Gone):
                         self._voice.line(f"{place} was deleted meanwhile: list again")
+                        left.discard(name)
+                    elif name in left and isinstance(meaning, Damaged):
+                        said = meaning.trouble.detail
+                        self._voice.line(f"{place} is damaged, and so ends the list: {said}")
+                        left.discard(name)
                     elif isinstance(meaning, Trouble):
                         logs.log("kafka_error", meaning.detail, level="warning")
         self._voice.line(

@@ -1,0 +1,304 @@
+"""Partitions in which records wait and from which nothing comes: when they are told, as what."""
+
+import itertools
+
+import pytest
+from confluent_kafka import KafkaError
+
+from consumer.core.ledger import Ledger
+from consumer.core.stalls import MOST_BETWEEN_LOOKS_SECONDS, STALLED_SECONDS, Stalls
+from consumer.engine.assignment import REST_SECONDS
+from consumer.engine.ports import Damaged, EndOfPartition, MessageError, OffsetGone, Trouble, View
+from consumer.engine.stalls import ASK_SECONDS, MOST_TOLD
+from consumer.kafka.errors import meaning_of
+from tests.support.loop_world import TOPIC, World
+from tests.support.records import FakeMessage, event
+
+STALLED = "partition-stalled"
+DAMAGE = Damaged(Trouble("_BAD_MSG", "MessageSet at offset 10 failed CRC32C check"))
+
+
+class Watch:
+    """The rule on a clock of the test's own; one partition waits unless a test says otherwise."""
+
+    def __init__(self) -> None:
+        self.stalls = Stalls()
+        self.ledger = Ledger(1, TOPIC, 0, 10)
+        self.now = 1000.0
+        self.look()
+
+    def look(self, *waiting: Ledger, is_paused: bool = False) -> None:
+        """Look once."""
+        self.stalls.look(waiting or [self.ledger], self.now, is_paused=is_paused)
+
+    def wait(self, seconds: float, *waiting: Ledger, is_paused: bool = False) -> "Watch":
+        """Look twice a second for so long."""
+        for _ in range(int(2 * seconds)):
+            self.now += 0.5
+            self.look(*waiting, is_paused=is_paused)
+        return self
+
+    @property
+    def stalled(self) -> list[Ledger]:
+        """What is stalled."""
+        return [each.ledger for each in self.stalls.silent()]
+
+
+def test_a_partition_is_stalled_when_nothing_came_for_half_a_minute_though_records_wait() -> None:
+    watch = Watch().wait(STALLED_SECONDS - 0.5)
+    assert not watch.stalled
+    assert watch.wait(0.5).stalled == [watch.ledger]
+    assert watch.wait(1000.0).stalled == [watch.ledger]
+
+
+def test_a_position_that_moves_ends_it() -> None:
+    watch = Watch().wait(STALLED_SECONDS)
+    watch.ledger.position += 1
+    assert not watch.wait(STALLED_SECONDS - 0.5).stalled
+    assert watch.wait(1.0).stalled
+
+
+def test_a_partition_without_records_that_wait_is_none_and_begins_anew() -> None:
+    watch = Watch().wait(STALLED_SECONDS)
+    other = Ledger(2, TOPIC, 1, 10)
+    assert watch.wait(0.5, other).stalled == []
+    assert watch.wait(STALLED_SECONDS - 0.5).stalled == []
+
+
+def test_another_assignment_of_the_same_partition_begins_anew() -> None:
+    watch = Watch().wait(STALLED_SECONDS)
+    watch.ledger = Ledger(2, TOPIC, 0, 10)
+    assert not watch.wait(STALLED_SECONDS - 0.5).stalled
+
+
+def test_the_time_of_a_pause_does_not_count_and_forgets_nothing() -> None:
+    watch = Watch().wait(STALLED_SECONDS - 1).wait(1000.0, is_paused=True)
+    assert not watch.stalled
+    assert watch.wait(1.0).stalled
+    assert watch.wait(10.0, is_paused=True).stalled
+
+
+def test_time_in_which_nobody_looked_does_not_count() -> None:
+    """A drain, or a process that was frozen: nothing could have come."""
+    watch = Watch().wait(STALLED_SECONDS - 1)
+    watch.now += MOST_BETWEEN_LOOKS_SECONDS + 0.1
+    watch.look()
+    assert not watch.stalled
+    assert watch.wait(1.0).stalled
+
+
+def test_what_the_client_said_is_known_as_long_as_it_is_silent() -> None:
+    watch = Watch()
+    watch.stalls.hear(watch.ledger, "damaged")
+    (silence,) = watch.wait(STALLED_SECONDS).stalls.silent()
+    assert (silence.position, silence.said) == (10, "damaged")
+    watch.ledger.position += 1
+    (silence,) = watch.wait(STALLED_SECONDS + 0.5).stalls.silent()
+    assert silence.said == ""
+
+
+# -- in the loop ----------------------------------------------------------------------------------
+
+
+def world_of(ends: dict[int, int], *, records: int = 10, partitions: int = 2) -> World:
+    """Return a world that has so many records to give, and whose broker says that these wait."""
+    world = World(
+        lambda partition, offset: event("add", f"c{partition}-{offset}", segment=partition + 1),
+        records=records,
+        partitions=partitions,
+    )
+    said = {(TOPIC, partition): end for partition, end in ends.items()}
+    world.observer.view = View(asked=True, ends=said)
+    return world
+
+
+def say(world: World, error: MessageError, offset: int = 10) -> None:
+    world.errors.append(FakeMessage(TOPIC, 0, offset, error=error))
+
+
+def stalled(world: World) -> dict[int, bool]:
+    assert world.published is not None
+    return {each.partition: each.is_stalled for each in world.published.partitions}
+
+
+def detail(world: World) -> str:
+    (hold,) = (each for each in world.pipeline.holds(world.now) if each.reason == STALLED)
+    assert hold.next_probe is None, "no request ends it"
+    return hold.detail
+
+
+def test_i8_it_is_told_stops_nothing_and_is_over_with_the_next_record() -> None:
+    world = world_of({0: 12, 1: 10}).run_until(STALLED_SECONDS)
+    assert not world.holds()
+    world.run_until(STALLED_SECONDS + 5)
+    assert world.holds() == {STALLED}
+    assert stalled(world) == {0: True, 1: False}
+    assert detail(world) == f"nothing comes from {TOPIC}:0:10: no cause is known"
+    assert ("partition_stalled", detail(world)) in world.said
+    assert [said for said, _ in world.said].count("partition_stalled") == 1
+    before = len(world.sent)
+    world.records = 11
+    world.run_until(STALLED_SECONDS + 20)
+    assert len(world.sent) > before
+    assert world.pipeline.ledgers[TOPIC, 0].committed == 11
+    assert not world.holds()
+    assert stalled(world) == {0: False, 1: False}
+
+
+def test_markers_behind_the_last_record_are_no_stall() -> None:
+    """The end stands behind them, and so does the position, as the partition was read so far."""
+    world = world_of({0: 12, 1: 10}).run_until(5)
+    say(world, EndOfPartition(), offset=12)
+    assert not world.run_until(100).holds()
+
+
+def test_the_cause_is_asked_for_before_it_is_told() -> None:
+    world = world_of({0: 12}).run_until(ASK_SECONDS - 1)
+    assert world.observer.silent == {}
+    world.run_until(ASK_SECONDS + 5)
+    assert world.observer.silent == {(TOPIC, 0): 10}
+    causes = {(TOPIC, 0): "a transaction is open"}
+    world.observer.view = View(asked=True, ends={(TOPIC, 0): 12}, causes=causes)
+    world.run_until(STALLED_SECONDS + 5)
+    assert detail(world) == f"nothing comes from {TOPIC}:0:10: a transaction is open"
+    world.records = 12
+    world.run_until(STALLED_SECONDS + 20)
+    assert world.observer.silent == {}
+
+
+def test_a_partition_whose_end_nobody_tells_is_told_only_with_a_cause() -> None:
+    names = frozenset({(TOPIC, 0), (TOPIC, 1)})
+    world = world_of({})
+    world.observer.view = View(asked=True, unanswered=names, causes={(TOPIC, 1): "no leader"})
+    world.run_until(STALLED_SECONDS + 10)
+    assert stalled(world) == {0: False, 1: True}
+    assert detail(world) == f"nothing comes from {TOPIC}:1:10: no leader"
+
+
+def test_an_observer_that_sees_nothing_tells_of_no_stall() -> None:
+    world = world_of({})
+    ends = {(TOPIC, 0): 12}
+    world.observer.view = View(asked=True, unreachable="no answer", ends=ends)
+    assert world.run_until(100).holds() == {"kafka-unavailable"}
+
+
+def test_a_full_buffer_is_no_stall() -> None:
+    world = World(lambda _, offset: event("add", f"c{offset}"), buffer_max_ids=500)
+    world.observer.view = View(asked=True, ends={(TOPIC, 0): 10**9})
+    world.latency = 1000.0
+    world.run_until(100)
+    assert world.loop.assignment.paused
+    assert STALLED not in world.holds()
+
+
+def test_a_partition_whose_position_is_being_looked_for_is_no_stall() -> None:
+    world = world_of({0: 12}).run_until(5)
+    world.deaf_leaders.add(0)
+    world.loop.assignment.lose_position((TOPIC, 0), world.now)
+    assert world.run_until(100).holds() == {"kafka-unavailable"}
+
+
+def test_many_stalled_partitions_are_told_in_few_words() -> None:
+    count = MOST_TOLD + 3
+    world = world_of(dict.fromkeys(range(count), 12), partitions=count)
+    world.run_until(STALLED_SECONDS + 10)
+    assert detail(world).count("nothing comes from") == MOST_TOLD
+    assert detail(world).endswith("; and 3 partitions more")
+    assert all(stalled(world).values())
+
+
+# -- damaged batches ------------------------------------------------------------------------------
+
+
+def damaged_world() -> tuple[World, list[float]]:
+    """Return a world whose partition 0 is damaged at the offset 10, and when that was read."""
+    world = world_of({0: 20, 1: 10}).run_until(2)
+    asked: list[float] = []
+
+    def damage(_: float) -> None:
+        if world.is_read(0) and (not asked or world.now > asked[-1] + 1.0):
+            asked.append(world.now)
+            say(world, DAMAGE)
+
+    world.before_consume = damage
+    return world, asked
+
+
+def test_a_damaged_batch_is_read_again_after_a_rest_and_others_go_on() -> None:
+    world, asked = damaged_world()
+    world.run_until(STALLED_SECONDS + 20)
+    assert 4 <= len(asked) <= 6
+    assert min(later - earlier for earlier, later in itertools.pairwise(asked)) >= REST_SECONDS
+    assert detail(world) == f"nothing comes from {TOPIC}:0:10: _BAD_MSG: {DAMAGE.trouble.detail}"
+    assert world.pipeline.ledgers[TOPIC, 0].committed == 10
+    assert ("offset_resets_total", TOPIC) not in world.pipeline.tally.counters
+    world.before_consume = lambda _: None
+    world.records = 20
+    world.run_until(STALLED_SECONDS + 50)
+    assert {each.committed for each in world.pipeline.ledgers.values()} == {20}
+    assert not world.holds()
+
+
+def test_an_offset_that_is_gone_behind_damage_is_none_and_the_partition_is_read_again() -> None:
+    """The library took damage for an offset, and can say so late, and has stopped to read then."""
+    world, asked = damaged_world()
+    world.run_until(3)
+    assert len(asked) == 1
+    say(world, OffsetGone(), offset=3_689_301_540_050_438_709)
+    world.run_until(4)
+    assert world.pipeline.ledgers[TOPIC, 0].position == 10
+    assert not any(said == "offsets_gone" for said, _ in world.said)
+    world.before_consume = lambda _: None
+    world.records = 20
+    world.run_until(4 + REST_SECONDS + 1)
+    assert world.pipeline.ledgers[TOPIC, 0].position == 20
+
+
+def test_what_comes_behind_a_damaged_batch_is_not_taken_in() -> None:
+    """The library goes on behind it in the same breath: nothing is skipped by itself."""
+    world = world_of({0: 20, 1: 10}).run_until(2)
+    behind = FakeMessage(TOPIC, 0, 15, event("add", "behind"))
+    other = FakeMessage(TOPIC, 1, 10, event("add", "other", segment=2))
+    world.errors += [FakeMessage(TOPIC, 0, 10, error=DAMAGE), behind, other]
+    world.run_until(2.5)
+    positions = {name[1]: each.position for name, each in world.pipeline.ledgers.items()}
+    assert positions == {0: 10, 1: 11}
+    assert not any(said == "paused" for said, _ in world.said)
+
+
+@pytest.mark.parametrize("goes", ["revoked", "lost"])
+def test_a_damaged_partition_that_goes_and_comes_back_is_read_at_once(goes: str) -> None:
+    world, _ = damaged_world()
+    world.run_until(3)
+    world.before_consume = lambda _: None
+    getattr(world.loop, goes)([(TOPIC, 0)])
+    world.records = 20
+    world.loop.assigned([(TOPIC, 0)])
+    world.run_until(6)
+    assert world.pipeline.ledgers[TOPIC, 0].position == 20
+
+
+def test_a_damaged_partition_rests_no_longer_for_a_pause() -> None:
+    world, _ = damaged_world()
+    world.run_until(3)
+    world.before_consume = lambda _: None
+    world.records = 20
+    world.loop.assignment.pausing = True
+    world.run_until(3 + REST_SECONDS + 2)
+    assert world.pipeline.ledgers[TOPIC, 0].position == 20
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        KafkaError._BAD_MSG,  # noqa: SLF001 - librdkafka's local error codes are spelt so
+        KafkaError._BAD_COMPRESSION,  # noqa: SLF001
+        KafkaError._NOT_IMPLEMENTED,  # noqa: SLF001
+        KafkaError.INVALID_MSG,
+        KafkaError.MSG_SIZE_TOO_LARGE,
+    ],
+)
+def test_what_the_library_says_of_a_batch_that_it_cannot_read_is_damage(code: int) -> None:
+    error = KafkaError(code, "why")
+    damage = meaning_of(FakeMessage(TOPIC, 0, 10, error=error))
+    assert damage == Damaged(Trouble(error.name(), "why"))
