@@ -47,7 +47,7 @@ class Observer:
         self._ensure_dead_letters = ensure_dead_letters
         self._asks_session = asks_session
         self._admin = AdminClient(dict(properties))
-        self._group = Group(properties, group_id)
+        self._group = Group(properties, group_id, "consumer" if asks_session else "classic")
         self._ends: dict[Partition, int] = {}
         self._waker = threading.Event()
 
@@ -86,6 +86,7 @@ class Observer:
             ends=self._ask_ends(),
             dead_letter_trouble=self._ensure_dead_letters(self._admin, topics),
             is_member=self._ask_group(),
+            group_obstacle=self._group.obstacle,
             session_seconds=session,
             heartbeat_seconds=heartbeat,
         )

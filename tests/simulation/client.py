@@ -57,8 +57,9 @@ class Client:
         self._listener: Listener | None = None
         self._answers: deque[CommitAnswer] = deque()
         self._errors: deque[Trouble] = deque()
+        self._clients = 0  # before the one of now
         link.on_cut = self._cut
-        link.on_mend = membership.mended
+        link.on_mend = self._mended
 
     def subscribe(self, listener: Listener) -> None:
         """Join the group."""
@@ -79,6 +80,21 @@ class Client:
         if self.membership.callbacks:  # what is revoked is not handed out any more
             self._serve()
         return self.fetcher.take(min(count, self._poll_records), is_up=self._link.is_up)
+
+    def start_anew(self) -> None:
+        """Take a new client; nothing is heard of the old one any more."""
+        self._process.point()
+        self._process.trace("a new client")
+        self._clients += 1
+        self._answers.clear()
+        gone = sorted(self.membership.owned)
+        self.membership.begin_anew()
+        self._requests.forget()
+        if gone:
+            self._tell("lost", gone)
+        if self._listener is not None:
+            answer = CommitAnswer({}, "its client is gone", is_member=False)
+            self._listener.commit_answered(answer)
 
     def meaning_of(self, message: Message) -> MessageError:
         """Return what the fetcher said that it means."""
@@ -112,7 +128,8 @@ class Client:
     def commit(self, offsets: dict[Partition, Offsets]) -> str | None:
         """Send a commit; its answer comes inside ``consume``."""
         self._process.point()
-        self._commit(offsets, self._heard)
+        number = self._clients
+        self._commit(offsets, lambda answer: self._heard(answer, number))
         return None
 
     def commit_now(self, offsets: dict[Partition, Offsets]) -> CommitAnswer:
@@ -135,8 +152,9 @@ class Client:
         membership = self.membership
         self._requests.commit(membership.member_id, membership.epoch, offsets, hear)
 
-    def _heard(self, answer: CommitAnswer) -> None:
-        self._answers.append(answer)
+    def _heard(self, answer: CommitAnswer, number: int) -> None:
+        if number == self._clients:
+            self._answers.append(answer)
         self._process.poke()
 
     # -- questions --------------------------------------------------------------------------------
@@ -232,4 +250,9 @@ class Client:
 
     def _cut(self) -> None:
         self.membership.cut()
+        self._requests.cut()
         self._errors.append(Trouble("_ALL_BROKERS_DOWN", "all brokers are down"))
+
+    def _mended(self) -> None:
+        self.membership.mended()
+        self._requests.mended()

@@ -51,6 +51,7 @@ class Oracle(Watch):
     applied: dict[tuple[Lane, str], Applied] = field(default_factory=dict)
     applications: dict[tuple[int, int, str], int] = field(default_factory=dict)
     requests: int = 0  # that were applied
+    taken_back: int = 0  # commits, by repeated ones
     reset: set[int] = field(default_factory=set)  # logs that were truncated since a commit
     ledgers: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
 
@@ -69,13 +70,22 @@ class Oracle(Watch):
         if taken is None or taken.number != number:
             account.taken[partition] = Taken(number)
 
-    def committed(self, partition: int, owner: int, old: Commit | None, new: Commit) -> None:
-        """Look at a commit that the broker took (I1, I5, I11)."""
+    def committed(
+        self, partition: int, owner: int, old: Commit | None, new: Commit, *, is_repeated: bool
+    ) -> None:
+        """Look at a commit that the broker took (I1, I5, I11).
+
+        One that the client repeats may come after others, and the code can't always know. It has to
+        make that good, or the world never settles (I8).
+        """
         if self.owners.get(partition) != owner:
             raise Violation(f"I5: process {owner} committed partition {partition}, not its own")
         log = self.logs[partition]
         first = log.start if old is None else old.offset
         if new.offset < first and old is not None:
+            if is_repeated:
+                self.taken_back += 1
+                return
             if partition not in self.reset:
                 raise Violation(
                     f"I1: the commit of partition {partition} went from {first} to {new.offset}"

@@ -51,6 +51,7 @@ class Process:
         self.is_dead = False
         self.was_disturbed = False  # frozen or cut off since the stop was asked for
         self.gave_up = ""
+        self.name = ""  # a static member's
         self._publish = publish
         self._trace = trace
         self._scheduler = scheduler

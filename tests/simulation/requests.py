@@ -2,6 +2,8 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from consumer.engine.ports import CommitAnswer, Offsets, Partition
@@ -19,6 +21,32 @@ NOT_A_MEMBER = {UNKNOWN_MEMBER, ILLEGAL_GENERATION, FENCED}
 UNBOUNDED_SECONDS = 45.0
 LOADING = "COORDINATOR_LOAD_IN_PROGRESS"
 TIMED_OUT = "_TIMED_OUT"
+REPEATS = 2
+REPEAT_SECONDS = 3.0  # `retry.backoff.max.ms`
+
+
+@dataclass(slots=True, eq=False)
+class Sending:
+    """A commit that is sent until there is an answer. ``waits``: to be repeated."""
+
+    link: Link
+    hear: Callable[[CommitAnswer], None]
+    send: Callable[[], None] = lambda: None
+    is_open: bool = True
+    times: int = 0
+    waits: bool = False
+    is_ready: bool = False  # as soon as there is a connection
+
+    def ready(self) -> None:
+        """Go on when the backoff is over."""
+        self.is_ready = True
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Be sent once more if that is due, and possible."""
+        if self.is_open and self.is_ready and self.link.is_up:
+            self.waits = self.is_ready = False
+            self.send()
 
 
 class Requests:
@@ -42,6 +70,7 @@ class Requests:
         self._group = group
         self._weather = weather
         self._commit_timeout_seconds = commit_timeout_seconds
+        self._commits: list[Sending] = []
 
     def commit(
         self,
@@ -54,28 +83,65 @@ class Requests:
         named = {partition: each.offset for (_, partition), each in offsets.items()}
         metadata = {partition: each.metadata for (_, partition), each in offsets.items()}
         draw, weather = self._draw, self._weather
-        open_ones = [hear]
+        sending = Sending(self._link, hear)
 
         def finish(error: str) -> None:
-            if open_ones:
-                open_ones.pop()(_commit_answer(named, error))
+            if sending.is_open:
+                sending.is_open = False
+                sending.hear(_commit_answer(named, error))
 
         def arrive() -> None:
             if draw.random() < weather.failing:
                 self._link.answer(lambda: finish(LOADING))
                 return
             pairs = {each: (named[each], metadata[each]) for each in sorted(named)}
-            error = self._group.commit(member_id, epoch, pairs)
+            is_repeated = sending.times > 1
+            error = self._group.commit(member_id, epoch, pairs, is_repeated=is_repeated)
             if draw.random() >= weather.mute:
                 late = 3.0 * draw.random() if draw.random() < weather.late else 0.0
                 self._link.answer(lambda: finish(error), late)
 
-        is_sent = draw.random() >= weather.lost and self._link.request(arrive)
-        is_away = not (is_sent or self._link.is_up)
-        patience = UNBOUNDED_SECONDS if is_away else self._commit_timeout_seconds
-        self._scheduler.after(
-            patience, lambda: self._process.when_running(lambda: finish(TIMED_OUT))
-        )
+        def give_up(times: int | None) -> None:
+            if times is None or (sending.times == times and not sending.waits):
+                self._process.when_running(lambda: finish(TIMED_OUT))
+
+        def send() -> None:
+            sending.times += 1
+            is_lost = draw.random() < weather.lost
+            if not self._link.is_up:
+                sending.waits = sending.is_ready = True
+            elif not is_lost:
+                self._link.request(arrive)
+            times = sending.times
+            self._scheduler.after(self._commit_timeout_seconds, lambda: give_up(times))
+
+        sending.send = send
+        self._commits = [each for each in self._commits if each.is_open]
+        self._commits.append(sending)
+        self._scheduler.after(UNBOUNDED_SECONDS, lambda: give_up(None))
+        send()
+
+    def cut(self) -> None:
+        """Repeat the commits whose answers are lost with the connection, as librdkafka does.
+
+        Not before a backoff is over, and there is a connection again; twice at most.
+        """
+        for sending in self._commits:
+            if sending.is_open and not sending.waits and sending.times <= REPEATS:
+                sending.waits = True
+                seconds = REPEAT_SECONDS * (0.8 + 0.2 * self._draw.random())
+                self._scheduler.after(seconds, partial(self._process.when_running, sending.ready))
+
+    def mended(self) -> None:
+        """Send what waits for a connection."""
+        for sending in self._commits:
+            sending.go_on()
+
+    def forget(self) -> None:
+        """Have nothing to do with what was sent so far: its client is gone."""
+        for sending in self._commits:
+            sending.is_open = False
+        self._commits.clear()
 
     def is_left_alone(self) -> bool:
         """Whether the brokers answer, and no answer of a worse time is still awaited."""

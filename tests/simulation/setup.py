@@ -33,6 +33,7 @@ class Setup:
     hiccups: float
     is_calm: bool
     is_patchy: bool  # nothing is wrong but a minority of the segments
+    is_static: bool  # the members have names
     rules: Rules
     options: Options
 
@@ -100,6 +101,7 @@ def draw_setup(seed: int) -> Setup:
         hiccups=draw.choice((0.0, 0.0, 0.002)),
         is_calm=is_calm,
         is_patchy=is_patchy,
+        is_static=protocol == "new" and draw.random() < 0.3,
         rules=rules,
         options=options,
     )

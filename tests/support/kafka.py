@@ -98,6 +98,11 @@ class Broker(Cluster):
         self._own().stop()
         self.start()
 
+    def configure(self, properties: "Mapping[str, str]") -> None:
+        """Restart it with other properties than it was made with."""
+        self._own().configure(properties)
+        self.restart()
+
     def forget_groups(self) -> None:
         """Kill it, and start it again without what it knew of groups, their commits included."""
         self.kill()
