@@ -10,7 +10,6 @@ from consumer.engine.ports import CommitAnswer, Offsets, Partition
 from tests.simulation.group import FENCED, ILLEGAL_GENERATION, UNKNOWN_MEMBER, Group
 from tests.simulation.kafka_weather import KafkaWeather
 from tests.simulation.link import Link
-from tests.simulation.log import TOPIC
 from tests.simulation.scheduler import Scheduler
 
 if TYPE_CHECKING:
@@ -30,12 +29,19 @@ class Sending:
     """A commit that is sent until there is an answer. ``waits``: to be repeated."""
 
     link: Link
+    offsets: dict[Partition, Offsets]
     hear: Callable[[CommitAnswer], None]
     send: Callable[[], None] = lambda: None
     is_open: bool = True
     times: int = 0
     waits: bool = False
     is_ready: bool = False  # as soon as there is a connection
+
+    def finish(self, error: str) -> None:
+        """Have an answer, or none for good; the first counts."""
+        if self.is_open:
+            self.is_open = False
+            self.hear(_commit_answer(self.offsets, error))
 
     def ready(self) -> None:
         """Go on when the backoff is over."""
@@ -80,46 +86,42 @@ class Requests:
         hear: Callable[[CommitAnswer], None],
     ) -> None:
         """Send a commit; ``hear`` gets the answer, or that there was none."""
-        named = {partition: each.offset for (_, partition), each in offsets.items()}
-        metadata = {partition: each.metadata for (_, partition), each in offsets.items()}
+        sending = Sending(self._link, offsets, hear)
+        pairs = {at: (each.offset, each.metadata) for (_, at), each in sorted(offsets.items())}
         draw, weather = self._draw, self._weather
-        sending = Sending(self._link, hear)
-
-        def finish(error: str) -> None:
-            if sending.is_open:
-                sending.is_open = False
-                sending.hear(_commit_answer(named, error))
 
         def arrive() -> None:
             if draw.random() < weather.failing:
-                self._link.answer(lambda: finish(LOADING))
+                self._link.answer(lambda: sending.finish(LOADING))
                 return
-            pairs = {each: (named[each], metadata[each]) for each in sorted(named)}
             is_repeated = sending.times > 1
             error = self._group.commit(member_id, epoch, pairs, is_repeated=is_repeated)
             if draw.random() >= weather.mute:
                 late = 3.0 * draw.random() if draw.random() < weather.late else 0.0
-                self._link.answer(lambda: finish(error), late)
+                self._link.answer(lambda: sending.finish(error), late)
 
-        def give_up(times: int | None) -> None:
+        sending.send = partial(self._send, sending, arrive)
+        self._commits = [*(each for each in self._commits if each.is_open), sending]
+        self._give_up_after(UNBOUNDED_SECONDS, sending)
+        sending.send()
+
+    def _send(self, sending: Sending, arrive: Callable[[], None]) -> None:
+        sending.times += 1
+        is_lost = self._draw.random() < self._weather.lost
+        if not self._link.is_up:
+            sending.waits = sending.is_ready = True
+        elif not is_lost:
+            self._link.request(arrive)
+        self._give_up_after(self._commit_timeout_seconds, sending, sending.times)
+
+    def _give_up_after(self, seconds: float, sending: Sending, times: int | None = None) -> None:
+        """Say that there was no answer, if it wasn't sent once more meanwhile or is going to be."""
+
+        def give_up() -> None:
             if times is None or (sending.times == times and not sending.waits):
-                self._process.when_running(lambda: finish(TIMED_OUT))
+                self._process.when_running(lambda: sending.finish(TIMED_OUT))
 
-        def send() -> None:
-            sending.times += 1
-            is_lost = draw.random() < weather.lost
-            if not self._link.is_up:
-                sending.waits = sending.is_ready = True
-            elif not is_lost:
-                self._link.request(arrive)
-            times = sending.times
-            self._scheduler.after(self._commit_timeout_seconds, lambda: give_up(times))
-
-        sending.send = send
-        self._commits = [each for each in self._commits if each.is_open]
-        self._commits.append(sending)
-        self._scheduler.after(UNBOUNDED_SECONDS, lambda: give_up(None))
-        send()
+        self._scheduler.after(seconds, give_up)
 
     def cut(self) -> None:
         """Repeat the commits whose answers are lost with the connection, as librdkafka does.
@@ -177,7 +179,7 @@ class Requests:
         return heard[0] if heard else None
 
 
-def _commit_answer(offsets: dict[int, int], error: str) -> CommitAnswer:
-    committed = {} if error else {(TOPIC, each): offset for each, offset in offsets.items()}
+def _commit_answer(offsets: dict[Partition, Offsets], error: str) -> CommitAnswer:
+    committed = {} if error else {name: each.offset for name, each in offsets.items()}
     is_member = error not in NOT_A_MEMBER
     return CommitAnswer(committed, error or None, is_member=is_member, retriable=is_member)
