@@ -13,6 +13,8 @@ from consumer.core.lanes import Batch, Lane
 from consumer.core.lease import Lease
 from consumer.core.ledger import Ledger
 from consumer.core.outcomes import Outcome, Retry, RetryReason
+from consumer.engine.commits import Commits
+from consumer.engine.drain import Drain
 from consumer.engine.loop import Loop
 from tests.simulation.run import LoopOf, real_loop
 
@@ -125,11 +127,70 @@ def waits_of_all(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Lo
     return real_loop(process, pipeline, ports)
 
 
+class ForgetfulCommits(Commits):
+    """Commits that never know that one was overtaken."""
+
+    __slots__ = ()
+
+    @property
+    def _is_overtaken(self) -> bool:
+        return False
+
+    @_is_overtaken.setter
+    def _is_overtaken(self, _: bool) -> None: ...
+
+
+class HastyCommits(Commits):
+    """Commits that wait for none to be repeated."""
+
+    __slots__ = ()
+
+    @property
+    def _quiet_until(self) -> float:
+        return -math.inf
+
+    @_quiet_until.setter
+    def _quiet_until(self, _: float) -> None: ...
+
+
+def forgetful_commits(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loop:
+    """Return a loop that makes nothing good of what a repeated commit took back."""
+    loop = real_loop(process, pipeline, ports)
+    loop.commits.__class__ = ForgetfulCommits
+    return loop
+
+
+def hasty_commits(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loop:
+    """Return a loop that commits in a drain before a lost commit was repeated."""
+    loop = real_loop(process, pipeline, ports)
+    loop.commits.__class__ = HastyCommits
+    return loop
+
+
+class HastyDrain(Drain):
+    """A drain that waits for no answers: whoever has the name next begins at once."""
+
+    __slots__ = ()
+
+    def _settle_all(self, ledgers: list[Ledger], deadline: float) -> bool:  # noqa: ARG002 - whichever
+        return True
+
+
+def hasty_drain(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loop:
+    """Return a loop that goes while its requests are on their way."""
+    loop = real_loop(process, pipeline, ports)
+    loop.drain.__class__ = HastyDrain
+    return loop
+
+
 BROKEN: dict[str, tuple[LoopOf, str]] = {
     "a lease that always holds": (endless_lease, "I5"),
     "a ledger that commits the position": (hasty_ledger, "I1"),
     "a lane that keeps no order": (unruly_lane, "I2"),
     "connections that are used again without a look": (blind_connections, "I2"),
     "5xx that are taken as final": (final_failures, "I2"),
+    "what a repeated commit takes back stays back": (forgetful_commits, "I8"),
+    "a drain that waits for no repeated commit": (hasty_commits, "I1"),
+    "a drain that waits for no answer": (hasty_drain, "I5"),
     "failures of one segment that all wait for": (waits_of_all, "I8"),
 }

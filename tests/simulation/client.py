@@ -30,6 +30,8 @@ from tests.simulation.scheduler import Scheduler
 if TYPE_CHECKING:
     from tests.simulation.process import Process
 
+DRAIN_END_SECONDS = 1.0
+
 
 class Client:
     """Implements ``ports.MemberPort``."""
@@ -58,6 +60,7 @@ class Client:
         self._answers: deque[CommitAnswer] = deque()
         self._errors: deque[Trouble] = deque()
         self._clients = 0  # before the one of now
+        self._drain_began_at: float | None = None
         link.on_cut = self._cut
         link.on_mend = self._mended
 
@@ -135,6 +138,7 @@ class Client:
     def commit_now(self, offsets: dict[Partition, Offsets]) -> CommitAnswer:
         """Commit and wait for the answer, however long it takes."""
         self._process.point()
+        self._overtake()
         heard: list[CommitAnswer] = []
 
         def hear(answer: CommitAnswer) -> None:
@@ -145,6 +149,14 @@ class Client:
         while not heard:
             self._scheduler.block(self._scheduler.now + 60.0, is_pokable=True)
         return heard[0]
+
+    def _overtake(self) -> None:
+        """Tell what this commit overtakes, but for one at the drain's end, which is the last."""
+        if self._drain_began_at is not None:
+            seconds = self._process.setup.options.drain_timeout_seconds
+            ends_at = min(self._drain_began_at + seconds, self._process.stop_deadline)
+            if self._scheduler.now < ends_at - DRAIN_END_SECONDS:
+                self._requests.overtake(self._drain_began_at)
 
     def _commit(
         self, offsets: dict[Partition, Offsets], hear: Callable[[CommitAnswer], None]
@@ -239,11 +251,13 @@ class Client:
         assert listener is not None
         self._process.trace(kind, partitions)
         names = [(TOPIC, each) for each in partitions]
+        self._drain_began_at = self._scheduler.now if kind == "revoked" else None
         {
             "assigned": listener.assigned,
             "revoked": listener.revoked,
             "lost": listener.lost,
         }[kind](names)
+        self._drain_began_at = None
         if kind != "assigned":
             for each in partitions:
                 self.fetcher.stop(each)

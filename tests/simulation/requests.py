@@ -1,5 +1,6 @@
 """What a client asks the coordinator for, and how the weather treats it."""
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,21 +22,29 @@ UNBOUNDED_SECONDS = 45.0
 LOADING = "COORDINATOR_LOAD_IN_PROGRESS"
 TIMED_OUT = "_TIMED_OUT"
 REPEATS = 2
+LATE_SECONDS = 0.5  # after so long without an answer a commit may well be lost
 REPEAT_SECONDS = 3.0  # `retry.backoff.max.ms`
 
 
 @dataclass(slots=True, eq=False)
 class Sending:
-    """A commit that is sent until there is an answer. ``waits``: to be repeated."""
+    """A commit that is sent until there is an answer. ``waits``: to be repeated.
+
+    ``is_excused``: whoever commits before it is repeated could not know of it.
+    """
 
     link: Link
     offsets: dict[Partition, Offsets]
+    sent_at: float
     hear: Callable[[CommitAnswer], None]
     send: Callable[[], None] = lambda: None
     is_open: bool = True
     times: int = 0
     waits: bool = False
     is_ready: bool = False  # as soon as there is a connection
+    cut_at: float = math.inf
+    due_at: float = -math.inf  # at the earliest
+    is_excused: bool = True
 
     def finish(self, error: str) -> None:
         """Have an answer, or none for good; the first counts."""
@@ -86,7 +95,7 @@ class Requests:
         hear: Callable[[CommitAnswer], None],
     ) -> None:
         """Send a commit; ``hear`` gets the answer, or that there was none."""
-        sending = Sending(self._link, offsets, hear)
+        sending = Sending(self._link, offsets, self._scheduler.now, hear)
         pairs = {at: (each.offset, each.metadata) for (_, at), each in sorted(offsets.items())}
         draw, weather = self._draw, self._weather
 
@@ -94,7 +103,7 @@ class Requests:
             if draw.random() < weather.failing:
                 self._link.answer(lambda: sending.finish(LOADING))
                 return
-            is_repeated = sending.times > 1
+            is_repeated = sending.times > 1 and sending.is_excused
             error = self._group.commit(member_id, epoch, pairs, is_repeated=is_repeated)
             if draw.random() >= weather.mute:
                 late = 3.0 * draw.random() if draw.random() < weather.late else 0.0
@@ -130,9 +139,18 @@ class Requests:
         """
         for sending in self._commits:
             if sending.is_open and not sending.waits and sending.times <= REPEATS:
-                sending.waits = True
+                sending.waits, sending.cut_at = True, self._scheduler.now
                 seconds = REPEAT_SECONDS * (0.8 + 0.2 * self._draw.random())
+                sending.due_at = self._scheduler.now + seconds
                 self._scheduler.after(seconds, partial(self._process.when_running, sending.ready))
+
+    def overtake(self, drain_began_at: float) -> None:
+        """Take down which lost commits a drain should have waited for, and does not."""
+        for sending in self._commits:
+            was_late = sending.sent_at < drain_began_at - LATE_SECONDS
+            is_coming = sending.waits and self._scheduler.now < sending.due_at
+            if sending.is_open and is_coming and was_late and sending.cut_at < drain_began_at:
+                sending.is_excused = False
 
     def mended(self) -> None:
         """Send what waits for a connection."""
