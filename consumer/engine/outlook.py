@@ -57,7 +57,7 @@ class Outlook:
         self._next_look = now + LOOK_SECONDS
         view, ledgers = self._observer.view, self._pipeline.ledgers
         self.has_looked = view.asked
-        member_id = self._member.member_id()
+        member_id = "" if ledgers else self._member.member_id()
         self._observer.member_id = "" if ledgers else member_id or NOBODY
         if not ledgers and (view.is_member is not None or not member_id):
             self.joined = bool(view.is_member and member_id)

@@ -63,17 +63,17 @@ def obstacle_of(group: ConsumerGroupDescription, protocol: str) -> str:
     A broker lets a KIP-848 member join a classic group if it can convert it, which it can't with
     what librdkafka's cooperative-sticky members say of themselves (2.16). The other way it can.
     """
-    count = len(group.members)
+    count, assignor = len(group.members), group.partition_assignor
     if not count or group.type != ConsumerGroupType.CLASSIC:
         return ""
-    if protocol == "consumer":
+    is_ours = assignor in {"", _ASSIGNOR}  # in a rebalance there is none
+    if protocol == "consumer" and is_ours:
         return (
             f"the group still has members of the classic protocol ({count}), which keep one of"
             " KAFKA_GROUP_PROTOCOL=consumer out: stop them all, then this one joins by itself;"
             " nothing is lost, and nothing overtakes"
         )
-    assignor = group.partition_assignor
-    if assignor and assignor != _ASSIGNOR:
+    if protocol == "classic" and not is_ours:
         return (
             f"the group has members of another assignor, {assignor} ({count}), which keep"
             f" {_ASSIGNOR} ones out: stop them all, or use a group of its own (KAFKA_GROUP_ID)"
