@@ -69,7 +69,10 @@ def run_until(
 
     What isn't given is the daemon's own; ``is_done`` may end it too.
     """
-    member = member or Member({**consumer_properties(settings), "logger": logs.librdkafka_logger()})
+    member = member or Member(
+        {**consumer_properties(settings), "logger": logs.librdkafka_logger()},
+        settings.customerio_timeout_seconds,
+    )
     dead_letters = dead_letters or DeadLetters(
         {**producer_properties(settings), "logger": logs.librdkafka_logger()},
         settings.dead_letter_topic,

@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka import KafkaException
+from confluent_kafka import ConsumerGroupState, ConsumerGroupType, KafkaException, Node
+from confluent_kafka.admin import ConsumerGroupDescription, MemberAssignment, MemberDescription
 
-from consumer.kafka.group import Group
+from consumer.kafka.group import Group, obstacle_of
 from tests.support.scenario import PATIENCE_SECONDS, additions
 from tests.support.waiting import eventually
 
@@ -14,6 +15,39 @@ if TYPE_CHECKING:
     from tests.support.scenario import Scenario
 
 UNREACHABLE_SECONDS = 8.0  # longer than the daemon waits for any answer about the group
+
+
+def described(kind: ConsumerGroupType, assignor: str, count: int) -> ConsumerGroupDescription:
+    """Return a group with so many members."""
+    members = [
+        MemberDescription(f"member-{number}", "client", "host", MemberAssignment([]))
+        for number in range(count)
+    ]
+    state, node = ConsumerGroupState.STABLE, Node(1, "host", 9092)
+    return ConsumerGroupDescription("g", False, members, assignor, state, node, type=kind)
+
+
+CLASSIC, KIP_848 = ConsumerGroupType.CLASSIC, ConsumerGroupType.CONSUMER
+
+
+@pytest.mark.parametrize(
+    ("group", "protocol", "words"),
+    [
+        (described(CLASSIC, "cooperative-sticky", 2), "consumer", "the classic protocol (2)"),
+        (described(CLASSIC, "cooperative-sticky", 2), "classic", ""),
+        (described(CLASSIC, "range", 3), "classic", "another assignor, range (3)"),
+        (described(CLASSIC, "range", 3), "consumer", ""),  # the broker converts these
+        (described(CLASSIC, "", 0), "consumer", ""),
+        (described(KIP_848, "uniform", 2), "classic", ""),
+        (described(KIP_848, "uniform", 2), "consumer", ""),
+    ],
+)
+def test_the_members_tell_what_keeps_ours_out(
+    group: ConsumerGroupDescription, protocol: str, words: str
+) -> None:
+    said = obstacle_of(group, protocol)
+    assert words in said
+    assert bool(said) == bool(words)
 
 
 def test_a_group_is_described_again_after_its_coordinator_was_away(

@@ -1,14 +1,18 @@
 """What the consumer does with librdkafka, tried on the broker that is embedded in it."""
 
 import logging
+import math
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from consumer.core.positions import Going
 from consumer.engine.ports import CommitAnswer, Offsets, Partition, Trouble
+from consumer.kafka.client import LONGEST_SECONDS
 from consumer.kafka.member import Member
 from tests.support.records import FakeMessage
 from tests.support.waiting import eventually
@@ -16,12 +20,15 @@ from tests.support.waiting import eventually
 TOPIC = "audience"
 PATIENCE_SECONDS = 10.0
 RECORDS = 5
+FAREWELL_SECONDS = 0.5
 
 
 class Watcher:
     """Has no partition begun by itself; takes down what is read."""
 
-    def __init__(self, bootstrap: str, group: str, **properties: str) -> None:
+    def __init__(
+        self, bootstrap: str, group: str, farewell_seconds: float = 0.0, **properties: str
+    ) -> None:
         self.partitions: set[Partition] = set()
         self.lost_ones: list[Partition] = []
         self.read: list[Partition] = []
@@ -32,7 +39,8 @@ class Watcher:
                 "enable.auto.commit": False,
                 "log_level": 0,
                 **(properties or {"partition.assignment.strategy": "cooperative-sticky"}),
-            }
+            },
+            farewell_seconds,
         )
         self.member.subscribe([TOPIC], self)
 
@@ -48,6 +56,7 @@ class Watcher:
     def lost(self, partitions: Sequence[Partition]) -> None:
         """Let go."""
         self.lost_ones += partitions
+        self.partitions -= set(partitions)
         self.member.stop(partitions)
 
     def commit_answered(self, answer: CommitAnswer) -> None:
@@ -127,31 +136,139 @@ def test_i7_a_partition_that_comes_back_is_read_though_it_went_paused(watcher: W
     watcher.read_all_of((TOPIC, 0))
 
 
-class Fenced:
-    """A client of librdkafka that was fenced while it read; it says so once."""
+class Ended:
+    """A client of librdkafka that ends itself while it reads; it says so once, among records."""
 
-    def __init__(self, client: object) -> None:
+    def __init__(self, client: Any, code: int = KafkaError.FENCED_INSTANCE_ID) -> None:  # noqa: ANN401 - the library's
         self._client = client
+        self._code = code
+        self.closed_at: float | None = None
+
+    def close(self) -> None:
+        """Leave the group."""
+        self.closed_at = time.monotonic()
+        self._client.close()
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._client, name)
 
     def consume(self, *_: object) -> list[FakeMessage]:
-        """Return the fence, among records."""
-        text = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
-        fence = KafkaError(KafkaError._FATAL, f"Fatal error: {text}")  # noqa: SLF001 - librdkafka's local error codes are spelt so
-        return [FakeMessage(TOPIC), FakeMessage(error=fence), FakeMessage(TOPIC, offset=1)]
+        """Return the end, among records."""
+        return [FakeMessage(TOPIC), self.end(), FakeMessage(TOPIC, offset=1)]
+
+    def end(self) -> FakeMessage:
+        """Return how it is said."""
+        text = KafkaError(self._code).str()
+        words = f"Fatal error: {text}: ConsumerGroupHeartbeat fatal error: {text}"
+        return FakeMessage(error=KafkaError(KafkaError._FATAL, words))  # noqa: SLF001 - librdkafka's local error codes are spelt so
 
 
-def test_i5_a_fence_that_comes_among_records_is_heard(bootstrap: str) -> None:
-    static = {"group.protocol": "consumer", "group.instance.id": "first"}
-    watcher = Watcher(bootstrap, "fenced", **static)
-    with closing(watcher.member) as member:
+def end(member: Member, code: int = KafkaError.FENCED_INSTANCE_ID) -> tuple[Ended, Trouble]:
+    """Let the client of now end itself; return it, and what the daemon hears of it."""
+    client = member._client  # noqa: SLF001 - librdkafka seldom ends by itself
+    ended = Ended(client.consumer, code)
+    client.consumer = ended  # type: ignore[assignment]  # stands in for it
+    messages = member.consume(100, 0.1)
+    (heard,) = [member.meaning_of(each) for each in messages if each.error() is not None]
+    assert isinstance(heard, Trouble)
+    return ended, heard
+
+
+def begin_anew(member: Member) -> None:
+    """Let the backoff be over."""
+    client = member._client  # noqa: SLF001 - the time is the client's own
+    client._rejoin_at = 0.0  # noqa: SLF001 - likewise
+    member.consume(1, 0.0)
+
+
+@pytest.fixture
+def kip_848(bootstrap: str, request: pytest.FixtureRequest) -> Iterator[Watcher]:
+    """Have a member of the new protocol that got its partitions, and takes half a second to go."""
+    properties = {"group.protocol": "consumer", "group.instance.id": "first"}
+    watcher = Watcher(bootstrap, request.node.name, FAREWELL_SECONDS, **properties)
+    with closing(watcher.member):
         watcher.await_partitions()
-        client = member._client  # noqa: SLF001 - librdkafka seldom says it so
-        client.consumer = Fenced(client.consumer)  # type: ignore[assignment]  # stands in for it
-        member.consume(100, 0.1)
-        assert watcher.lost_ones == sorted(watcher.partitions)
+        yield watcher
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (KafkaError.GROUP_AUTHORIZATION_FAILED, "READ on the group is denied"),
+        (KafkaError.GROUP_MAX_SIZE_REACHED, "the group is full"),
+        (KafkaError.UNSUPPORTED_VERSION, "doesn't offer KAFKA_GROUP_PROTOCOL=consumer"),
+        (KafkaError._UNSUPPORTED_FEATURE, "doesn't offer KAFKA_GROUP_PROTOCOL=consumer"),  # noqa: SLF001 - librdkafka's local error codes are spelt so
+        (KafkaError.UNRELEASED_INSTANCE_ID, "another member has KAFKA_GROUP_INSTANCE_ID"),
+        (KafkaError.FENCED_INSTANCE_ID, "another member has taken KAFKA_GROUP_INSTANCE_ID"),
+        (KafkaError.GROUP_ID_NOT_FOUND, "no such group, or one of the classic protocol"),
+        (KafkaError.INVALID_REQUEST, "Invalid request"),
+        (KafkaError.UNKNOWN, "Unknown broker error"),
+    ],
+)
+def test_i8_whatever_ends_a_client_is_said_and_another_one_joins(
+    kip_848: Watcher, code: int, words: str
+) -> None:
+    had = sorted(kip_848.partitions)
+    _, heard = end(kip_848.member, code)
+    assert heard.code == KafkaError(code).name()
+    assert words in heard.detail
+    assert not heard.fatal
+    assert kip_848.lost_ones == had
+    assert kip_848.member.member_id() == ""
+    kip_848.await_partitions()
+    assert kip_848.member.member_id()
+
+
+def test_a_second_fence_in_a_row_is_the_end(kip_848: Watcher) -> None:
+    member = kip_848.member
+    end(member)
+    begin_anew(member)
+    end(member, KafkaError.UNRELEASED_INSTANCE_ID)
+    begin_anew(member)
+    assert end(member)[1].fatal
+
+
+def test_a_fence_after_a_membership_is_not_the_second_in_a_row(kip_848: Watcher) -> None:
+    for _ in range(3):
+        assert not end(kip_848.member)[1].fatal
+        kip_848.await_partitions()
+
+
+def test_a_classic_client_ends_for_good(watcher: Watcher) -> None:
+    """It can't without a name, and has none; if it does, nobody knows why."""
+    assert watcher.member.meaning_of(Ended(None).end()) == Trouble(
+        "FENCED_INSTANCE_ID", "another member has taken KAFKA_GROUP_INSTANCE_ID", fatal=True
+    )
+
+
+def test_clients_that_end_one_after_the_other_come_ever_more_slowly(kip_848: Watcher) -> None:
+    client = kip_848.member._client  # noqa: SLF001 - the time is the client's own
+    waits = []
+    for _ in range(8):
+        client._end()  # noqa: SLF001 - likewise
+        waits.append(client._rejoin_at - time.monotonic())  # noqa: SLF001 - likewise
+    assert 0.4 < waits[0] <= 1.0
+    assert 0.9 < waits[1] <= 2.0
+    assert all(4.9 < wait <= LONGEST_SECONDS for wait in waits[4:])
+    client._rejoin_at = math.inf  # noqa: SLF001 - it did not end
+
+
+def test_i5_a_client_that_had_partitions_leaves_when_its_requests_are_over(
+    kip_848: Watcher,
+) -> None:
+    """The group may not know yet that it has ended: whoever leaves gives its partitions away."""
+    began = time.monotonic()
+    ended, _ = end(kip_848.member, KafkaError.UNKNOWN)
+    begin_anew(kip_848.member)
+    eventually(lambda: ended.closed_at, PATIENCE_SECONDS, "the client that ended to leave")
+    assert ended.closed_at is not None
+    assert ended.closed_at - began > FAREWELL_SECONDS
+
+
+def test_i5_a_fence_that_comes_among_records_is_heard(kip_848: Watcher) -> None:
+    had = sorted(kip_848.partitions)
+    end(kip_848.member)
+    assert kip_848.lost_ones == had
 
 
 class Ending:

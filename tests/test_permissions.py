@@ -32,13 +32,15 @@ AUTHORIZER = {
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     "allow.everyone.if.no.acl.found": "true",
 }
+both_protocols = pytest.mark.parametrize("protocol", ["classic", "consumer"])
 NOBODY = "User:ANONYMOUS"  # who comes without a login, the tests' own clients too
 
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Broker]:
     """Make a broker that asks an authorizer."""
-    with Broker(properties=AUTHORIZER) as broker:
+    full = {"group.max.size": "1", "group.consumer.max.size": "1"}
+    with Broker(properties=AUTHORIZER | full) as broker:
         if broker.external:
             pytest.skip("needs a broker whose rules it may change")
         yield broker
@@ -67,7 +69,7 @@ def deny(admin: AdminClient, kind: ResourceType, name: str, operation: AclOperat
 
 def allow_everything(admin: AdminClient, *kinds: ResourceType) -> None:
     """Leave no rule, or none about some kinds of things."""
-    for kind in kinds or (ResourceType.TOPIC, ResourceType.BROKER):
+    for kind in kinds or (ResourceType.TOPIC, ResourceType.GROUP, ResourceType.BROKER):
         rules = AclBindingFilter(
             kind,
             None,  # type: ignore[arg-type]  # any
@@ -79,6 +81,18 @@ def allow_everything(admin: AdminClient, *kinds: ResourceType) -> None:
         )
         for future in admin.delete_acls([rules]).values():
             future.result()
+
+
+def await_reason(daemon: "Daemon", words: str) -> None:
+    """Wait until the daemon isn't ready, and says so of it."""
+    what = f"not to be ready for {words!r}"
+    eventually(
+        lambda: daemon.get("/readyz")[1],
+        PATIENCE_SECONDS,
+        what,
+        until=lambda told: words in told,
+        ignoring=(OSError,),
+    )
 
 
 def await_holds(daemon: "Daemon", *holds: str) -> None:
@@ -138,3 +152,42 @@ def test_a_topic_that_may_be_described_and_not_read_is_said_and_read_when_it_may
     await_holds(daemon)
     scenario.await_all_committed(PATIENCE_SECONDS)
     assert len(scenario.api.members(1)) == 6
+
+
+@both_protocols
+def test_whoever_may_not_be_in_the_group_waits_and_joins_when_they_may(
+    scenario: "Scenario", admin: AdminClient
+) -> None:
+    """At the start and while it runs: with KIP-848 it is the end of librdkafka's client."""
+    deny(admin, ResourceType.GROUP, scenario.group, AclOperation.READ)
+    scenario.produce(additions(1, 20))
+    daemon = scenario.start()
+    await_reason(daemon, "group ACL: READ on the group is denied")
+    allow_everything(admin, ResourceType.GROUP)
+    daemon.wait_ready(PATIENCE_SECONDS)
+    scenario.await_all_committed(PATIENCE_SECONDS)
+    deny(admin, ResourceType.GROUP, scenario.group, AclOperation.READ)
+    await_reason(daemon, "group ACL: READ on the group is denied")
+    scenario.produce(additions(1, 20, start=20))
+    assert daemon.get("/livez")[0] == 200
+    allow_everything(admin, ResourceType.GROUP)
+    daemon.wait_ready(PATIENCE_SECONDS)
+    scenario.await_all_committed(PATIENCE_SECONDS)
+    assert len(scenario.api.members(1)) == 40
+    daemon.terminate()
+    assert daemon.wait(PATIENCE_SECONDS) == 0
+
+
+@both_protocols
+def test_whoever_finds_the_group_full_waits_until_there_is_room(scenario: "Scenario") -> None:
+    first = scenario.start_ready()
+    second = scenario.start()
+    await_reason(second, "the group is full")
+    scenario.produce(additions(1, 20))
+    scenario.await_all_committed(PATIENCE_SECONDS)
+    assert second.exit_code is None
+    first.terminate()
+    second.wait_ready(PATIENCE_SECONDS)
+    scenario.produce(additions(1, 20, start=20))
+    scenario.await_all_committed(PATIENCE_SECONDS)
+    assert len(scenario.api.members(1)) == 40

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,27 @@ def test_with_kip_848_the_brokers_times_are_not_contradicted() -> None:
         "heartbeat.interval.ms",
         "partition.assignment.strategy",
     } & set(properties)
+
+
+@pytest.mark.parametrize(
+    ("session", "timeout"), [("45", 10_000), ("300", 10_000), ("20", 5_000), ("5", 1_500)]
+)
+@pytest.mark.parametrize(
+    "properties_of", [consumer_properties, producer_properties, admin_properties]
+)
+def test_a_connection_that_is_gone_without_a_word_is_noticed_well_within_the_session(
+    properties_of: Callable[[Settings], Mapping[str, object]], session: str, timeout: int
+) -> None:
+    properties = properties_of(
+        settings(CUSTOMERIO_TIMEOUT_SECONDS="2", KAFKA_SESSION_TIMEOUT_SECONDS=session)
+    )
+    assert properties["socket.timeout.ms"] == timeout
+    assert properties["socket.connection.setup.timeout.ms"] == 10_000
+
+
+def test_operators_know_how_long_their_network_takes() -> None:
+    properties = consumer_properties(settings({"socket.timeout.ms": 4000}))
+    assert properties["socket.timeout.ms"] == "4000"
 
 
 def test_membership_is_static_only_when_asked_for() -> None:

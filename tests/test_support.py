@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import textwrap
@@ -19,6 +20,7 @@ from tests.support import kafka_jars
 from tests.support.child import Child
 from tests.support.daemon import Daemon
 from tests.support.kafka import Broker, Record
+from tests.support.kafka_frames import answers_of, lost, refused
 from tests.support.tcp_proxy import HOST, TcpProxy
 from tests.support.waiting import eventually
 
@@ -222,6 +224,37 @@ def test_a_proxy_resets(proxy: TcpProxy) -> None:
         proxy.reset()
         with pytest.raises(ConnectionResetError):
             client.recv(1)
+
+
+def test_connections_that_vanished_are_silent_and_new_ones_work(proxy: TcpProxy) -> None:
+    with connect(proxy) as old:
+        assert exchange(old, b"ping") == b"ping"
+        assert proxy.vanish() == 1
+        old.sendall(b"lost")
+        old.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            old.recv(1)
+        with connect(proxy) as new:
+            assert exchange(new, b"ping") == b"ping"
+        proxy.mend()
+        with contextlib.suppress(ConnectionResetError):
+            assert old.recv(1) == b""
+
+
+def test_a_meddler_changes_the_answers_of_one_api(proxy: TcpProxy) -> None:
+    """The echo answers with the request: its number is where an answer's is if its API is 0."""
+    answers = []
+    for change in (refused(-1), lost):
+        proxy.meddle(answers_of(0, change, lambda: True))
+        with connect(proxy) as client:
+            client.settimeout(0.2)
+            frame = bytes(4) + bytes(4) + bytes(8)
+            client.sendall(struct.pack(">i", len(frame)) + frame)
+            try:
+                answers.append(client.recv(100))
+            except TimeoutError:
+                answers.append(b"")
+    assert answers == [struct.pack(">i9sh5s", 16, bytes(9), -1, bytes(5)), b""]
 
 
 def test_a_proxy_delays_each_way(proxy: TcpProxy) -> None:

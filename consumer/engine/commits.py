@@ -109,6 +109,11 @@ class Commits:
             return "lease", "the broker does not confirm commits, so nothing may be sent"
         return None
 
+    @property
+    def sent_at(self) -> float | None:
+        """Return when the commit was sent that has no answer yet; None: there is none."""
+        return None if self._sent is None else self._sent[0]
+
     def commit_soon(self) -> None:
         """Commit at the next occasion: the assignment changed."""
         self._next_commit = self._next_proof = -math.inf

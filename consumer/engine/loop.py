@@ -46,6 +46,7 @@ from consumer.engine.requests import BUSY_WAIT_SECONDS, IDLE_WAIT_SECONDS, Reque
 from consumer.engine.stalls import StallWatch
 from consumer.engine.starts import Starts
 from consumer.engine.stop import Stop
+from consumer.engine.wedge import Wedge
 
 CHUNK_RECORDS = 2000
 
@@ -77,6 +78,7 @@ class Loop:
         self.outlook = outlook = Outlook(
             pipeline, commits, member, observer, stalls, say, options.needs_dead_letters
         )
+        self._wedge = Wedge(options, commits, outlook, member, observer, say)
         self.mailbox = mailbox = Mailbox(pipeline, ports.dead_letters, say)
         self.publisher = publisher = Publisher(
             pipeline, assignment, outlook, requests, stop, observer, stalls, say, ports.publish
@@ -113,6 +115,7 @@ class Loop:
         self.commits.send(now)
         self.assignment.pause_or_resume(now, has_backlog=bool(self._backlog), is_full=self._is_full)
         self.outlook.look(now, self.assignment.waiting, self.mailbox.trouble(now))
+        self._wedge.look(now)
         self.publisher.turn(now)
 
     def stop(self, deadline: float) -> None:

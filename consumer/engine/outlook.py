@@ -19,6 +19,7 @@ from consumer.engine.stalls import StallWatch
 
 LOOK_SECONDS = 0.5
 TROUBLE_SECONDS = 15.0
+NOBODY = "-"  # who is in no group: what keeps us out is asked for
 
 
 @dataclass(slots=True, eq=False)
@@ -51,6 +52,7 @@ class Outlook:
     problems: dict[str, str] = field(default_factory=dict)
     joined: bool = False
     has_looked: bool = False
+    heard_at: float = -math.inf  # of trouble, from the client
     _next_look: float = -math.inf
     _kafka: Patience = field(default_factory=Patience)
     _dead_letters: Patience = field(default_factory=Patience)
@@ -58,7 +60,7 @@ class Outlook:
 
     def hear(self, error: Trouble, now: float) -> None:
         """Take in trouble of the client."""
-        self._client_trouble = f"{error.code}: {error.detail}"
+        self._client_trouble, self.heard_at = f"{error.code}: {error.detail}", now
         self._say(now, "kafka_error", error.code, error.detail, level="warning")
 
     def tell_observer(self) -> None:
@@ -76,9 +78,10 @@ class Outlook:
         self._next_look = now + LOOK_SECONDS
         view, ledgers = self._observer.view, self._pipeline.ledgers
         self.has_looked = view.asked
-        self._observer.member_id = "" if ledgers else self._member.member_id()
-        if view.is_member is not None and not ledgers:
-            self.joined = view.is_member
+        member_id = "" if ledgers else self._member.member_id()
+        self._observer.member_id = "" if ledgers else member_id or NOBODY
+        if not ledgers and (view.is_member is not None or not member_id):
+            self.joined = bool(view.is_member and member_id)
         self._commits.agree(view)
         self.problems = self._find_problems(view, waiting, now)
         if not self.problems:
@@ -109,14 +112,15 @@ class Outlook:
         for topic, trouble in view.missing.items():
             problems[f"topic {topic}"] = f"topic {topic}: {trouble}"
         if not self.joined:
-            problems["group"] = "not joined to the group yet"
+            why = view.group_obstacle or self._client_trouble
+            problems["group"] = f"not joined to the group yet{why and ': '}{why}"
         if waiting:
             problems["start"] = waiting
         unsendable = self._commits.problem(now, is_holding=bool(self._pipeline.held_ids))
         if unsendable is not None:
             name, text = unsendable
             problems[name] = text
-        if problems.keys() - {"start"} and self._client_trouble:
+        if problems.keys() - {"start"} and self._client_trouble and self.joined:
             problems["client"] = self._client_trouble
         return problems
 

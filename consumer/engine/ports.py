@@ -135,6 +135,7 @@ class MemberPort(Protocol):
     ) -> dict[str, int] | None: ...
     def is_reachable(self, timeout_seconds: float) -> bool: ...  # noqa: D102
     def member_id(self) -> str: ...  # noqa: D102
+    def start_anew(self) -> None: ...  # noqa: D102
 
 
 # -- where partitions stand -----------------------------------------------------------------------
@@ -225,10 +226,11 @@ class View:
     ``unreachable`` is why no broker answered; ``missing`` are named topics that aren't there or may
     not be read, with the reason; ``dead_letter_trouble`` is why dead letters can't be written.
     ``partition_counts`` is of the topics that have a name in the settings or are read.
-    ``is_member`` answers `ObserverPort.member_id`; None: not asked or no answer. The session and
-    heartbeat times are the broker's for the KIP-848 protocol, where it tells them. ``unanswered``
-    are partitions whose end was asked for in vain; ``causes`` says why nothing may come from a
-    silent one, as far as the cluster knows.
+    ``is_member`` answers `ObserverPort.member_id`; None: not asked or no answer.
+    ``group_obstacle`` is what the group's members say of why a member of our protocol can't join,
+    as of when the group was asked about last. The session and heartbeat times are the broker's for
+    the KIP-848 protocol, where it tells them. ``unanswered`` are partitions whose end was asked for
+    in vain; ``causes`` says why nothing may come from a silent one, as far as the cluster knows.
     """
 
     asked: bool = False
@@ -240,6 +242,7 @@ class View:
     causes: Mapping[Partition, str] = field(default_factory=dict)
     dead_letter_trouble: str | None = None
     is_member: bool | None = None
+    group_obstacle: str = ""
     session_seconds: float | None = None
     heartbeat_seconds: float | None = None
 

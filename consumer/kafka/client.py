@@ -1,26 +1,39 @@
-"""The consumer of librdkafka, and the new one that takes its place when it has ended itself.
+"""The consumer of librdkafka, and the new one that takes its place when it is of no use any more.
 
-With KIP-848 some of what passes is fatal for librdkafka's consumer (2.16), so a new one joins:
+With KIP-848 much of what passes, or what somebody mends, is fatal for librdkafka's consumer (2.16,
+``rd_kafka_cgrp_handle_ConsumerGroupHeartbeat``), so a new one joins, after a backoff:
 
+- What the broker refuses for good in a heartbeat: a right on the group that is missing, a group
+  that is full, the protocol switched off, and every other error that is not called retriable.
+- The coordinator doesn't know the group any more, as after its broker was killed; or the group
+  still has members of the classic protocol.
 - A static member's name is in use, which it may hear as being fenced, too: a member that was killed
   keeps its name until its session is over, and one that was frozen or cut off for longer may find
   another process under its name. It asks for the name until it is free. Kafka gives nobody a name
-  that is in use, so two of one name don't fence each other for ever.
-- The coordinator doesn't know the group any more, as after its broker was killed.
+  that is in use, so two of one name don't fence each other for ever. Should one be fenced twice
+  without a partition in between, somebody else gives names away: that alone is the end.
+
+With the classic protocol only being fenced is fatal, and nobody has a name there (`settings`).
 """
 
 import math
+import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ParamSpec
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from consumer.engine.ports import CommitAnswer, Listener, Partition
-from consumer.kafka.errors import NEEDS_NEW_CLIENT, commit_answer, trouble
+from consumer.core.backoff import backoff_seconds
+from consumer.engine.ports import CommitAnswer, Listener, Partition, Trouble
+from consumer.kafka.errors import FENCE, commit_answer, trouble
 
-REJOIN_SECONDS = 1.0
+LONGEST_SECONDS = 10.0
+"""Between two clients that end themselves: a name that is free again is not left for long."""
+
+_LONG_LIFE_SECONDS = 60.0  # whose end has nothing to do with the end of the one before
 
 P = ParamSpec("P")
 
@@ -30,16 +43,24 @@ class Client:
 
     Nothing is heard of the ones before, which don't say that they lost their partitions: the
     listener is told so as soon as one has ended. Owned by one thread.
+
+    ``farewell_seconds``: so long one that had partitions is kept before it leaves the group, which
+    may not have noticed its end. Until then requests that were sent before are over, and nobody
+    else has its partitions.
     """
 
-    def __init__(self, properties: Mapping[str, Any]) -> None:
+    def __init__(self, properties: Mapping[str, Any], farewell_seconds: float = 0.0) -> None:
         self._properties = dict(properties)
+        self._farewell_seconds = farewell_seconds
         self._comes_back = properties.get("group.protocol") == "consumer"
         self._rejoin_at = math.inf
         self.listener: Listener | None = None
         self._topics: list[str] = []
         self._owned: set[Partition] = set()
+        self._had_partitions = False  # the one of now
         self._consumers = 0
+        self._ends = 0  # in a row
+        self._fences = 0  # in a row
         self.consumer = self._new()
 
     def join(self, topics: Sequence[str], listener: Listener) -> None:
@@ -64,26 +85,53 @@ class Client:
     def consume(self, count: int, timeout_seconds: float) -> list[Any]:
         """Return up to ``count`` messages; callbacks fire here."""
         if time.monotonic() >= self._rejoin_at:
-            self._replace()
+            self.replace()
         messages = self.consumer.consume(count, timeout_seconds)
         if self._comes_back:  # the end is said once, anywhere among the records
             for message in messages:
                 if (error := message.error()) is not None:
-                    self._heed(trouble(error).code)
+                    self._heed(trouble(error))
         return messages
 
+    def heard(self, seen: Trouble) -> Trouble:
+        """Return trouble as the daemon takes it: fatal is only what no new client mends."""
+        is_final = not self._comes_back or self._fences > 1
+        return replace(seen, fatal=seen.fatal and is_final)
+
+    def replace(self) -> None:
+        """Join with a new consumer; the old one has given up for good, or is given up."""
+        self._lose(sorted(self._owned))
+        try:
+            ended, self.consumer = self.consumer, self._new()
+        except KafkaException as error:  # a file of the settings is not there now
+            self._end()
+            self._say(trouble(error.args[0]))
+            return
+        delay = self._farewell_seconds if self._had_partitions else 0.0
+        self._rejoin_at, self._had_partitions = math.inf, False
+        # Not here: a commit on its way is waited for, longer than the loop may stand still.
+        closing = threading.Timer(delay, ended.close)
+        closing.name, closing.daemon = "closing", True
+        closing.start()
+        if self.listener is not None:  # who may wait for the answer to that commit
+            self.listener.commit_answered(CommitAnswer({}, "its client is gone", is_member=False))
+            self.subscribe()
+
     def _new(self) -> Consumer:
-        self._consumers += 1
+        number = self._consumers + 1
         callbacks = {
-            "on_commit": self._of_now(self._on_commit),
-            "error_cb": self._of_now(self._on_error),
+            "on_commit": self._of(number, self._on_commit),
+            "error_cb": self._of(number, self._on_error),
         }
-        return Consumer({**self._properties, **callbacks})
+        consumer = Consumer({**self._properties, **callbacks})
+        self._consumers, self._began = number, time.monotonic()
+        return consumer
 
     def _of_now(self, callback: Callable[P, None]) -> Callable[P, None]:
         """Return a callback that is silent once the consumer of now was replaced."""
-        number = self._consumers
+        return self._of(self._consumers, callback)
 
+    def _of(self, number: int, callback: Callable[P, None]) -> Callable[P, None]:
         def call(*args: P.args, **kwargs: P.kwargs) -> None:
             if number == self._consumers:
                 callback(*args, **kwargs)
@@ -93,6 +141,8 @@ class Client:
     def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         names = _names(partitions)
         self._owned.update(names)
+        self._had_partitions |= bool(names)
+        self._fences = 0
         if self.listener is not None:
             self.listener.assigned(names)
 
@@ -109,14 +159,27 @@ class Client:
 
     def _on_error(self, error: KafkaError) -> None:
         seen = trouble(error)
-        self._heed(seen.code)
-        if self.listener is not None:
-            self.listener.kafka_error(seen)
+        self._heed(seen)
+        self._say(seen)
 
-    def _heed(self, code: str) -> None:
-        if code in NEEDS_NEW_CLIENT:
-            self._lose(sorted(self._owned))
-            self._rejoin_at = min(self._rejoin_at, time.monotonic() + REJOIN_SECONDS)
+    def _say(self, seen: Trouble) -> None:
+        if self.listener is not None:
+            self.listener.kafka_error(self.heard(seen))
+
+    def _heed(self, seen: Trouble) -> None:
+        """Take in that the consumer of now has ended itself, if this says so for the first time."""
+        if not (seen.fatal and self._comes_back) or self._rejoin_at < math.inf:
+            return
+        self._fences += seen.code == FENCE
+        self._lose(sorted(self._owned))
+        self._end()
+
+    def _end(self) -> None:
+        """Have another one join, the later the more of them ended soon."""
+        now = time.monotonic()
+        self._ends = 1 if now - self._began > _LONG_LIFE_SECONDS else self._ends + 1
+        jitter = random.uniform(0.5, 1.0)
+        self._rejoin_at = now + backoff_seconds(self._ends + 1, LONGEST_SECONDS, jitter)
 
     def _lose(self, names: Iterable[Partition]) -> None:
         if self.listener is not None and (lost := self._disown(names)):
@@ -127,17 +190,6 @@ class Client:
         owned = [name for name in names if name in self._owned]
         self._owned.difference_update(owned)
         return owned
-
-    def _replace(self) -> None:
-        """Join with a new consumer; the old one has given up for good."""
-        self._lose(sorted(self._owned))
-        ended, self.consumer = self.consumer, self._new()
-        self._rejoin_at = math.inf
-        # Not here: a commit on its way is waited for, longer than the loop may stand still.
-        threading.Thread(target=ended.close, name="closing", daemon=True).start()
-        if self.listener is not None:  # who may wait for the answer to that commit
-            self.listener.commit_answered(CommitAnswer({}, "its client is gone", is_member=False))
-            self.subscribe()
 
 
 def _names(partitions: Iterable[TopicPartition]) -> list[Partition]:

@@ -11,6 +11,12 @@ from consumer.core.intake import Message
 from consumer.core.positions import Gone
 from consumer.engine.ports import CommitAnswer, Damaged, EndOfPartition, MessageError, Trouble
 
+_SWITCHED_OFF = (
+    "the broker doesn't offer KAFKA_GROUP_PROTOCOL=consumer: switch it on there"
+    " (group.coordinator.rebalance.protocols; Kafka 4.0 or newer), or set classic"
+)
+_FATAL_PREFIX = "Fatal error: "
+
 _NOT_A_MEMBER = frozenset(
     {
         KafkaError.UNKNOWN_MEMBER_ID,
@@ -34,16 +40,39 @@ _PASSING = _NO_ANSWER | {
 }
 """What passes by itself though the library doesn't call all of it retriable."""
 
-_FATAL_FOR_ONE_CLIENT = tuple(
-    KafkaError(code)
-    for code in (
-        KafkaError.UNRELEASED_INSTANCE_ID,
-        KafkaError.FENCED_INSTANCE_ID,
-        KafkaError.GROUP_ID_NOT_FOUND,
-    )
-)
-NEEDS_NEW_CLIENT = frozenset(error.name() for error in _FATAL_FOR_ONE_CLIENT)
-"""The codes of what ends librdkafka's client, and not the next one; see `client`."""
+FENCE = KafkaError(KafkaError.FENCED_INSTANCE_ID).name()
+
+_WORDS = {
+    KafkaError(code).name(): words
+    for code, words in {
+        KafkaError.GROUP_AUTHORIZATION_FAILED: (
+            "group ACL: READ on the group is denied: allow READ and DESCRIBE on KAFKA_GROUP_ID"
+        ),
+        KafkaError.GROUP_MAX_SIZE_REACHED: (
+            "the group is full: raise group.consumer.max.size (classic: group.max.size) at the"
+            " broker, or run fewer members"
+        ),
+        KafkaError.UNSUPPORTED_VERSION: _SWITCHED_OFF,
+        KafkaError._UNSUPPORTED_FEATURE: _SWITCHED_OFF,
+        KafkaError.INCONSISTENT_GROUP_PROTOCOL: (
+            "the group has members of another protocol or assignor: stop them all first"
+        ),
+        KafkaError.UNRELEASED_INSTANCE_ID: (
+            "another member has KAFKA_GROUP_INSTANCE_ID until it has left or its session is over"
+        ),
+        KafkaError.FENCED_INSTANCE_ID: "another member has taken KAFKA_GROUP_INSTANCE_ID",
+        KafkaError.GROUP_ID_NOT_FOUND: (
+            "the coordinator has no such group, or one of the classic protocol"
+        ),
+    }.items()
+}
+"""What is the matter and what to do, where the library's own words leave that open."""
+
+_NAMES = {
+    KafkaError(code).str(): KafkaError(code).name()
+    for code in vars(KafkaError).values()
+    if isinstance(code, int)
+}
 
 
 _DAMAGED = frozenset(
@@ -59,16 +88,19 @@ _DAMAGED = frozenset(
 
 
 def trouble(error: KafkaError) -> Trouble:
-    """Return an error of the library as a value.
+    """Return an error of the library as a value; ``fatal`` is what it calls so.
 
     One that a message carries says fatal by its code alone, for its ``fatal()`` is False; which
     error it was that is fatal stands in its text alone (confluent_kafka 2.16).
     """
-    for each in _FATAL_FOR_ONE_CLIENT:
-        if each.str() in error.str():
-            return Trouble(each.name(), error.str())
     is_fatal = error.fatal() or error.code() == KafkaError._FATAL
-    return Trouble(error.name(), error.str(), is_fatal)
+    code, detail = error.name(), error.str()
+    if error.code() == KafkaError._FATAL:
+        found = [text for text in _NAMES if f"{_FATAL_PREFIX}{text}" in detail]
+        code = _NAMES[max(found, key=len)] if found else code
+    if code in _WORDS:
+        detail = _WORDS[code]
+    return Trouble(code, detail, is_fatal)
 
 
 def meaning_of(message: Message) -> MessageError:
@@ -127,7 +159,7 @@ def is_no_answer(error: KafkaError) -> bool:
 
 def is_of_ended_client(error: KafkaError) -> bool:
     """Whether the client is at its end and takes no more calls."""
-    return error.code() == KafkaError._DESTROY
+    return error.code() in {KafkaError._DESTROY, KafkaError._FATAL}
 
 
 def text_of(error: Exception) -> str:

@@ -9,18 +9,23 @@ questions to a broker don't do that.
 from collections.abc import Mapping
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import ConsumerGroupType, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
 
+_ASSIGNOR = "cooperative-sticky"  # what our classic members bring
 _NEVER_SECONDS = 3600.0  # the longest that librdkafka takes; the client doesn't live so long
 
 
 class Group:
     """Asks about one group; owned by one thread."""
 
-    def __init__(self, properties: Mapping[str, Any], group_id: str) -> None:
+    def __init__(
+        self, properties: Mapping[str, Any], group_id: str, protocol: str = "classic"
+    ) -> None:
         self._properties = dict(properties)
         self._group_id = group_id
+        self._protocol = protocol
+        self.obstacle = ""  # to joining it with that protocol, as of the last description
         self._admin: AdminClient | None = None
 
     def describe(
@@ -48,4 +53,29 @@ class Group:
             raise
         admin.poll(0)  # else what it logs is never heard, and piles up
         self._admin = admin
+        self.obstacle = obstacle_of(group, self._protocol)
         return group
+
+
+def obstacle_of(group: ConsumerGroupDescription, protocol: str) -> str:
+    """Return why a member of ``protocol`` can't join, as far as the members tell; empty: it can.
+
+    A broker lets a KIP-848 member join a classic group if it can convert it, which it can't with
+    what librdkafka's cooperative-sticky members say of themselves (2.16). The other way it can.
+    """
+    count, assignor = len(group.members), group.partition_assignor
+    if not count or group.type != ConsumerGroupType.CLASSIC:
+        return ""
+    is_ours = assignor in {"", _ASSIGNOR}  # in a rebalance there is none
+    if protocol == "consumer" and is_ours:
+        return (
+            f"the group still has members of the classic protocol ({count}), which keep one of"
+            " KAFKA_GROUP_PROTOCOL=consumer out: stop them all, then this one joins by itself;"
+            " nothing is lost, and nothing overtakes"
+        )
+    if protocol == "classic" and not is_ours:
+        return (
+            f"the group has members of another assignor, {assignor} ({count}), which keep"
+            f" {_ASSIGNOR} ones out: stop them all, or use a group of its own (KAFKA_GROUP_ID)"
+        )
+    return ""

@@ -11,8 +11,17 @@ from typing import Any
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
 
+from consumer.core.intake import Message
 from consumer.core.positions import Going
-from consumer.engine.ports import CommitAnswer, Committed, Listener, Offsets, Partition
+from consumer.engine.ports import (
+    CommitAnswer,
+    Committed,
+    Listener,
+    MessageError,
+    Offsets,
+    Partition,
+    Trouble,
+)
 from consumer.kafka import errors
 from consumer.kafka.client import Client
 
@@ -20,8 +29,8 @@ from consumer.kafka.client import Client
 class Member:
     """Implements `ports.MemberPort`. Errors come back as values or go to the listener."""
 
-    def __init__(self, properties: Mapping[str, Any]) -> None:
-        self._client = Client(properties)
+    def __init__(self, properties: Mapping[str, Any], farewell_seconds: float = 0.0) -> None:
+        self._client = Client(properties, farewell_seconds)
         self._doubtful: dict[Partition, TopicPartition] = {}  # to be compared by the broker
 
     @property
@@ -41,7 +50,14 @@ class Member:
         self._compare()
         return self._client.consume(count, timeout_seconds)
 
-    meaning_of = staticmethod(errors.meaning_of)
+    def meaning_of(self, message: Message) -> MessageError:
+        """Return what a message means that carries an error instead of a record."""
+        meaning = errors.meaning_of(message)
+        return self._client.heard(meaning) if isinstance(meaning, Trouble) else meaning
+
+    def start_anew(self) -> None:
+        """Join with a new client in the place of this one, whose partitions are lost."""
+        self._client.replace()
 
     def start(self, positions: Mapping[Partition, Going], *, paused: bool) -> None:
         """Begin reading at these positions, or take over partitions and begin none yet.
@@ -176,7 +192,12 @@ class Member:
         return True
 
     def member_id(self) -> str:
-        """Return the id that the group knows this consumer by; empty before it joined."""
+        """Return the id that the group knows this consumer by; empty before it joined.
+
+        And at its end, though the group may know it still: it is no member any more.
+        """
+        if not self._client.is_subscribed:
+            return ""
         try:
             return self._consumer.memberid() or ""
         except (KafkaException, RuntimeError):

@@ -49,7 +49,7 @@ class Observer:
         self._ensure_dead_letters = ensure_dead_letters
         self._asks_session = asks_session
         self._admin = AdminClient(dict(properties))
-        self._group = Group(properties, group_id)
+        self._group = Group(properties, group_id, "consumer" if asks_session else "classic")
         self._ends: dict[Partition, int] = {}
         self._unanswered: frozenset[Partition] = frozenset()
         self._waker = threading.Event()
@@ -91,6 +91,7 @@ class Observer:
             causes=causes_of(self.silent, self._ends, self._admin),
             dead_letter_trouble=self._ensure_dead_letters(self._admin, topics),
             is_member=self._ask_group(),
+            group_obstacle=self._group.obstacle,
             session_seconds=session,
             heartbeat_seconds=heartbeat,
         )

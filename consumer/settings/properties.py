@@ -10,6 +10,9 @@ from pydantic import SecretStr
 from consumer.settings import Settings, librdkafka
 from consumer.settings.librdkafka import Properties
 
+_MOST_SECONDS = 10.0
+_LEAST_SECONDS = 1.5  # a fetch that waits for records takes 0.5 s
+
 
 def consumer_properties(settings: Settings) -> Properties:
     """Return what the consumer is created with."""
@@ -43,7 +46,7 @@ def admin_properties(settings: Settings) -> Properties:
 
 
 def _with_operators(tuning: Properties, settings: Settings) -> Properties:
-    properties = dict(tuning)
+    properties = tuning | _timeouts(settings)
     for name, value in settings.kafka_config.items():
         properties[name] = value.get_secret_value()
     for name, variable in librdkafka.VARIABLES.items():
@@ -53,6 +56,19 @@ def _with_operators(tuning: Properties, settings: Settings) -> Properties:
     properties["bootstrap.servers"] = settings.kafka_bootstrap_servers
     properties["client.id"] = f"segment-consumer-{socket.gethostname()}"
     return properties
+
+
+def _timeouts(settings: Settings) -> Properties:
+    """Return how long an answer, or a connection, is waited for before a new connection is tried.
+
+    Who is at the other end may be gone without a word, which is noticed by that alone. It must not
+    cost the membership: with librdkafka's 60 s and 30 s it does, and 61 s without a delivery.
+    """
+    seconds = min(settings.kafka_session_timeout_seconds / 4, _MOST_SECONDS)
+    return {
+        "socket.timeout.ms": _milliseconds(max(seconds, _LEAST_SECONDS)),
+        "socket.connection.setup.timeout.ms": _milliseconds(_MOST_SECONDS),
+    }
 
 
 def _milliseconds(seconds: float) -> int:

@@ -17,6 +17,7 @@ from consumer.core.positions import Going, Gone, Log
 from consumer.core.throttle import Throttle
 from consumer.engine.assignment import Assignment
 from consumer.engine.commits import Commits
+from consumer.engine.drain import Drain
 from consumer.engine.loop import Loop
 from consumer.engine.ports import Offsets, Partition
 from consumer.engine.starts import Starts
@@ -220,6 +221,62 @@ def waits_of_all(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Lo
     return real_loop(process, pipeline, ports)
 
 
+class ForgetfulCommits(Commits):
+    """Commits that never know that one was overtaken."""
+
+    __slots__ = ()
+
+    @property
+    def _is_overtaken(self) -> bool:
+        return False
+
+    @_is_overtaken.setter
+    def _is_overtaken(self, _: bool) -> None: ...
+
+
+class HastyCommits(Commits):
+    """Commits that wait for none to be repeated."""
+
+    __slots__ = ()
+
+    @property
+    def _quiet_until(self) -> float:
+        return -math.inf
+
+    @_quiet_until.setter
+    def _quiet_until(self, _: float) -> None: ...
+
+
+def forgetful_commits(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loop:
+    """Return a loop that makes nothing good of what a repeated commit took back."""
+    loop = real_loop(process, pipeline, ports)
+    loop.commits.__class__ = ForgetfulCommits
+    return loop
+
+
+def hasty_commits(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loop:
+    """Return a loop that commits in a drain before a lost commit was repeated."""
+    loop = real_loop(process, pipeline, ports)
+    loop.commits.__class__ = HastyCommits
+    return loop
+
+
+class HastyDrain(Drain):
+    """A drain that waits for no answers: whoever has the name next begins at once."""
+
+    __slots__ = ()
+
+    def _settle_all(self, ledgers: list[Ledger], deadline: float) -> bool:  # noqa: ARG002 - whichever
+        return True
+
+
+def hasty_drain(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loop:
+    """Return a loop that goes while its requests are on their way."""
+    loop = real_loop(process, pipeline, ports)
+    loop.drain.__class__ = HastyDrain
+    return loop
+
+
 BROKEN: dict[str, tuple[LoopOf, str]] = {
     "a lease that always holds": (endless_lease, "I5"),
     "a ledger that commits the position": (_with_ledgers(HastyLedger), "I1"),
@@ -235,5 +292,8 @@ BROKEN: dict[str, tuple[LoopOf, str]] = {
     "connections that are used again without a look": (blind_connections, "I2"),
     "5xx that are taken as final": (final_failures, "I2"),
     "an observer that is blind and stops all": (anxious_throttle, "I8"),
+    "what a repeated commit takes back stays back": (forgetful_commits, "I8"),
+    "a drain that waits for no repeated commit": (hasty_commits, "I1"),
+    "a drain that waits for no answer": (hasty_drain, "I5"),
     "failures of one segment that all wait for": (waits_of_all, "I8"),
 }

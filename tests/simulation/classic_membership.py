@@ -25,6 +25,13 @@ class ClassicMembership(Membership):
         member_id = self.member_id
         self._link.request(lambda: self.group.leave(member_id))
 
+    def begin_anew(self) -> None:
+        """Be another client's membership; the old one leaves."""
+        member_id = self.member_id
+        self._link.request(lambda: self.group.leave(member_id))
+        self.state, self.needs_join = "out", True
+        super().begin_anew()
+
     def lose(self) -> None:
         """Take in that the group doesn't know us any more."""
         self.state = "out"

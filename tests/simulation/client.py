@@ -30,6 +30,8 @@ from tests.simulation.scheduler import Scheduler
 if TYPE_CHECKING:
     from tests.simulation.process import Process
 
+DRAIN_END_SECONDS = 1.0
+
 
 class Client:
     """Implements ``ports.MemberPort``."""
@@ -57,8 +59,10 @@ class Client:
         self._listener: Listener | None = None
         self._answers: deque[CommitAnswer] = deque()
         self._errors: deque[Trouble] = deque()
+        self._clients = 0  # before the one of now
+        self._drain_began_at: float | None = None
         link.on_cut = self._cut
-        link.on_mend = membership.mended
+        link.on_mend = self._mended
 
     def subscribe(self, listener: Listener) -> None:
         """Join the group."""
@@ -79,6 +83,21 @@ class Client:
         if self.membership.callbacks:  # what is revoked is not handed out any more
             self._serve()
         return self.fetcher.take(min(count, self._poll_records), is_up=self._link.is_up)
+
+    def start_anew(self) -> None:
+        """Take a new client; nothing is heard of the old one any more."""
+        self._process.point()
+        self._process.trace("a new client")
+        self._clients += 1
+        self._answers.clear()
+        gone = sorted(self.membership.owned)
+        self.membership.begin_anew()
+        self._requests.forget()
+        if gone:
+            self._tell("lost", gone)
+        if self._listener is not None:
+            answer = CommitAnswer({}, "its client is gone", is_member=False)
+            self._listener.commit_answered(answer)
 
     def meaning_of(self, message: Message) -> MessageError:
         """Return what the fetcher said that it means."""
@@ -112,12 +131,14 @@ class Client:
     def commit(self, offsets: dict[Partition, Offsets]) -> str | None:
         """Send a commit; its answer comes inside ``consume``."""
         self._process.point()
-        self._commit(offsets, self._heard)
+        number = self._clients
+        self._commit(offsets, lambda answer: self._heard(answer, number))
         return None
 
     def commit_now(self, offsets: dict[Partition, Offsets]) -> CommitAnswer:
         """Commit and wait for the answer, however long it takes."""
         self._process.point()
+        self._overtake()
         heard: list[CommitAnswer] = []
 
         def hear(answer: CommitAnswer) -> None:
@@ -129,14 +150,23 @@ class Client:
             self._scheduler.block(self._scheduler.now + 60.0, is_pokable=True)
         return heard[0]
 
+    def _overtake(self) -> None:
+        """Tell what this commit overtakes, but for one at the drain's end, which is the last."""
+        if self._drain_began_at is not None:
+            seconds = self._process.setup.options.drain_timeout_seconds
+            ends_at = min(self._drain_began_at + seconds, self._process.stop_deadline)
+            if self._scheduler.now < ends_at - DRAIN_END_SECONDS:
+                self._requests.overtake(self._drain_began_at)
+
     def _commit(
         self, offsets: dict[Partition, Offsets], hear: Callable[[CommitAnswer], None]
     ) -> None:
         membership = self.membership
         self._requests.commit(membership.member_id, membership.epoch, offsets, hear)
 
-    def _heard(self, answer: CommitAnswer) -> None:
-        self._answers.append(answer)
+    def _heard(self, answer: CommitAnswer, number: int) -> None:
+        if number == self._clients:
+            self._answers.append(answer)
         self._process.poke()
 
     # -- questions --------------------------------------------------------------------------------
@@ -197,15 +227,22 @@ class Client:
         assert listener is not None
         self._process.trace(kind, partitions)
         names = [(TOPIC, each) for each in partitions]
+        self._drain_began_at = self._scheduler.now if kind == "revoked" else None
         {
             "assigned": listener.assigned,
             "revoked": listener.revoked,
             "lost": listener.lost,
         }[kind](names)
+        self._drain_began_at = None
         if kind != "assigned":
             for each in partitions:
                 self.fetcher.stop(each)
 
     def _cut(self) -> None:
         self.membership.cut()
+        self._requests.cut()
         self._errors.append(Trouble("_ALL_BROKERS_DOWN", "all brokers are down"))
+
+    def _mended(self) -> None:
+        self.membership.mended()
+        self._requests.mended()

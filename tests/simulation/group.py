@@ -21,6 +21,8 @@ ILLEGAL_GENERATION = "ILLEGAL_GENERATION"
 FENCED = "FENCED_MEMBER_EPOCH"
 STALE = "STALE_MEMBER_EPOCH"
 REBALANCING = "REBALANCE_IN_PROGRESS"
+FENCED_NAME = "FENCED_INSTANCE_ID"
+NAME_IN_USE = "UNRELEASED_INSTANCE_ID"
 
 Verdict = Callable[[str, str, int, frozenset[int]], None]
 """What the client hears: an error, its name, the generation or epoch, its partitions."""
@@ -33,6 +35,8 @@ class GroupMember:
     member_id: str
     owner: int
     expires_at: float
+    instance: str = ""  # the name of a static member
+    has_left: bool = False  # a static one, whose partitions wait for it
     epoch: int = 0
     assigned: set[int] = field(default_factory=set)
     leaving: set[int] = field(default_factory=set)  # to be revoked, not given up yet
@@ -56,8 +60,10 @@ class Watch:
     def handed_out(self, partition: int, owner: int) -> None:
         """Hear that a partition is a process's now."""
 
-    def committed(self, partition: int, owner: int, old: Commit | None, new: Commit) -> None:
-        """Hear of a commit."""
+    def committed(
+        self, partition: int, owner: int, old: Commit | None, new: Commit, *, is_repeated: bool
+    ) -> None:
+        """Hear of a commit; ``is_repeated``: the client repeated it, after others maybe."""
 
 
 class Group:
@@ -84,7 +90,9 @@ class Group:
 
     # -- what clients ask for ---------------------------------------------------------------------
 
-    def commit(self, member_id: str, epoch: int, offsets: dict[int, Offsets]) -> str:
+    def commit(
+        self, member_id: str, epoch: int, offsets: dict[int, Offsets], *, is_repeated: bool = False
+    ) -> str:
         """Commit, if that member may; return an error or OK."""
         member = self.members.get(member_id)
         error = UNKNOWN_MEMBER if member is None else self._refuses(member, epoch)
@@ -94,7 +102,7 @@ class Group:
             old = self.commits.get(partition)
             new = Commit(each.offset, each.metadata, each.leader_epoch)
             self.commits[partition] = new
-            self._watch.committed(partition, member.owner, old, new)
+            self._watch.committed(partition, member.owner, old, new, is_repeated=is_repeated)
         return OK
 
     def leave(self, member_id: str) -> None:

@@ -1,9 +1,22 @@
 """The new protocol (KIP-848): the broker reconciles each member by itself, over heartbeats.
 
 The broker checks the member of a commit and its epoch, not whether the partition is still its own.
+
+A static member has a name. Nobody else gets it before the member has left or its session is over.
+Once it has left, its partitions wait for the next one of that name until its session would be over.
 """
 
-from tests.simulation.group import FENCED, OK, STALE, UNKNOWN_MEMBER, Group, GroupMember, Verdict
+from tests.simulation.group import (
+    FENCED,
+    FENCED_NAME,
+    NAME_IN_USE,
+    OK,
+    STALE,
+    UNKNOWN_MEMBER,
+    Group,
+    GroupMember,
+    Verdict,
+)
 
 
 class NewGroup(Group):
@@ -22,13 +35,22 @@ class NewGroup(Group):
         epoch: int,
         owned: frozenset[int],
         reply: Verdict,
+        instance: str = "",
     ) -> None:
         """Keep a session alive, take in what the member has, say what it is to have."""
+        namesake = self._called(instance)
         if epoch == 0:
+            if namesake is not None and not namesake.has_left:
+                reply(NAME_IN_USE, "", 0, frozenset())
+                return
             member = self._new_member(owner)
-            self._retarget()
+            member.instance = instance
+            if namesake is not None:
+                self._replace(namesake, member)
+            else:
+                self._retarget()
         elif member_id not in self.members:
-            reply(UNKNOWN_MEMBER, "", 0, frozenset())
+            reply(FENCED_NAME if namesake else UNKNOWN_MEMBER, "", 0, frozenset())
             return
         else:
             member = self.members[member_id]
@@ -40,6 +62,23 @@ class NewGroup(Group):
             member.leaving = set()
         self._reconcile(member)
         reply(OK, member.member_id, member.epoch, frozenset(member.assigned))
+
+    def leave(self, member_id: str) -> None:
+        """Let a member go, a static one until its session would be over."""
+        member = self.members.get(member_id)
+        if member is None or not member.instance:
+            super().leave(member_id)
+        else:
+            member.has_left = True
+
+    def _called(self, instance: str) -> GroupMember | None:
+        named = [each for each in self.members.values() if instance and each.instance == instance]
+        return named[0] if named else None
+
+    def _replace(self, old: GroupMember, new: GroupMember) -> None:
+        """Give the next one of a name what the one before had; nobody else notices."""
+        del self.members[old.member_id]
+        self.target[new.member_id] = self.target.pop(old.member_id)
 
     def _reconcile(self, member: GroupMember) -> None:
         wanted = self.target[member.member_id]
@@ -64,7 +103,7 @@ class NewGroup(Group):
             self._remove(member.member_id)
 
     def _refuses(self, member: GroupMember, epoch: int) -> str:
-        return STALE if epoch != member.epoch else OK
+        return STALE if member.has_left or epoch != member.epoch else OK
 
     def _removed(self) -> None:
         self._retarget()

@@ -79,6 +79,14 @@ class Membership:
         self.callbacks = [Callback("lost", frozenset(range(10_000)))]
         self._wake()
 
+    def begin_anew(self) -> None:
+        """Be another client's membership, which begins with nothing."""
+        self.epoch = 0
+        self.member_id = ""
+        self._target = None
+        self.callbacks.clear()
+        self.owned.clear()
+
     def mended(self) -> None:
         """Take in that there is a connection again: a heartbeat is overdue, and goes first."""
         if not self.has_left:

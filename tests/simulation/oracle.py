@@ -52,6 +52,7 @@ class Oracle(Watch):
     applied: dict[tuple[Lane, str], Applied] = field(default_factory=dict)
     applications: dict[tuple[int, int, str], int] = field(default_factory=dict)
     requests: int = 0  # that were applied
+    taken_back: int = 0  # commits, by repeated ones
     commits: dict[int, Commit] = field(default_factory=dict)  # the last that was of the log
     ledgers: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
 
@@ -70,12 +71,17 @@ class Oracle(Watch):
         if taken is None or taken.number != number:
             account.taken[partition] = Taken(number)
 
-    def committed(self, partition: int, owner: int, old: Commit | None, new: Commit) -> None:
+    def committed(
+        self, partition: int, owner: int, old: Commit | None, new: Commit, *, is_repeated: bool
+    ) -> None:
         """Look at a commit that the broker took (I1, I5, I11).
 
         One of a log as it was, before it was truncated or its topic made anew, may come late. The
         next one that is of the log goes back, to where that diverges and no further; once, for it
         is of the log.
+
+        One that the client repeats may come after others, and the code can't always know. It has to
+        make that good, or the world never settles (I8).
         """
         if self.owners.get(partition) != owner:
             raise Violation(f"I5: process {owner} committed partition {partition}, not its own")
@@ -84,6 +90,9 @@ class Oracle(Watch):
             return
         first = self.settled_up_to(partition)
         if new.offset < first and old is not None:
+            if is_repeated:
+                self.taken_back += 1
+                return
             raise Violation(
                 f"I1: the commit of partition {partition} went from {old.offset} to {new.offset},"
                 f" all is settled up to {first}"

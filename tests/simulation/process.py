@@ -1,5 +1,6 @@
 """A process: the real loop on simulated ports, on a machine that may stop it anywhere."""
 
+import math
 import random
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -48,11 +49,12 @@ class Process:
         self.pipeline: Pipeline
         self.task: Task
         self.stop_asked_at: float | None = None
-        self.stop_deadline = 0.0
+        self.stop_deadline = math.inf
         self.ended_at: float | None = None
         self.is_dead = False
         self.was_disturbed = False  # frozen or cut off since the stop was asked for
         self.gave_up = ""
+        self.name = ""  # a static member's
         self._publish = publish
         self._trace = trace
         self._scheduler = scheduler

@@ -34,6 +34,7 @@ class Setup:
     is_calm: bool
     is_patchy: bool  # nothing is wrong but a minority of the segments
     is_blind: bool  # observers see the cluster once, and never again
+    is_static: bool  # the members have names
     rules: Rules
     options: Options
 
@@ -102,6 +103,7 @@ def draw_setup(seed: int) -> Setup:
         is_calm=is_calm,
         is_patchy=is_patchy,
         is_blind=random.Random(f"blind {seed}").random() < 0.1,
+        is_static=protocol == "new" and draw.random() < 0.3,
         rules=rules,
         options=options,
     )

@@ -37,6 +37,7 @@ PATIENCE_SECONDS = 60.0
 LONG_SECONDS = 600.0
 LOOK_SECONDS = 0.25
 LOOK_AT_HEALTHY_SECONDS = 1.0
+TWICE = 0.1  # of the processes of static members: those whose name another may have
 
 LoopOf = Callable[["Process", "Pipeline", "Ports"], Loop]
 
@@ -165,6 +166,8 @@ class World:
             wake=process.poke,
         )
         membership.group = self.group
+        if isinstance(membership, NewMembership):
+            membership.instance = process.name = self._free_name() if setup.is_static else ""
         requests = Requests(
             scheduler,
             draw,
@@ -207,6 +210,13 @@ class World:
         self.processes.append(process)
         self.trace(number, "started")
         process.start(self._loop_of)
+
+    def _free_name(self) -> str:
+        """Return the first name that no process has; now and then one that another has."""
+        names = [f"name-{number}" for number in range(len(self.alive()) + 1)]
+        if self.draw.random() < TWICE:
+            return self.draw.choice(names)
+        return next(name for name in names if all(name != each.name for each in self.alive()))
 
     def delete_head(self, log: PartitionLog, before: int) -> None:
         """Let retention do its work."""

@@ -137,6 +137,11 @@ class Broker(Cluster):
         """Run a script of Kafka's, as operators have them; return what it says."""
         return self._own().run_tool(_TOOLS[script], *arguments)
 
+    def configure(self, properties: "Mapping[str, str]") -> None:
+        """Restart it with other properties than it was made with."""
+        self._own().configure(properties)
+        self.restart()
+
     def forget_groups(self) -> None:
         """Kill it, and start it again without what it knew of groups, their commits included."""
         self.kill()

@@ -103,6 +103,7 @@ class World:
         self.before_consume: Callable[[float], None] = lambda _: None
         self.collected = 0  # answers, the last time
         self.errors: list[Message] = []
+        self.began_anew: list[float] = []  # clients of the member's
         self.acknowledges = True
         self._positions: dict[int, int] = {}
         self._paused: set[int] = set()
@@ -111,8 +112,7 @@ class World:
         self._commits: list[tuple[float, CommitAnswer]] = []
         self._repeated: list[tuple[float, dict[Partition, Offsets]]] = []
         self._flying: list[tuple[float, int, Attempt, float]] = []
-        self._numbers = itertools.count()
-        self._turns = itertools.count()
+        self._numbers, self._turns = itertools.count(), itertools.count()
         self._dead_letters: list[DeadLetter] = []
         given: dict[str, Any] = {
             "batch_max_ids": 1000,
@@ -292,6 +292,16 @@ class World:
         else:
             self._commits.append((self.now + self.commit_latency, self.answer_to(offsets)))
 
+    def begin_anew(self) -> None:
+        """Take a new client: what the old one had is lost, and what it sent is not answered."""
+        self.began_anew.append(self.now)
+        names = [(TOPIC, each) for each in self._positions]
+        if names:
+            self.loop.lost(names)
+        self._commits.clear()
+        self.loop.commit_answered(CommitAnswer({}, "its client is gone", is_member=False))
+        self.inside_consume.append(lambda: self.loop.assigned(names))
+
     # -- the API and the dead letters -------------------------------------------------------------
 
     def start_try(self, attempt: Attempt) -> None:
@@ -367,6 +377,9 @@ class _Member:
 
     def member_id(self) -> str:
         return "member"
+
+    def start_anew(self) -> None:
+        self._world.begin_anew()
 
 
 class _Lookup:

@@ -5,10 +5,14 @@ import contextlib
 import socket
 import struct
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+
+    Meddler = Callable[[bool, bytes], bytes]
+    """Is told whether it is an answer, and what comes; returns what goes on. One a connection."""
 
 HOST = "127.0.0.1"
 
@@ -40,6 +44,8 @@ class TcpProxy:
         self._delay_seconds = 0.0
         self._answer_bytes_per_second: float | None = None
         self._answer_bytes_left: int | None = None
+        self._meddler: Callable[[], Meddler] | None = None
+        self._vanished: list[socket.socket] = []
         self._flowing = asyncio.Event()
         self._accepting = False
         self._loop = asyncio.new_event_loop()
@@ -105,6 +111,30 @@ class TcpProxy:
 
         self._do(cut_after)
 
+    def vanish(self) -> int:
+        """Let the other side of the open connections be gone without a word: no FIN, no RST.
+
+        They stay half-open, and silent, until ``mend``. New connections are forwarded. Return how
+        many are gone.
+        """
+        before = len(self._vanished)
+
+        async def vanish() -> None:
+            # A descriptor more, and closing the proxy's own sends nothing.
+            self._vanished += [ends[0].dup() for ends in self._connections.values()]
+            await self._end_connections(by_reset=False)
+
+        self._do(vanish)
+        return len(self._vanished) - before
+
+    def meddle(self, meddler: "Callable[[], Meddler] | None") -> None:
+        """Let a meddler see, and change, what goes over each connection that opens from now on."""
+
+        async def meddle() -> None:
+            self._meddler = meddler
+
+        self._do(meddle)
+
     def reset(self) -> None:
         """End all connections with a RST. New ones are accepted."""
 
@@ -136,6 +166,10 @@ class TcpProxy:
         self._delay_seconds = 0.0
         self._answer_bytes_per_second = None
         self._answer_bytes_left = None
+        self._meddler = None
+        for end in self._vanished:
+            end.close()
+        self._vanished.clear()
         self._flowing.set()
         if not self._accepting:
             self._listener.listen()
@@ -183,8 +217,10 @@ class TcpProxy:
         try:
             await self._loop.sock_connect(target, self._target)
             async with asyncio.TaskGroup() as directions:
-                directions.create_task(self._pump(client, target, self._send))
-                directions.create_task(self._pump(target, client, self._answer))
+                meddler = self._meddler() if self._meddler else _pass_on
+                send = partial(self._pump, meddler=meddler)
+                directions.create_task(send(client, target, self._send, is_answer=False))
+                directions.create_task(send(target, client, self._answer, is_answer=True))
         except* (OSError, _AnswerCut):
             pass  # one end is gone, so the other goes too
 
@@ -193,6 +229,9 @@ class TcpProxy:
         source: socket.socket,
         sink: socket.socket,
         send: "Callable[[socket.socket, bytes], Coroutine[Any, Any, None]]",
+        *,
+        meddler: "Meddler",
+        is_answer: bool,
     ) -> None:
         while True:
             chunk = await self._loop.sock_recv(source, _CHUNK_BYTES)
@@ -200,7 +239,8 @@ class TcpProxy:
                 await asyncio.sleep(self._delay_seconds)
             if not chunk:
                 break
-            await send(sink, chunk)
+            if passed := meddler(is_answer, chunk):
+                await send(sink, passed)
         await self._flowing.wait()
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
@@ -224,6 +264,10 @@ class TcpProxy:
                     raise _AnswerCut
             if rate is not None:
                 await asyncio.sleep(len(part) / rate)
+
+
+def _pass_on(_: bool, chunk: bytes) -> bytes:
+    return chunk
 
 
 def _bound(port: int) -> socket.socket:

@@ -48,7 +48,8 @@ class Connection:
 
     def group(self) -> Group:
         """Return the group, as its coordinator tells of it."""
-        return Group(self._properties, self._settings.kafka_group_id)
+        settings = self._settings
+        return Group(self._properties, settings.kafka_group_id, settings.kafka_group_protocol)
 
     def try_brokers(self) -> tuple[Finding, Mapping[str, Any] | None]:
         """Return what became of asking for the topics, and these; None: no broker answered."""

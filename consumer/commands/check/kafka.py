@@ -68,6 +68,9 @@ def _group_finding(settings: Settings, asked: Group) -> Finding:
     allowed = group.authorized_operations
     if allowed and AclOperation.READ not in allowed:
         return Finding(State.FAILED, tried, "READ is denied", f"allow READ on group {group_id}")
+    if asked.obstacle:
+        said, _, to_do = asked.obstacle.partition(": ")
+        return Finding(State.FAILED, tried, said, to_do)
     return Finding(State.GOOD, tried, f"may be joined, {count(len(group.members), 'member')} now")
 
 

@@ -1,0 +1,82 @@
+"""What goes over a connection to Kafka, request by request: answers that are lost, or refused."""
+
+import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.tcp_proxy import Meddler
+
+OFFSET_COMMIT = 8
+CONSUMER_GROUP_HEARTBEAT = 68
+
+_SIZE = struct.Struct(">i")
+_REQUEST = struct.Struct(">hhi")  # which API, its version, the request's number
+_NUMBER = struct.Struct(">i")
+_ERROR = struct.Struct(">h")
+_ERROR_AT = 4 + 1 + 4  # behind the number, no tags, the throttle time: of flexible versions
+
+
+class Frames:
+    """Cuts a stream into frames; a frame goes on when it is complete."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def take(self, chunk: bytes) -> "list[bytes]":
+        """Return the frames that are complete now, without their sizes."""
+        self._rest += chunk
+        frames = []
+        while len(self._rest) >= _SIZE.size:
+            end = _SIZE.size + _SIZE.unpack_from(self._rest)[0]
+            if len(self._rest) < end:
+                break
+            frames.append(self._rest[_SIZE.size : end])
+            self._rest = self._rest[end:]
+        return frames
+
+
+def answers_of(
+    api: int, change: "Callable[[bytes], bytes | None]", count: "Callable[[], bool]"
+) -> "Callable[[], Meddler]":
+    """Return what meddles with the answers of one API as long as ``count`` says so.
+
+    ``change`` returns what comes instead; None: nothing, ever.
+    """
+
+    def meddler() -> "Meddler":
+        frames = {False: Frames(), True: Frames()}
+        asked: set[int] = set()
+
+        def meddle(is_answer: bool, chunk: bytes) -> bytes:
+            passed = []
+            for frame in frames[is_answer].take(chunk):
+                if not is_answer:
+                    key, _, number = _REQUEST.unpack_from(frame)
+                    if key == api:
+                        asked.add(number)
+                kept: bytes | None = frame
+                if is_answer and (number := _NUMBER.unpack_from(frame)[0]) in asked:
+                    asked.discard(number)
+                    kept = change(frame) if count() else frame
+                if kept is not None:
+                    passed.append(_SIZE.pack(len(kept)) + kept)
+            return b"".join(passed)
+
+        return meddle
+
+    return meddler
+
+
+def lost(_: bytes) -> None:
+    """Let an answer never come."""
+
+
+def refused(code: int) -> "Callable[[bytes], bytes]":
+    """Let an answer of a flexible version, whose body begins with its error, say this error."""
+
+    def refuse(frame: bytes) -> bytes:
+        return frame[:_ERROR_AT] + _ERROR.pack(code) + frame[_ERROR_AT + _ERROR.size :]
+
+    return refuse
