@@ -21,7 +21,6 @@ from consumer.customerio.api import Api
 from consumer.customerio.carriers import Carriers
 from consumer.engine.loop import Loop
 from consumer.engine.ports import Options, Ports, Published
-from consumer.kafka import dead_letter_topic
 from consumer.kafka.dead_letters import DeadLetters
 from consumer.kafka.member import Member
 from consumer.kafka.observer import Observer
@@ -138,6 +137,7 @@ def options_of(settings: Settings) -> Options:
         offset_reset=settings.kafka_auto_offset_reset,
         needs_dead_letters=settings.reject_policy == "dead-letter",
         asks_session=settings.kafka_group_protocol == "consumer",
+        has_expression=any(name.startswith("^") for name in settings.kafka_topics),
     )
 
 
@@ -162,12 +162,11 @@ def pipeline_of(settings: Settings) -> Pipeline:
 
 def observer_of(settings: Settings) -> Observer:
     """Return what asks the cluster about everything but records."""
-    ensure = partial(dead_letter_topic.ensure, settings.dead_letter_topic)
     return Observer(
         {**admin_properties(settings), "logger": logs.librdkafka_logger()},
         settings.kafka_group_id,
         settings.kafka_topics,
-        ensure if settings.reject_policy == "dead-letter" else lambda _, __: None,
+        settings.dead_letter_topic if settings.reject_policy == "dead-letter" else None,
         asks_session=settings.kafka_group_protocol == "consumer",
     )
 

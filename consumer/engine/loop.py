@@ -68,7 +68,11 @@ class Loop:
         )
         self.assignment = assignment = Assignment(pipeline, member, say, options.offset_reset)
         is_kip_848 = options.asks_session  # there the broker finds what is new
-        self._discovery = None if is_kip_848 else Discovery(member, observer)
+        self._discovery = (
+            None
+            if is_kip_848
+            else Discovery(member, observer, has_expression=options.has_expression)
+        )
         self.outlook = outlook = Outlook(
             pipeline, commits, member, observer, say, options.needs_dead_letters
         )

@@ -14,7 +14,7 @@ _CONFIG = {
 
 def ensure(name: str, admin: AdminClient, topics: Topics) -> str | None:
     """Make the topic if it isn't among ``topics``; return why it can't be used, None: it can."""
-    trouble = trouble_of(name, admin, topics)
+    trouble = trouble_of(name, topics)
     if trouble is None:
         return None
     error = create(name, admin)

@@ -34,9 +34,9 @@ def config_of(kind: ResourceType, name: str, admin: AdminClient) -> dict[str, st
 
 
 def broker_id(admin: AdminClient) -> str:
-    """Return the id of one broker, whichever it is."""
-    brokers = admin.list_topics(timeout=_TIMEOUT_SECONDS).brokers
-    return str(next(iter(brokers), 0))
+    """Return the id of one broker, whichever it is. Raises KafkaException."""
+    nodes = admin.describe_cluster(request_timeout=_TIMEOUT_SECONDS).result().nodes
+    return str(nodes[0].id) if nodes else "0"
 
 
 def _seconds(milliseconds: str | None) -> float | None:

@@ -1,49 +1,63 @@
 """What keeps a topic from being read or written, as the cluster says."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import AclOperation, AdminClient, TopicMetadata
+from confluent_kafka.admin import AclOperation, AdminClient, TopicDescription
 
 from consumer.kafka.errors import text_of
 
 TIMEOUT_SECONDS = 5.0
 
-Topics = Mapping[str, TopicMetadata]
-"""A listing of topics by their names; it leaves out what may not be described."""
+Topics = Mapping[str, TopicDescription | KafkaException]
+"""Each topic that was asked for, by its name, or why it is not to be had."""
 
 
-def trouble_of(name: str, admin: AdminClient, topics: Topics) -> str | None:
-    """Return what is wrong with a topic; None: it is there."""
-    if name not in topics:  # asking for it by its name tells why
+def describe(names: Iterable[str], admin: AdminClient) -> Topics:
+    """Ask for these topics alone, all in one request.
+
+    Raises KafkaException if no broker answers: then each of them has the same error, librdkafka's.
+    """
+    wanted = sorted(set(names))
+    if not wanted:  # whether a broker answers is to be known all the same
+        admin.describe_cluster(request_timeout=TIMEOUT_SECONDS).result()
+        return {}
+    futures = admin.describe_topics(
+        TopicCollection(wanted), include_authorized_operations=True, request_timeout=TIMEOUT_SECONDS
+    )
+    topics: dict[str, TopicDescription | KafkaException] = {}
+    for name, future in futures.items():
         try:
-            topics = admin.list_topics(name, timeout=TIMEOUT_SECONDS).topics
+            topics[name] = future.result()
         except KafkaException as error:
-            return text_of(error)
-    topic = topics.get(name)
-    if topic is None:
-        return "unknown topic"
-    return None if topic.error is None else topic.error.str()
+            if error.args[0].code() < 0:  # of librdkafka's own, not of a broker
+                raise
+            topics[name] = error
+    return topics
 
 
-def unreadable(names: Sequence[str], admin: AdminClient) -> dict[str, str]:
-    """Return those of the topics that are there and may not be read, with the reason.
+def trouble_of(name: str, topics: Topics) -> str | None:
+    """Return what is wrong with a topic that was asked for; None: it is there."""
+    topic = topics[name]
+    return text_of(topic) if isinstance(topic, KafkaException) else None
+
+
+def unreadable(name: str, topics: Topics) -> str | None:
+    """Return why a topic that was asked for can't be read; None: it can.
 
     A fetch that is refused says so once, and nothing when it no longer is.
     """
-    if not names:
-        return {}
-    futures = admin.describe_topics(
-        TopicCollection(list(names)),
-        include_authorized_operations=True,
-        request_timeout=TIMEOUT_SECONDS,
-    )
-    reasons = {}
-    for name, future in futures.items():
-        try:
-            allowed = future.result().authorized_operations
-        except (KafkaException, ValueError):
-            continue
-        if allowed and AclOperation.READ not in allowed:
-            reasons[name] = "READ is denied: allow it"
-    return reasons
+    topic = topics[name]
+    if isinstance(topic, KafkaException):
+        return text_of(topic)
+    allowed = topic.authorized_operations
+    return "READ is denied: allow it" if allowed and AclOperation.READ not in allowed else None
+
+
+def partition_counts(topics: Topics) -> dict[str, int]:
+    """Return how many partitions each topic has that is there."""
+    return {
+        name: len(topic.partitions)
+        for name, topic in topics.items()
+        if not isinstance(topic, KafkaException)
+    }
