@@ -24,6 +24,7 @@ from consumer.engine.ports import Options, Ports, Published
 from consumer.kafka.dead_letters import DeadLetters
 from consumer.kafka.member import Member
 from consumer.kafka.observer import Observer
+from consumer.kafka.statistics import Statistics
 from consumer.observability import logs
 from consumer.observability.health import HealthServer
 from consumer.observability.status import Reporter
@@ -65,12 +66,15 @@ def run_until(
 
     What isn't given is the daemon's own; ``is_done`` may end it too.
     """
-    member = member or Member({**consumer_properties(settings), "logger": logs.librdkafka_logger()})
+    statistics, logger = Statistics(), logs.librdkafka_logger
+    member = member or Member(
+        {**statistics.watched(consumer_properties(settings), "consumer"), "logger": logger()}
+    )
     dead_letters = dead_letters or DeadLetters(
-        {**producer_properties(settings), "logger": logs.librdkafka_logger()},
+        {**statistics.watched(producer_properties(settings), "producer"), "logger": logger()},
         settings.dead_letter_topic,
     )
-    observer = observer_of(settings)
+    observer = observer_of(settings, statistics)
     api = api_of(settings)
     ports = Ports(
         member=member,
@@ -82,7 +86,7 @@ def run_until(
         jitter=random.random,
         say=logs.Repeats().log,
         beat=board.beat,
-        publish=partial(_publish, Reporter(board.identity), board),
+        publish=partial(_publish, Reporter(board.identity, statistics.samples), board),
         before_probe=_reread(settings, api),
     )
     pipeline = pipeline or pipeline_of(settings)
@@ -160,10 +164,11 @@ def pipeline_of(settings: Settings) -> Pipeline:
     return Pipeline(rules, settings.event_id_type, throttle, Tally())
 
 
-def observer_of(settings: Settings) -> Observer:
+def observer_of(settings: Settings, statistics: Statistics) -> Observer:
     """Return what asks the cluster about everything but records."""
+    properties = statistics.watched(admin_properties(settings), "admin")
     return Observer(
-        {**admin_properties(settings), "logger": logs.librdkafka_logger()},
+        {**properties, "logger": logs.librdkafka_logger()},
         settings.kafka_group_id,
         settings.kafka_topics,
         settings.dead_letter_topic if settings.reject_policy == "dead-letter" else None,

@@ -19,7 +19,8 @@ class Group:
     """Asks about one group; owned by one thread."""
 
     def __init__(self, properties: Mapping[str, Any], group_id: str) -> None:
-        self._properties = dict(properties)
+        # Its figures would be those of the client that stays, see `kafka.statistics`.
+        self._properties = {**properties, "statistics.interval.ms": 0}
         self._group_id = group_id
         self._admin: AdminClient | None = None
 
