@@ -1,15 +1,15 @@
 """What librdkafka's statistics say, as metrics."""
 
 import json
-import logging
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer
 
 from consumer.core import metrics
 from consumer.kafka.statistics import CLIENTS, INTERVAL_SECONDS, Statistics
+from tests.support.embedded import embedded_broker
 from tests.support.waiting import eventually
 
 PATIENCE_SECONDS = 10.0
@@ -136,17 +136,9 @@ def test_operators_have_it_seldomer_and_not_elsewhere(statistics: Statistics) ->
 
 @pytest.fixture
 def host() -> Iterator[str]:
-    """Have a broker that is embedded in librdkafka; yield its address."""
-    silent = logging.getLogger("tests.statistics.broker")
-    silent.addHandler(logging.NullHandler())
-    silent.propagate = False
-    host = Producer({"test.mock.num.brokers": 1}, logger=silent)
-    (found,) = host.list_topics("audience", timeout=PATIENCE_SECONDS).brokers.values()
-    for number in range(100):
-        host.produce("audience", value=f"{number}", partition=0)
-    assert host.flush(PATIENCE_SECONDS) == 0
-    yield f"{found.host}:{found.port}"
-    host.flush(0)  # it lives as long as its producer
+    """Have a broker with some records."""
+    with embedded_broker("audience", records=100) as address:
+        yield address
 
 
 def test_a_real_client_tells_all_of_it(host: str, statistics: Statistics) -> None:
