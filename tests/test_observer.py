@@ -61,12 +61,6 @@ def test_the_cluster_is_asked_ever_more_seldom_while_the_answers_stay_the_same(
     assert rests(observer, 5)[-1] > 0.9 * LONGEST_SECONDS
 
 
-def test_the_cluster_is_asked_often_while_something_is_wrong(address: str) -> None:
-    observer = observing(address, TOPIC, "mi:ssing")
-    assert max(rests(observer, 8)) < 0.9 * LONGEST_SECONDS
-    assert observer.view.missing.keys() == {"mi:ssing"}
-
-
 def test_a_change_has_the_cluster_asked_often_again(address: str) -> None:
     observer = observing(address, TOPIC)
     rests(observer, 5)

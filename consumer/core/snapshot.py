@@ -6,11 +6,11 @@ one moment, and nothing is locked.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from consumer.core.metrics import Key, declared, known_series
 from consumer.core.tally import Counts, HistogramValue, Tally
 
+_NO_FIGURES: Mapping[Key, float] = {}
 _ZERO_GAUGES: Mapping[Key, float] = dict.fromkeys(known_series("gauge"), 0.0)
 
 
@@ -69,7 +69,7 @@ def snapshot_of(
     status: Mapping[str, object],
     not_ready: tuple[str, ...],
     history: tuple[Mapping[str, object], ...] = (),
-    figures: Mapping[Key, float] = MappingProxyType({}),
+    figures: Mapping[Key, float] = _NO_FIGURES,
 ) -> Snapshot:
     """Return the counts with these gauges; known gauges left out are 0.
 

@@ -23,7 +23,7 @@ from consumer.kafka.dead_letter_topic import ensure
 from consumer.kafka.errors import text_of
 from consumer.kafka.group import Group
 from consumer.kafka.session import broker_session
-from consumer.kafka.topics import TIMEOUT_SECONDS, describe, partition_counts, unreadable
+from consumer.kafka.topics import TIMEOUT_SECONDS, describe
 
 _SHORTEST_SECONDS = 3.0
 _LONGEST_SECONDS = 12.0  # the ends are to be asked for every 15 s
@@ -91,12 +91,10 @@ class Observer:
         letters = self._dead_letter_topic
         topics = describe(read if letters is None else {*read, letters}, self._admin)
         session, heartbeat = self._ask_session(now)
-        counts = partition_counts(topics)
-        troubles = {name: unreadable(name, topics) for name in self._named}
         return View(
             asked=True,
-            missing={name: trouble for name, trouble in troubles.items() if trouble},
-            partition_counts={name: counts[name] for name in read & counts.keys()},
+            missing={name: why for name in self._named if (why := topics[name].unreadable)},
+            partition_counts={n: topics[n].partitions for n in read if not topics[n].missing},
             ends=self._ask_ends(),
             dead_letter_trouble=None if letters is None else ensure(letters, self._admin, topics),
             is_member=self._ask_group(),

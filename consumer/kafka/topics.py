@@ -1,63 +1,79 @@
 """What keeps a topic from being read or written, as the cluster says."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import AclOperation, AdminClient, TopicDescription
+from confluent_kafka.admin import AclOperation, AdminClient, ClusterMetadata
 
 from consumer.kafka.errors import text_of
 
 TIMEOUT_SECONDS = 5.0
 
-Topics = Mapping[str, TopicDescription | KafkaException]
-"""Each topic that was asked for, by its name, or why it is not to be had."""
+_ANY_TOPIC = "__consumer_offsets"  # a broker answers also if it isn't there
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic that was asked for; ``missing`` says why it is not to be had."""
+
+    partitions: int = 0
+    missing: str | None = None
+    may_read: bool = True
+
+    @property
+    def unreadable(self) -> str | None:
+        """Why it can't be read. A fetch that is refused says so once, and never that it may."""
+        return self.missing or (None if self.may_read else "READ is denied: allow it")
+
+
+Topics = Mapping[str, Topic]
+
+
+def look(admin: AdminClient, topic: str = _ANY_TOPIC) -> ClusterMetadata:
+    """Ask whichever broker about one topic, for that is little. Raises KafkaException."""
+    return admin.list_topics(topic, timeout=TIMEOUT_SECONDS)
 
 
 def describe(names: Iterable[str], admin: AdminClient) -> Topics:
-    """Ask for these topics alone, all in one request.
+    """Ask for these topics alone, all in one request. Raises KafkaException if no broker answers.
 
-    Raises KafkaException if no broker answers: then each of them has the same error, librdkafka's.
+    That request goes to the controller. Where there is none, or it is silent, whichever broker
+    answers is asked for one after the other, and who may do what is not told.
     """
     wanted = sorted(set(names))
-    if not wanted:  # whether a broker answers is to be known all the same
-        admin.describe_cluster(request_timeout=TIMEOUT_SECONDS).result()
-        return {}
+    seen = look(admin, wanted[0]) if wanted else look(admin)
+    if wanted and seen.controller_id in seen.brokers:
+        found = _described(wanted, admin)
+        if found is not None:
+            return found
+    return {name: _listed(name, admin) for name in wanted}
+
+
+def _described(names: Collection[str], admin: AdminClient) -> Topics | None:
+    """Return the topics; None: there was no answer."""
     futures = admin.describe_topics(
-        TopicCollection(wanted), include_authorized_operations=True, request_timeout=TIMEOUT_SECONDS
+        TopicCollection(list(names)),
+        include_authorized_operations=True,
+        request_timeout=TIMEOUT_SECONDS,
     )
-    topics: dict[str, TopicDescription | KafkaException] = {}
+    topics = {}
     for name, future in futures.items():
         try:
-            topics[name] = future.result()
+            described = future.result()
         except KafkaException as error:
-            if error.args[0].code() < 0:  # of librdkafka's own, not of a broker
-                raise
-            topics[name] = error
+            if error.args[0].code() < 0:  # librdkafka's own, and no broker's
+                return None
+            topics[name] = Topic(missing=text_of(error))
+        else:
+            allowed = described.authorized_operations
+            may_read = not allowed or AclOperation.READ in allowed
+            topics[name] = Topic(len(described.partitions), may_read=may_read)
     return topics
 
 
-def trouble_of(name: str, topics: Topics) -> str | None:
-    """Return what is wrong with a topic that was asked for; None: it is there."""
-    topic = topics[name]
-    return text_of(topic) if isinstance(topic, KafkaException) else None
-
-
-def unreadable(name: str, topics: Topics) -> str | None:
-    """Return why a topic that was asked for can't be read; None: it can.
-
-    A fetch that is refused says so once, and nothing when it no longer is.
-    """
-    topic = topics[name]
-    if isinstance(topic, KafkaException):
-        return text_of(topic)
-    allowed = topic.authorized_operations
-    return "READ is denied: allow it" if allowed and AclOperation.READ not in allowed else None
-
-
-def partition_counts(topics: Topics) -> dict[str, int]:
-    """Return how many partitions each topic has that is there."""
-    return {
-        name: len(topic.partitions)
-        for name, topic in topics.items()
-        if not isinstance(topic, KafkaException)
-    }
+def _listed(name: str, admin: AdminClient) -> Topic:
+    topic = look(admin, name).topics.get(name)
+    if topic is None:
+        return Topic(missing="unknown topic")
+    return Topic(len(topic.partitions), None if topic.error is None else topic.error.str())
