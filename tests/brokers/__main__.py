@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from confluent_kafka import Message, TopicCollection
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient, ConfigEntry, ConfigResource, ResourceType
 
 from tests.brokers.tried import TRIED, Tried, table
 from tests.support.api import FaultyApi
@@ -21,6 +21,8 @@ from tests.support.kafka import Broker
 from tests.support.scenario import Scenario, additions
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.support.daemon import Daemon
 
 RECORDS = 200
@@ -114,8 +116,13 @@ def _told(broker: Broker) -> dict[str, bool]:
         "topic_ids": str(described.topic_id) != NO_TOPIC_ID,
         "leader_epochs": _epoch(read) is not None,
         "rights": bool(described.authorized_operations),
-        "session": "group.consumer.session.timeout.ms" in configuration,
+        "session": _tells(configuration, "group.consumer.session.timeout.ms"),
     }
+
+
+def _tells(configuration: "Mapping[str, ConfigEntry]", name: str) -> bool:
+    """Whether a broker knows a property; one that it doesn't know has no value for others."""
+    return name in configuration and configuration[name].value is not None
 
 
 def _epoch(message: Message) -> int | None:
