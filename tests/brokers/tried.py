@@ -35,7 +35,7 @@ COLUMNS = {
 TRIED = (
     Tried("2.8.2", True, False, True, True, True, False),
     Tried("3.3.2", True, False, True, True, True, False),
-    Tried("3.9.1", True, False, True, True, True, False),
+    Tried("3.9.1", True, False, True, True, True, True),
     Tried("4.0.0", True, True, True, True, True, True),
     Tried("4.3.1", True, True, True, True, True, True),
 )
