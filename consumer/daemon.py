@@ -21,12 +21,12 @@ from consumer.customerio.api import Api
 from consumer.customerio.carriers import Carriers
 from consumer.engine.loop import Loop
 from consumer.engine.ports import Options, Ports, Published
-from consumer.kafka import dead_letter_topic
 from consumer.kafka.dead_letters import DeadLetters
 from consumer.kafka.lookup import Lookup
 from consumer.kafka.member import Member
 from consumer.kafka.observer import Observer
 from consumer.kafka.questions import Questions
+from consumer.kafka.statistics import Statistics
 from consumer.observability import logs
 from consumer.observability.health import HealthServer
 from consumer.observability.status import Reporter
@@ -69,15 +69,16 @@ def run_until(
 
     What isn't given is the daemon's own; ``is_done`` may end it too.
     """
+    statistics, logger = Statistics(), logs.librdkafka_logger
     member = member or Member(
-        {**consumer_properties(settings), "logger": logs.librdkafka_logger()},
+        {**statistics.watched(consumer_properties(settings), "consumer"), "logger": logger()},
         settings.customerio_timeout_seconds,
     )
     dead_letters = dead_letters or DeadLetters(
-        {**producer_properties(settings), "logger": logs.librdkafka_logger()},
+        {**statistics.watched(producer_properties(settings), "producer"), "logger": logger()},
         settings.dead_letter_topic,
     )
-    observer = observer_of(settings)
+    observer = observer_of(settings, statistics)
     lookup = lookup or lookup_of(settings)
     api = api_of(settings)
     ports = Ports(
@@ -91,7 +92,7 @@ def run_until(
         jitter=random.random,
         say=logs.Repeats().log,
         beat=board.beat,
-        publish=partial(_publish, Reporter(board.identity), board),
+        publish=partial(_publish, Reporter(board.identity, statistics.samples), board),
         before_probe=_reread(settings, api),
     )
     pipeline = pipeline or pipeline_of(settings)
@@ -148,6 +149,7 @@ def options_of(settings: Settings) -> Options:
         offset_reset=settings.kafka_auto_offset_reset,
         needs_dead_letters=settings.reject_policy == "dead-letter",
         asks_session=settings.kafka_group_protocol == "consumer",
+        has_expression=any(name.startswith("^") for name in settings.kafka_topics),
     )
 
 
@@ -170,14 +172,14 @@ def pipeline_of(settings: Settings) -> Pipeline:
     return Pipeline(rules, settings.event_id_type, throttle, Tally())
 
 
-def observer_of(settings: Settings) -> Observer:
+def observer_of(settings: Settings, statistics: Statistics) -> Observer:
     """Return what asks the cluster about everything but records."""
-    ensure = partial(dead_letter_topic.ensure, settings.dead_letter_topic)
+    properties = statistics.watched(admin_properties(settings), "admin")
     return Observer(
-        {**admin_properties(settings), "logger": logs.librdkafka_logger()},
+        {**properties, "logger": logs.librdkafka_logger()},
         settings.kafka_group_id,
         settings.kafka_topics,
-        ensure if settings.reject_policy == "dead-letter" else lambda _, __: None,
+        settings.dead_letter_topic if settings.reject_policy == "dead-letter" else None,
         asks_session=settings.kafka_group_protocol == "consumer",
     )
 

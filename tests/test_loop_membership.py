@@ -1,5 +1,7 @@
 """The loop in virtual time: what membership proves, to whom, and for how long."""
 
+from itertools import pairwise
+
 import pytest
 
 from consumer.core.outcomes import Answered
@@ -84,42 +86,69 @@ def shows(world: World, **counts: int) -> None:
     world.run_until(world.now - START + 3)
 
 
-def test_the_client_looks_at_a_topic_once_for_each_change_that_the_cluster_tells() -> None:
+def test_the_client_looks_at_a_topic_for_each_change_that_the_cluster_tells_and_once_more() -> None:
+    """Brokers learn of it one after the other: its own may not know at once."""
     world = World(one_each, per_second=10.0)
-    world.partition_counts = {"audience": 1, "other": 7}
     shows(world, audience=1)
     shows(world, audience=1)
     assert not world.looks
-    world.partition_counts = {"audience": 2, "other": 7}
     shows(world, audience=2)
     shows(world, audience=2)
-    assert world.looks == [{"audience"}]
+    shows(world, audience=2)
+    assert world.looks == [{"audience"}] * 2
     shows(world, audience=2, other=7)
-    assert world.looks == [{"audience"}, {"other"}]
     shows(world, audience=2)
     shows(world, audience=2, other=7)  # it was made anew
-    assert world.looks == [{"audience"}, {"other"}, {"other"}]
+    shows(world, audience=3, other=7)
+    assert world.looks[2:] == [{"other"}, {"other"}, {"audience", "other"}]
 
 
-@pytest.mark.parametrize("late", [None, {"audience": 1}, {}])
-def test_the_client_looks_again_if_its_broker_did_not_know_yet(late: dict[str, int] | None) -> None:
-    """Once for each view of the cluster: a broker that is away must not be waited for all day."""
+def test_what_the_client_saw_is_taken_up_when_the_answers_must_be_in() -> None:
     world = World(one_each, per_second=10.0)
     shows(world, audience=1)
-    world.partition_counts = late
     shows(world, audience=2)
-    assert len(world.looks) == 1
+    assert [round(at - START) for at in world.take_ups] == [4]
     shows(world, audience=2)
-    assert len(world.looks) == 2
-    world.partition_counts = {"audience": 2}
+    shows(world, audience=2)
+    assert [round(at - START) for at in world.take_ups] == [4, 7]
+
+
+def test_a_client_that_no_broker_can_be_asked_by_looks_as_soon_as_one_can() -> None:
+    world = World(one_each, per_second=10.0)
+    shows(world, audience=1)
+    world.can_look = False
     for _ in range(3):
         shows(world, audience=2)
     assert len(world.looks) == 3
+    world.can_look = True
+    for _ in range(3):
+        shows(world, audience=2)
+    assert len(world.looks) == 4
 
 
-def test_all_topics_are_listed_every_half_minute_and_never_with_kip_848() -> None:
-    """A client that waits for metadata to join with is waked by nothing else."""
-    world = World(one_each, per_second=10.0)
+def test_topics_of_an_expression_that_were_just_assigned_are_no_news_to_the_client() -> None:
+    """It found them: 200 of them, asked for one by one, kept the loop for a minute and a half."""
+    world = World(one_each, per_second=10.0, has_expression=True)
+    shows(world)
+    assert world.observer.partitions == (("audience", 0),)
+    shows(world, audience=1)
+    assert not world.looks
+    shows(world, audience=2)
+    assert world.looks == [{"audience"}]
+
+
+def test_i8_looking_takes_the_loop_no_time() -> None:
+    world = World(one_each, per_second=10.0, has_expression=True)
+    shows(world, **{f"audience-{number}": 1 for number in range(200)})
+    shows(world, **{f"audience-{number}": 2 for number in range(200)})
+    world.run_until(100)
+    assert max(after - before for before, after in pairwise(world.beats)) < 1
+    assert len(world.looks[0]) == 200
+    assert world.listings
+
+
+def test_all_topics_are_listed_every_half_minute_for_an_expression_and_never_with_kip_848() -> None:
+    world = World(one_each, per_second=10.0, has_expression=True)
     world.run_until(100)
     assert [round((at - START) / 30) for at in world.listings] == [1, 2, 3]
     world = World(one_each, per_second=10.0, asks_session=True)
@@ -128,6 +157,29 @@ def test_all_topics_are_listed_every_half_minute_and_never_with_kip_848() -> Non
     world.run_until(100)
     assert not world.listings
     assert not world.looks
+
+
+def test_a_client_that_is_in_no_group_lists_all_topics_every_half_minute() -> None:
+    """One that waits for metadata to join with is waked by nothing else."""
+    world = World(one_each, per_second=10.0)
+    world.name_in_group = ""
+    world.run_until(100)
+    assert [round((at - START) / 30) for at in world.listings] == [1, 2, 3]
+
+
+def test_a_member_whose_topics_have_names_lists_all_topics_every_five_minutes() -> None:
+    """A listing is as big as the cluster."""
+    world = World(one_each, per_second=10.0)
+    world.run_until(620)
+    assert [round((at - START) / 30) for at in world.listings] == [10, 20]
+
+
+def test_a_topic_that_is_gone_is_soon_missed_by_the_client() -> None:
+    world = World(one_each, per_second=10.0)
+    shows(world, audience=1, other=7)
+    shows(world, audience=1)
+    shows(world, audience=1)
+    assert [round(at - START) for at in world.listings] == [6]
 
 
 def test_a_member_that_the_group_no_longer_has_is_not_ready() -> None:

@@ -15,6 +15,7 @@ from consumer.core.snapshot import Board, Identity, initial_snapshot, snapshot_o
 from consumer.core.tally import Histogram, Tally
 from consumer.observability.exposition import Exposition
 
+CLIENTS = ("client=consumer", "client=producer", "client=admin")
 ACTIONS = ("action=add", "action=remove")
 OPEN = "known only later"
 
@@ -103,6 +104,12 @@ CONTRACT: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
             ),
         ),
     ),
+    "kafka_round_trip_seconds": ("gauge", (CLIENTS,)),
+    "kafka_throttle_seconds": ("gauge", (CLIENTS,)),
+    "kafka_prefetch_bytes": ("gauge", ()),
+    "kafka_received_bytes_total": ("counter", (CLIENTS,)),
+    "kafka_connection_attempts_total": ("counter", (CLIENTS,)),
+    "kafka_disconnects_total": ("counter", (CLIENTS,)),
     "loop_heartbeat_timestamp_seconds": ("gauge", ()),
     "build_info": ("gauge", (("version=1.2.3",),)),
 }

@@ -14,7 +14,9 @@ import pytest
 from consumer import settings
 from consumer.__main__ import COMMANDS
 from consumer.core.metrics import METRICS
+from tests.brokers.tried import TRIED, table
 from tests.support import page_states
+from tests.support.kafka_jars import VERSION
 from tests.test_architecture import MODULES, PURE_ROOMS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -88,6 +90,11 @@ def test_the_metrics_table_has_every_metric_with_type_labels_and_meaning() -> No
         for label in metric.labels:
             assert all(value in labels for value in label.values), metric.name
         assert " | ".join(meaning) == metric.help, metric.name
+
+
+def test_the_table_of_brokers_is_what_came_of_trying_them() -> None:
+    assert table() in REFERENCE
+    assert TRIED[-1].kafka == VERSION
 
 
 def test_the_command_table_has_every_command() -> None:

@@ -6,9 +6,10 @@ import pytest
 from confluent_kafka import KafkaError
 
 from consumer.core.ledger import Ledger
+from consumer.core.positions import Gone
 from consumer.core.stalls import MOST_BETWEEN_LOOKS_SECONDS, STALLED_SECONDS, Stalls
 from consumer.engine.assignment import REST_SECONDS
-from consumer.engine.ports import Damaged, EndOfPartition, MessageError, OffsetGone, Trouble, View
+from consumer.engine.ports import Damaged, EndOfPartition, MessageError, Trouble, View
 from consumer.engine.stalls import ASK_SECONDS, MOST_TOLD
 from consumer.kafka.errors import meaning_of
 from tests.support.loop_world import TOPIC, World
@@ -194,7 +195,7 @@ def test_a_full_buffer_is_no_stall() -> None:
 def test_a_partition_whose_position_is_being_looked_for_is_no_stall() -> None:
     world = world_of({0: 12}).run_until(5)
     world.deaf_leaders.add(0)
-    world.loop.assignment.lose_position((TOPIC, 0), world.now)
+    world.loop.assignment.lose_positions([(TOPIC, 0)], Gone(), world.now)
     assert world.run_until(100).holds() == {"kafka-unavailable"}
 
 
@@ -244,7 +245,7 @@ def test_an_offset_that_is_gone_behind_damage_is_none_and_the_partition_is_read_
     world, asked = damaged_world()
     world.run_until(3)
     assert len(asked) == 1
-    say(world, OffsetGone(), offset=3_689_301_540_050_438_709)
+    say(world, Gone(), offset=3_689_301_540_050_438_709)
     world.run_until(4)
     assert world.pipeline.ledgers[TOPIC, 0].position == 10
     assert not any(said == "offsets_gone" for said, _ in world.said)

@@ -55,6 +55,7 @@ _ENDS = Label(
     "outcome", ("delivered", "superseded", "duplicate", "rejected", "skipped", "released")
 )
 _WHY_SENT = Label("reason", ("size", "linger", "revoke", "shutdown", "pressure", "split"))
+_CLIENT = Label("client", ("consumer", "producer", "admin"))
 _IDS = (1, 10, 50, 100, 250, 500, 750, 1000)
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _LATENCIES = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 21600, 86400)
@@ -144,6 +145,18 @@ METRICS: tuple[Metric, ...] = (
     ),
     _gauge("paused", "1 while the buffer limit pauses consumption"),
     _gauge("hold", "1 while held", Label("reason", tuple(HoldReason))),
+    _gauge(
+        "kafka_round_trip_seconds",
+        "median time to a broker's answer in the last 15 s, of the slowest; without fetches",
+        _CLIENT,
+    ),
+    _gauge("kafka_throttle_seconds", "longest delay by a broker's quota in the last 15 s", _CLIENT),
+    _gauge("kafka_prefetch_bytes", "fetched from Kafka and not read yet"),
+    _counter("kafka_received_bytes_total", "bytes received from brokers", _CLIENT),
+    _counter(
+        "kafka_connection_attempts_total", "tries to connect to a broker, failed ones too", _CLIENT
+    ),
+    _counter("kafka_disconnects_total", "connections to brokers that ended", _CLIENT),
     _gauge("loop_heartbeat_timestamp_seconds", "Unix time of the loop's last turn"),
     _gauge("build_info", "1, with the version", Label("version", open=True)),
 )

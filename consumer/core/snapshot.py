@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from consumer.core.metrics import Key, declared, known_series
 from consumer.core.tally import Counts, HistogramValue, Tally
 
+_NO_FIGURES: Mapping[Key, float] = {}
 _ZERO_GAUGES: Mapping[Key, float] = dict.fromkeys(known_series("gauge"), 0.0)
 
 
@@ -68,11 +69,15 @@ def snapshot_of(
     status: Mapping[str, object],
     not_ready: tuple[str, ...],
     history: tuple[Mapping[str, object], ...] = (),
+    figures: Mapping[Key, float] = _NO_FIGURES,
 ) -> Snapshot:
-    """Return the counts with these gauges; known gauges left out are 0."""
+    """Return the counts with these gauges; known gauges left out are 0.
+
+    ``figures`` are counters and gauges that others than the owner count.
+    """
     for key in gauges:
         declared(key, "gauge")
-    samples = {**counts.counters, **_ZERO_GAUGES, **gauges}
+    samples = {**counts.counters, **_ZERO_GAUGES, **gauges, **figures}
     return Snapshot(samples, counts.histograms, status, not_ready, history)
 
 

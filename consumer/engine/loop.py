@@ -73,7 +73,11 @@ class Loop:
         starts = Starts(pipeline, say, options.offset_reset)
         self.assignment = assignment = Assignment(pipeline, member, ports.lookup, say, starts)
         is_kip_848 = options.asks_session  # there the broker finds what is new
-        self._discovery = None if is_kip_848 else Discovery(member, observer)
+        self._discovery = (
+            None
+            if is_kip_848
+            else Discovery(member, observer, has_expression=options.has_expression)
+        )
         self.stalls = stalls = StallWatch(pipeline, assignment, observer, say)
         self.outlook = outlook = Outlook(
             pipeline, commits, member, observer, stalls, say, options.needs_dead_letters

@@ -61,6 +61,7 @@ class Outlook:
     def hear(self, error: Trouble, now: float) -> None:
         """Take in trouble of the client."""
         self._client_trouble, self.heard_at = f"{error.code}: {error.detail}", now
+        self._observer.ask_now()  # it asks seldom while nothing is wrong
         self._say(now, "kafka_error", error.code, error.detail, level="warning")
 
     def tell_observer(self) -> None:

@@ -36,6 +36,7 @@ class Options:
     offset_reset: str
     needs_dead_letters: bool
     asks_session: bool = False  # KIP-848: session and heartbeat are the broker's to decide
+    has_expression: bool = False  # among the topics; which they mean is found out by looking
 
 
 # -- the member of the group ----------------------------------------------------------------------
@@ -130,9 +131,9 @@ class MemberPort(Protocol):
     def commit(self, offsets: dict[Partition, Offsets]) -> str | None: ...  # noqa: D102
     def commit_now(self, offsets: dict[Partition, Offsets]) -> CommitAnswer: ...  # noqa: D102
     def partition_counts(self, timeout_seconds: float) -> dict[str, int] | None: ...  # noqa: D102
-    def look_again(  # noqa: D102
-        self, topics: Iterable[str], timeout_seconds: float
-    ) -> dict[str, int] | None: ...
+    def look_at(self, topics: Iterable[str]) -> bool: ...  # noqa: D102
+    def look_at_all(self) -> None: ...  # noqa: D102
+    def take_up_what_is_new(self) -> None: ...  # noqa: D102
     def is_reachable(self, timeout_seconds: float) -> bool: ...  # noqa: D102
     def member_id(self) -> str: ...  # noqa: D102
     def start_anew(self) -> None: ...  # noqa: D102

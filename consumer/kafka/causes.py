@@ -4,53 +4,32 @@ Asked only about partitions that are silent though records wait, so it costs not
 well.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import AclOperation, AdminClient, OffsetSpec, TopicDescription
+from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from consumer.engine.ports import Partition
-from consumer.kafka.errors import text_of
-from consumer.kafka.topics import READ_IS_DENIED, TIMEOUT_SECONDS
+from consumer.kafka.topics import TIMEOUT_SECONDS, UNKNOWN, Topic, Topics
 
 
 def causes_of(
-    silent: Mapping[Partition, int], ends: Mapping[Partition, int], admin: AdminClient
+    silent: Mapping[Partition, int],
+    ends: Mapping[Partition, int],
+    topics: Topics,
+    admin: AdminClient,
 ) -> dict[Partition, str]:
     """Return the causes that are known; ``silent`` has the positions, ``ends`` the logs' ends."""
-    if not silent:
-        return {}
-    causes = dict(_of_topics(silent, admin))
-    causes |= _of_transactions({n: at for n, at in silent.items() if n not in causes}, ends, admin)
-    return causes
+    found = {name: _of_topic(topics.get(name[0], UNKNOWN), name[1]) for name in silent}
+    causes = {name: cause for name, cause in found.items() if cause}
+    rest = {name: at for name, at in silent.items() if name not in causes}
+    return causes | _of_transactions(rest, ends, admin)
 
 
-def _of_topics(
-    silent: Mapping[Partition, int], admin: AdminClient
-) -> Iterator[tuple[Partition, str]]:
-    """Yield those whose topic is gone or may not be read, or that have no leader."""
-    topics = sorted({topic for topic, _ in silent})
-    described = admin.describe_topics(
-        TopicCollection(topics), include_authorized_operations=True, request_timeout=TIMEOUT_SECONDS
-    )
-    for topic, future in described.items():
-        names = [name for name in silent if name[0] == topic]
-        try:
-            found = future.result()
-        except (KafkaException, ValueError) as error:
-            yield from ((name, text_of(error)) for name in names)
-            continue
-        for name in names:
-            if cause := _of_topic(found, name[1]):
-                yield name, cause
-
-
-def _of_topic(topic: TopicDescription, partition: int) -> str:
-    operations = topic.authorized_operations
-    if operations and AclOperation.READ not in operations:
-        return READ_IS_DENIED
-    leaders = {each.id: each.leader for each in topic.partitions}
-    return "" if leaders.get(partition) else "it has no leader: a broker is away"
+def _of_topic(topic: Topic, partition: int) -> str:
+    if topic.unreadable:
+        return topic.unreadable
+    return "" if topic.is_led(partition) else "it has no leader: a broker is away"
 
 
 def _of_transactions(

@@ -74,7 +74,7 @@ class Client:
         return self.listener is not None and self._rejoin_at == math.inf
 
     def subscribe(self) -> None:
-        """Have the consumer look what there is of its topics; see `Member.look_again`."""
+        """Have the consumer look what there is of its topics; see `Member.take_up_what_is_new`."""
         self.consumer.subscribe(
             self._topics,
             on_assign=self._of_now(self._on_assign),

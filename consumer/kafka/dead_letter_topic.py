@@ -3,7 +3,7 @@
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from consumer.kafka.topics import TIMEOUT_SECONDS, Topics, trouble_of
+from consumer.kafka.topics import TIMEOUT_SECONDS, Topics
 
 _CONFIG = {
     "cleanup.policy": "delete",
@@ -14,7 +14,7 @@ _CONFIG = {
 
 def ensure(name: str, admin: AdminClient, topics: Topics) -> str | None:
     """Make the topic if it isn't among ``topics``; return why it can't be used, None: it can."""
-    trouble = trouble_of(name, admin, topics)
+    trouble = topics[name].missing
     if trouble is None:
         return None
     error = create(name, admin)

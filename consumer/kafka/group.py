@@ -22,7 +22,8 @@ class Group:
     def __init__(
         self, properties: Mapping[str, Any], group_id: str, protocol: str = "classic"
     ) -> None:
-        self._properties = dict(properties)
+        # Its figures would be those of the client that stays, see `kafka.statistics`.
+        self._properties = {**properties, "statistics.interval.ms": 0}
         self._group_id = group_id
         self._protocol = protocol
         self.obstacle = ""  # to joining it with that protocol, as of the last description

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
 
 from consumer.core.intake import Message
 from consumer.core.positions import Going
@@ -149,8 +149,7 @@ class Member:
     def partition_counts(self, timeout_seconds: float) -> dict[str, int] | None:
         """Return how many partitions each topic has; None: no broker answered.
 
-        With the classic protocol, what is new to the client makes it join the group anew when the
-        answer comes. Not for rebalance callbacks, see `is_reachable`.
+        As `look_at_all`, and waits for the answer. Not for rebalance callbacks, see `is_reachable`.
         """
         try:
             topics = self._consumer.list_topics(timeout=timeout_seconds).topics
@@ -158,25 +157,43 @@ class Member:
             return None
         return {name: len(topic.partitions) for name, topic in topics.items()}
 
-    def look_again(self, topics: Iterable[str], timeout_seconds: float) -> dict[str, int] | None:
-        """Let the client see what is new of these topics, and join anew if something is.
+    def look_at_all(self) -> None:
+        """Have the client list all topics, and don't wait.
 
-        With the classic protocol. Asking for a topic by its name tells the client and does nothing
-        else; then subscribing to the same once more has librdkafka compare, in its own thread, and
-        not before a rebalance that goes on is over. Return the topics' partition counts; None: no
-        broker answered, or the group was not joined yet. Not for rebalance callbacks, either.
+        With the classic protocol, what is new to it makes it join the group anew when the answer
+        comes. Not for rebalance callbacks, see `is_reachable`.
         """
-        if not self._client.is_subscribed or not self.member_id():
-            return None  # one that waits for its first metadata must not subscribe: it aborts
-        counts = {}
+        self._ask_for_metadata()
+
+    def look_at(self, topics: Iterable[str]) -> bool:
+        """Have the client look at topics by their names; False: no broker could be asked.
+
+        The answers come some time later, and have it do nothing, see `take_up_what_is_new`. To wait
+        for them would take up to half a second each: they are behind the answer to a fetch, which
+        waits for records. Not for rebalance callbacks, either.
+        """
+        return all(self._ask_for_metadata(name) for name in topics)
+
+    def take_up_what_is_new(self) -> None:
+        """Join anew if the topics are others, or have other partitions, than when it joined.
+
+        With the classic protocol. Subscribing to the same once more has librdkafka compare, in its
+        own thread, and not before a rebalance that goes on is over.
+        """
+        # One that waits for its first metadata must not subscribe: it aborts.
+        if self._client.is_subscribed and self.member_id():
+            self._client.subscribe()
+
+    def _ask_for_metadata(self, topic: str | None = None) -> bool:
+        """Send a request for one topic or all; the client takes the answer in though nobody waits.
+
+        Return whether it was sent.
+        """
         try:
-            for name in topics:
-                topic = self._consumer.list_topics(name, timeout=timeout_seconds).topics[name]
-                counts[name] = len(topic.partitions)
-        except KafkaException:
-            return None
-        self._client.subscribe()
-        return counts
+            self._consumer.list_topics(topic, timeout=0)
+        except KafkaException as error:
+            return bool(error.args[0].code() == KafkaError._TIMED_OUT)  # noqa: SLF001 - librdkafka's local error codes are spelt so
+        return True
 
     def is_reachable(self, timeout_seconds: float) -> bool:
         """Whether the group's coordinator answers now, which is who takes commits.

@@ -3,10 +3,14 @@
 Asked for in a thread of its own, for its questions can take seconds; the owner thread reads the
 latest `View`, a value. Cached watermarks stand still while a partition is paused, so the ends are
 asked for explicitly.
+
+It is cheap to the cluster: it asks about our topics alone, all in one request, never for a listing
+of all there are, and ever more seldom while the answers stay the same and nothing is wrong.
 """
 
+import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,16 +20,15 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from consumer import clock
 from consumer.engine.ports import Partition, View
 from consumer.kafka.causes import causes_of
+from consumer.kafka.dead_letter_topic import ensure
 from consumer.kafka.errors import text_of
 from consumer.kafka.group import Group
 from consumer.kafka.session import broker_session
-from consumer.kafka.topics import TIMEOUT_SECONDS, Topics, has_leader, trouble_of, unreadable
+from consumer.kafka.topics import TIMEOUT_SECONDS, UNKNOWN, Topics, describe
 
-_INTERVAL_SECONDS = 3.0
-
-EnsureDeadLetters = Callable[[AdminClient, Topics], str | None]
-"""Makes the dead-letter topic where it is missing from what the observer was told, for that is not
-the observer's to do; returns why it can't be written, None: it can."""
+_SHORTEST_SECONDS = 3.0
+_LONGEST_SECONDS = 12.0  # the ends are to be asked for every 15 s
+_SESSION_SECONDS = 300.0  # a broker's whole configuration comes with it
 
 
 class Observer:
@@ -36,7 +39,7 @@ class Observer:
         properties: Mapping[str, Any],
         group_id: str,
         topics: tuple[str, ...],
-        ensure_dead_letters: EnsureDeadLetters,
+        dead_letter_topic: str | None,
         *,
         asks_session: bool,
     ) -> None:
@@ -46,8 +49,9 @@ class Observer:
         self.member_id = ""
         self._group_id = group_id
         self._named = [name for name in topics if not name.startswith("^")]
-        self._ensure_dead_letters = ensure_dead_letters
+        self._dead_letter_topic = dead_letter_topic  # None: it is never written
         self._asks_session = asks_session
+        self._session_until = -math.inf  # what was told of it is taken to be true
         self._admin = AdminClient(dict(properties))
         self._group = Group(properties, group_id, "consumer" if asks_session else "classic")
         self._ends: dict[Partition, int] = {}
@@ -59,37 +63,46 @@ class Observer:
         threading.Thread(target=self._run, name="observer", daemon=True).start()
 
     def ask_now(self) -> None:
-        """Ask again now: the assignment changed."""
+        """Ask again now: the assignment changed, or the client has trouble."""
         self._waker.set()
 
     def _run(self) -> None:
+        interval = _SHORTEST_SECONDS
         while True:
-            started = clock.now()
+            started, before = clock.now(), self.view
             try:
-                self.view = self._ask()
+                self.view = self._ask(started)
             except Exception as error:  # noqa: BLE001 - this thread must outlive whatever a broker answers
                 self.view = self._blind(error)
             self._admin.poll(0)  # else what it logs is never heard, and piles up
-            rest = _INTERVAL_SECONDS - (clock.now() - started)
-            self._waker.wait(max(rest, 0.2))
+            is_calm = self.view == before and not self._is_wrong()
+            interval = min(2 * interval, _LONGEST_SECONDS) if is_calm else _SHORTEST_SECONDS
+            rest = interval - (clock.now() - started)
+            if self._waker.wait(max(rest, 0.2)):
+                interval = _SHORTEST_SECONDS
             self._waker.clear()
 
-    def _ask(self) -> View:
+    def _is_wrong(self) -> bool:
+        """Whether somebody may be waiting for it to be mended."""
+        view = self.view
+        is_out = not self.partitions and not view.is_member  # or not in the group yet
+        is_mended = not (view.unreachable or view.missing or view.dead_letter_trouble)
+        return is_out or bool(self.silent) or not is_mended
+
+    def _ask(self, now: float) -> View:
         """Ask everything once and return the view. Raises KafkaException if no broker answers."""
-        topics: Topics = self._admin.list_topics(timeout=TIMEOUT_SECONDS).topics
-        session, heartbeat = (
-            broker_session(self._admin, self._group_id) if self._asks_session else (None, None)
-        )
-        counts = {name: len(topic.partitions) for name, topic in topics.items()}
-        read = {*self._named, *(topic for topic, _ in self.partitions)} & counts.keys()
+        read = {*self._named, *(topic for topic, _ in self.partitions)}
+        letters = self._dead_letter_topic
+        topics = describe(read if letters is None else {*read, letters}, self._admin)
+        session, heartbeat = self._ask_session(now)
         return View(
             asked=True,
-            missing=self._missing(topics),
-            partition_counts={name: counts[name] for name in read},
+            missing={name: why for name in self._named if (why := topics[name].unreadable)},
+            partition_counts={n: topics[n].partitions for n in read if not topics[n].missing},
             ends=self._ask_ends(topics),
             unanswered=self._unanswered,
-            causes=causes_of(self.silent, self._ends, self._admin),
-            dead_letter_trouble=self._ensure_dead_letters(self._admin, topics),
+            causes=causes_of(self.silent, self._ends, topics, self._admin),
+            dead_letter_trouble=None if letters is None else ensure(letters, self._admin, topics),
             is_member=self._ask_group(),
             group_obstacle=self._group.obstacle,
             session_seconds=session,
@@ -107,16 +120,23 @@ class Observer:
             is_member=None,
         )
 
-    def _missing(self, topics: Topics) -> dict[str, str]:
-        """Return the topics that aren't there or may not be read, with the reason."""
-        troubles = {name: trouble_of(name, self._admin, topics) for name in self._named}
-        missing = {name: trouble for name, trouble in troubles.items() if trouble}
-        return unreadable(self._named, self._admin) | missing
+    def _ask_session(self, now: float) -> tuple[float | None, float | None]:
+        """Return the session and heartbeat interval that were told last, asking now and then.
+
+        Again when no broker answered: one may have been restarted, with others.
+        """
+        view = self.view
+        if not self._asks_session or (now < self._session_until and not view.unreachable):
+            return view.session_seconds, view.heartbeat_seconds
+        session, heartbeat = broker_session(self._admin, self._group_id)
+        self._session_until = now + (_SESSION_SECONDS if session else 0.0)
+        return session, heartbeat
 
     def _ask_ends(self, topics: Topics) -> Mapping[Partition, int]:
         wanted = self.partitions
         unanswered = set(wanted)
-        led = [name for name in wanted if has_leader(name, topics)]  # all would wait for the others
+        # All would wait for those without a leader.
+        led = [name for name in wanted if topics.get(name[0], UNKNOWN).is_led(name[1])]
         if led:
             futures = self._admin.list_offsets(
                 {
@@ -132,7 +152,7 @@ class Observer:
                     continue
                 unanswered.discard((asked.topic, asked.partition))
         self._unanswered = frozenset(unanswered)
-        self._ends = {name: end for name, end in self._ends.items() if name in set(wanted)}
+        self._ends = {name: self._ends[name] for name in wanted if name in self._ends}
         return dict(self._ends)
 
     def _ask_group(self) -> bool | None:

@@ -3,7 +3,7 @@
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
-_TIMEOUT_SECONDS = 5.0
+from consumer.kafka.topics import TIMEOUT_SECONDS, look
 
 
 def broker_session(admin: AdminClient, group_id: str) -> tuple[float | None, float | None]:
@@ -28,15 +28,14 @@ def broker_session(admin: AdminClient, group_id: str) -> tuple[float | None, flo
 
 def config_of(kind: ResourceType, name: str, admin: AdminClient) -> dict[str, str]:
     """Return what is configured of a resource. Raises KafkaException, ValueError, TypeError."""
-    futures = admin.describe_configs([ConfigResource(kind, name)], request_timeout=_TIMEOUT_SECONDS)
+    futures = admin.describe_configs([ConfigResource(kind, name)], request_timeout=TIMEOUT_SECONDS)
     entries = next(iter(futures.values())).result()
     return {key: entry.value for key, entry in entries.items() if entry.value}
 
 
 def broker_id(admin: AdminClient) -> str:
-    """Return the id of one broker, whichever it is."""
-    brokers = admin.list_topics(timeout=_TIMEOUT_SECONDS).brokers
-    return str(next(iter(brokers), 0))
+    """Return the id of one broker, whichever it is. Raises KafkaException."""
+    return str(next(iter(look(admin).brokers), 0))
 
 
 def _seconds(milliseconds: str | None) -> float | None:

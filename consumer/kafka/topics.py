@@ -1,58 +1,90 @@
 """What keeps a topic from being read or written, as the cluster says."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import AclOperation, AdminClient, TopicMetadata
+from confluent_kafka.admin import AclOperation, AdminClient, ClusterMetadata
 
-from consumer.engine.ports import Partition
 from consumer.kafka.errors import text_of
 
 TIMEOUT_SECONDS = 5.0
 READ_IS_DENIED = "READ is denied: allow it"
 
-Topics = Mapping[str, TopicMetadata]
-"""A listing of topics by their names; it leaves out what may not be described."""
+_ANY_TOPIC = "__consumer_offsets"  # a broker answers also if it isn't there
 
 
-def trouble_of(name: str, admin: AdminClient, topics: Topics) -> str | None:
-    """Return what is wrong with a topic; None: it is there."""
-    if name not in topics:  # asking for it by its name tells why
-        try:
-            topics = admin.list_topics(name, timeout=TIMEOUT_SECONDS).topics
-        except KafkaException as error:
-            return text_of(error)
-    topic = topics.get(name)
-    if topic is None:
-        return "unknown topic"
-    return None if topic.error is None else topic.error.str()
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic that was asked for; ``missing`` says why it is not to be had."""
+
+    partitions: int = 0
+    missing: str | None = None
+    may_read: bool = True
+    leaderless: frozenset[int] = frozenset()
+
+    @property
+    def unreadable(self) -> str | None:
+        """Why it can't be read. A fetch that is refused says so once, and never that it may."""
+        return self.missing or (None if self.may_read else READ_IS_DENIED)
+
+    def is_led(self, partition: int) -> bool:
+        """Whether a partition has a leader, or nothing is known of it."""
+        return partition not in self.leaderless
 
 
-def has_leader(name: Partition, topics: Topics) -> bool:
-    """Whether a partition has a leader, or nothing is known of it."""
-    topic = topics.get(name[0])
-    partition = None if topic is None else topic.partitions.get(name[1])
-    return partition is None or partition.leader >= 0
+Topics = Mapping[str, Topic]
+UNKNOWN = Topic()
+"""One that was not asked for: it was assigned meanwhile."""
 
 
-def unreadable(names: Sequence[str], admin: AdminClient) -> dict[str, str]:
-    """Return those of the topics that are there and may not be read, with the reason.
+def look(admin: AdminClient, topic: str = _ANY_TOPIC) -> ClusterMetadata:
+    """Ask whichever broker about one topic, for that is little. Raises KafkaException."""
+    return admin.list_topics(topic, timeout=TIMEOUT_SECONDS)
 
-    A fetch that is refused says so once, and nothing when it no longer is.
+
+def describe(names: Iterable[str], admin: AdminClient) -> Topics:
+    """Ask for these topics alone, all in one request. Raises KafkaException if no broker answers.
+
+    That request goes to the controller. Where there is none, or it is silent, whichever broker
+    answers is asked for one after the other, and who may do what is not told.
     """
-    if not names:
-        return {}
+    wanted = sorted(set(names))
+    seen = look(admin, wanted[0]) if wanted else look(admin)
+    if wanted and seen.controller_id in seen.brokers:
+        found = _described(wanted, admin)
+        if found is not None:
+            return found
+    return {name: _listed(name, admin) for name in wanted}
+
+
+def _described(names: Collection[str], admin: AdminClient) -> Topics | None:
+    """Return the topics; None: there was no answer."""
     futures = admin.describe_topics(
         TopicCollection(list(names)),
         include_authorized_operations=True,
         request_timeout=TIMEOUT_SECONDS,
     )
-    reasons = {}
+    topics = {}
     for name, future in futures.items():
         try:
-            allowed = future.result().authorized_operations
-        except (KafkaException, ValueError):
-            continue
-        if allowed and AclOperation.READ not in allowed:
-            reasons[name] = READ_IS_DENIED
-    return reasons
+            described = future.result()
+        except KafkaException as error:
+            if error.args[0].code() < 0:  # librdkafka's own, and no broker's
+                return None
+            topics[name] = Topic(missing=text_of(error))
+        else:
+            allowed = described.authorized_operations
+            may_read = not allowed or AclOperation.READ in allowed
+            leaderless = frozenset(each.id for each in described.partitions if not each.leader)
+            topics[name] = Topic(len(described.partitions), None, may_read, leaderless)
+    return topics
+
+
+def _listed(name: str, admin: AdminClient) -> Topic:
+    topic = look(admin, name).topics.get(name)
+    if topic is None:
+        return Topic(missing="unknown topic")
+    missing = None if topic.error is None else topic.error.str()
+    leaderless = frozenset(number for number, each in topic.partitions.items() if each.leader < 0)
+    return Topic(len(topic.partitions), missing, leaderless=leaderless)

@@ -14,10 +14,18 @@ _BLOCKING = ("group", "start", "topic", "session")
 
 
 class Reporter:
-    """Makes a `Snapshot` of what is published; remembers what it takes to tell rates."""
+    """Makes a `Snapshot` of what is published; remembers what it takes to tell rates.
 
-    def __init__(self, identity: Identity = Identity()) -> None:  # noqa: B008 - frozen
+    ``figures`` are those of the clients of Kafka.
+    """
+
+    def __init__(
+        self,
+        identity: Identity = Identity(),  # noqa: B008 - frozen
+        figures: Callable[[], Mapping[Key, float]] = dict,
+    ) -> None:
         self._identity = identity
+        self._figures = figures
         self._history = History()
         self._rate_window: list[tuple[float, int]] = []
 
@@ -66,7 +74,9 @@ class Reporter:
             },
         }
         not_ready = tuple(_not_ready(seen, state))
-        return snapshot_of(seen.counts, _gauges(seen), status, not_ready, self._history.steps)
+        return snapshot_of(
+            seen.counts, _gauges(seen), status, not_ready, self._history.steps, self._figures()
+        )
 
     def _rate(self, counters: Mapping[Key, int], now: float) -> float:
         """Return the requests answered per second over the last ten seconds."""

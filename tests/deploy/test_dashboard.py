@@ -26,6 +26,7 @@ def test_the_dashboard_asks_its_questions_from_top_to_bottom() -> None:
         "What goes to the dead letters?",
         "How full are batches?",
         "Who owns what?",
+        "How is Kafka?",
     ]
 
 

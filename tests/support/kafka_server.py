@@ -1,4 +1,7 @@
-"""The process of one Apache Kafka: broker and controller in one JVM, in a folder of its own."""
+"""The process of one Apache Kafka: broker and controller in one JVM, in a folder of its own.
+
+Before 3 there is a ZooKeeper beside it in place of the controller: KRaft is a preview there.
+"""
 
 import contextlib
 import random
@@ -8,7 +11,7 @@ import subprocess
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.support.child import Child
-from tests.support.kafka_jars import TOOLS, class_path, java
+from tests.support.kafka_jars import VERSION, class_path, java
 from tests.support.tcp_proxy import HOST
 from tests.support.waiting import eventually
 
@@ -41,8 +44,15 @@ class KafkaServer:
     """Starts, ends and freezes the JVM. The folder keeps its data from start to start."""
 
     def __init__(
-        self, folder: "Path", listeners: "Sequence[Listener]", properties: "Mapping[str, str]"
+        self,
+        folder: "Path",
+        listeners: "Sequence[Listener]",
+        properties: "Mapping[str, str]",
+        version: str = VERSION,
     ) -> None:
+        self._version = version
+        self._keeper: Child | None = None
+        self._keeper_port = properties.get("zookeeper.connect", "").rpartition(":")[2]
         self._folder = folder
         self._port = listeners[0].port
         self._properties = folder / "server.properties"
@@ -51,7 +61,7 @@ class KafkaServer:
         self._frozen = False
         lines = {
             "log.dirs": str(folder / "data"),
-            **_listening(listeners, properties["controller.quorum.voters"]),
+            **_listening(listeners, properties.get("controller.quorum.voters")),
             **properties,
         }
         self._properties.write_text("".join(f"{name}={lines[name]}\n" for name in lines))
@@ -69,16 +79,11 @@ class KafkaServer:
     def start(self) -> None:
         """Start the process and wait until it listens."""
         assert not self._runs(), "Kafka runs already"
-        if not (self._folder / "data").exists():
+        if self._keeper_port:
+            self._start_keeper()
+        elif not (self._folder / "data").exists():
             self._format()
-        with self._log.open("ab") as log:
-            self._child = Child(
-                self._java("kafka.Kafka", self._properties),
-                environment={},
-                directory=self._folder,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        self._child = self._spawn("kafka.Kafka", self._properties)
         eventually(self._listens, _START_SECONDS, "Kafka to listen")
 
     def stop(self) -> None:
@@ -91,8 +96,9 @@ class KafkaServer:
     def kill(self) -> None:
         """End it with SIGKILL. Harmless when it doesn't run."""
         self._frozen = False
-        if self._child is not None:
-            self._child.kill()
+        for child in (self._child, self._keeper):
+            if child is not None:
+                child.kill()
 
     def freeze(self) -> None:
         """Send it SIGSTOP: its sockets stay open and silent."""
@@ -133,7 +139,7 @@ class KafkaServer:
 
     def run_tool(self, name: str, *arguments: str) -> str:
         """Run one of Kafka's own tools by the name of its class; return what it says."""
-        command = [str(java()), *_JVM, "-cp", class_path(TOOLS), name, *arguments]
+        command = [str(java()), *_JVM, "-cp", class_path(artifact="kafka-tools"), name, *arguments]
         result = subprocess.run(
             command, env={}, cwd=self._folder, capture_output=True, text=True, check=False
         )
@@ -145,12 +151,37 @@ class KafkaServer:
 
     def _listens(self) -> bool:
         assert self._runs(), f"Kafka ended while starting: …{self.log[-_LOG_EXCERPT:]}"
-        with (
-            contextlib.suppress(OSError),
-            socket.create_connection((HOST, self._port), timeout=1),
-        ):
-            return True
-        return False
+        return _is_open(self._port)
+
+    def _start_keeper(self) -> None:
+        """Start ZooKeeper unless it runs; it goes on when Kafka is stopped."""
+        if self._keeper is not None and self._keeper.exit_code is None:
+            return
+        port = int(self._keeper_port)
+        configuration = self._folder / "zookeeper.properties"
+        lines = (
+            f"dataDir={self._folder / 'zookeeper'}",
+            f"clientPort={port}",
+            f"clientPortAddress={HOST}",
+            "admin.enableServer=false",
+        )
+        configuration.write_text("".join(f"{line}\n" for line in lines))
+        self._keeper = self._spawn(
+            "-Dzookeeper.jmx.log4j.disable=true",
+            "org.apache.zookeeper.server.ZooKeeperServerMain",
+            configuration,
+        )
+        eventually(lambda: _is_open(port), _START_SECONDS, "ZooKeeper to listen")
+
+    def _spawn(self, *arguments: "str | Path") -> Child:
+        with self._log.open("ab") as log:
+            return Child(
+                self._java(*arguments),
+                environment={},
+                directory=self._folder,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
 
     def _format(self) -> None:
         command = self._java("kafka.tools.StorageTool", "format")
@@ -166,7 +197,7 @@ class KafkaServer:
         assert result.returncode == 0, f"Kafka's folder: {result.stdout}{result.stderr}"
 
     def _java(self, *arguments: "str | Path") -> "list[str | Path]":
-        return [java(), *_JVM, "-cp", class_path(), *arguments]
+        return [java(), *_JVM, "-cp", class_path(self._version), *arguments]
 
 
 def _batches(segment: bytearray) -> "Iterator[tuple[int, range]]":
@@ -179,13 +210,17 @@ def _batches(segment: bytearray) -> "Iterator[tuple[int, range]]":
 
 
 def server_properties(
-    controller_port: int, session_seconds: float, heartbeat_seconds: float
+    controller_port: int, session_seconds: float, heartbeat_seconds: float, version: str = VERSION
 ) -> dict[str, str]:
     """Return the properties of a broker that is alone and that tests wait for."""
-    return {
+    roles = {
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.quorum.voters": f"1@{HOST}:{controller_port}",
+    }
+    if version.startswith("2."):
+        roles = {"broker.id": "1", "zookeeper.connect": f"{HOST}:{controller_port}"}
+    return roles | {
         # A broker that was killed is let in again only when its old session is over.
         "broker.session.timeout.ms": "2000",
         "broker.heartbeat.interval.ms": "200",
@@ -224,14 +259,25 @@ def free_ports(count: int) -> list[int]:
     return list(ports)
 
 
-def _listening(listeners: "Sequence[Listener]", controller: str) -> dict[str, str]:
+def _is_open(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1):
+        return True
+    return False
+
+
+def _listening(listeners: "Sequence[Listener]", controller: str | None) -> dict[str, str]:
     own = [f"{each.name}://{HOST}:{each.port}" for each in listeners]
     advertised = [f"{each.name}://{HOST}:{each.advertised_port}" for each in listeners]
-    names = [each.name for each in listeners] + ["CONTROLLER"]
+    names = [each.name for each in listeners]
+    more = {}
+    if controller is not None:
+        own.append(f"CONTROLLER://{controller.partition('@')[2]}")
+        names.append("CONTROLLER")
+        more = {"controller.listener.names": "CONTROLLER"}
     return {
-        "listeners": ",".join([*own, f"CONTROLLER://{controller.partition('@')[2]}"]),
+        "listeners": ",".join(own),
         "advertised.listeners": ",".join(advertised),
         "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in names),
-        "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": listeners[0].name,
+        **more,
     }

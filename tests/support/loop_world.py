@@ -54,6 +54,9 @@ class World:
     metadata_limit = 4096
     is_away_until = -math.inf
     """The coordinator, for those who ask whether it answers."""
+    name_in_group = "member"
+    can_look = True
+    """A broker is there that can be asked."""
 
     def __init__(  # noqa: PLR0915 - a line for each thing that a test may look at or change
         self,
@@ -70,6 +73,7 @@ class World:
         requests_per_second: float = 100.0,
         asks_session: bool = False,
         offset_reset: str = "earliest",
+        has_expression: bool = False,
         **rules: object,
     ) -> None:
         self.now = START
@@ -91,8 +95,8 @@ class World:
         self.told: list[tuple[str, dict[str, object]]] = []  # events with their fields
         self.sent_commits: list[dict[Partition, Offsets]] = []
         self.started: list[tuple[Partition, Going]] = []
-        self.partition_counts: dict[str, int] | None = {TOPIC: 1}  # as a broker tells them
         self.looks: list[set[str]] = []  # at single topics
+        self.take_ups: list[float] = []  # when the client was to take up what is new
         self.listings: list[float] = []  # when all were listed
         self.sent: list[tuple[float, Attempt]] = []
         self.lease_ends: list[float] = []  # of what was sent
@@ -138,6 +142,7 @@ class World:
             heartbeat_interval_seconds=min(3.0, session_seconds / 6),
             offset_reset=offset_reset,
             asks_session=asks_session,
+            has_expression=has_expression,
             needs_dead_letters=True,
         )
         self.view = View(asked=True)
@@ -357,17 +362,22 @@ class _Member:
         return meaning
 
     def partition_counts(self, timeout_seconds: float) -> dict[str, int] | None:
-        """Let the client list all topics."""
+        """Let the client list all topics, and wait."""
         assert timeout_seconds > 0
-        self._world.listings.append(self._world.now)
-        return self._world.partition_counts
+        return {TOPIC: 1}
 
-    def look_again(self, topics: Iterable[str], timeout_seconds: float) -> dict[str, int] | None:
+    def look_at_all(self) -> None:
+        """Let the client list all topics."""
+        self._world.listings.append(self._world.now)
+
+    def look_at(self, topics: Iterable[str]) -> bool:
         """Let the client look at these topics."""
-        assert timeout_seconds > 0
-        known = self._world.partition_counts
         self._world.looks.append(set(topics))
-        return None if known is None else {name: known[name] for name in topics if name in known}
+        return self._world.can_look
+
+    def take_up_what_is_new(self) -> None:
+        """Let the client compare."""
+        self._world.take_ups.append(self._world.now)
 
     def is_reachable(self, timeout_seconds: float) -> bool:
         if self._world.now >= self._world.is_away_until:
@@ -376,7 +386,7 @@ class _Member:
         return False
 
     def member_id(self) -> str:
-        return "member"
+        return self._world.name_in_group
 
     def start_anew(self) -> None:
         self._world.begin_anew()

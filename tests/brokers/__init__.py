@@ -1,0 +1,1 @@
+"""The brokers that the daemon was tried with, and a way to try them again."""

@@ -1,0 +1,77 @@
+"""How often the cluster is asked about everything but records."""
+
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+
+from consumer.kafka import observer as module
+from consumer.kafka.observer import Observer
+from tests.support.embedded import embedded_broker
+from tests.support.waiting import eventually
+
+TOPIC = "audience"
+PATIENCE_SECONDS = 10.0
+SHORTEST_SECONDS, LONGEST_SECONDS = 0.1, 0.4
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Have a broker."""
+    with embedded_broker(TOPIC) as address:
+        yield address
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have rounds in a thirtieth of their times."""
+    monkeypatch.setattr(module, "_SHORTEST_SECONDS", SHORTEST_SECONDS)
+    monkeypatch.setattr(module, "_LONGEST_SECONDS", LONGEST_SECONDS)
+
+
+def observing(address: str, *topics: str) -> Observer:
+    """Return an observer of a member that has a partition; it ends with the process."""
+    properties = {"bootstrap.servers": address, "log_level": 0}
+    observer = Observer(properties, "group", topics, None, asks_session=False)
+    observer.partitions = ((TOPIC, 0),)
+    observer.start()
+    eventually(lambda: observer.view.ends, PATIENCE_SECONDS, "a view")
+    return observer
+
+
+def rests(observer: Observer, views: int) -> list[float]:
+    """Return how long it was from each view to the next, of so many."""
+    seen: list[tuple[float, object]] = []
+
+    def look() -> int:
+        view = observer.view
+        if not seen or seen[-1][1] is not view:
+            seen.append((time.monotonic(), view))
+        return len(seen)
+
+    eventually(look, PATIENCE_SECONDS, f"{views} views", until=lambda count: count > views)
+    return [after - before for (before, _), (after, _) in pairwise(seen)]
+
+
+def test_the_cluster_is_asked_ever_more_seldom_while_the_answers_stay_the_same(
+    address: str,
+) -> None:
+    observer = observing(address, TOPIC)
+    assert rests(observer, 5)[-1] > 0.9 * LONGEST_SECONDS
+
+
+def test_a_change_has_the_cluster_asked_often_again(address: str) -> None:
+    observer = observing(address, TOPIC)
+    rests(observer, 5)
+    observer.partitions = ((TOPIC, 0), (TOPIC, 1))
+    observer.ask_now()
+    assert min(rests(observer, 3)) < 0.9 * LONGEST_SECONDS
+    assert observer.view.ends.keys() == {(TOPIC, 0), (TOPIC, 1)}
+
+
+def test_a_member_that_is_in_no_group_yet_is_not_kept_waiting(address: str) -> None:
+    observer = observing(address, TOPIC)
+    observer.partitions = ()
+    rests(observer, 3)
+    assert max(rests(observer, 5)) < 0.9 * LONGEST_SECONDS
