@@ -22,6 +22,7 @@ from consumer.customerio.carriers import Carriers
 from consumer.engine.loop import Loop
 from consumer.engine.ports import Options, Ports, Published
 from consumer.kafka import dead_letter_topic
+from consumer.kafka.credentials import LoginWatch
 from consumer.kafka.dead_letters import DeadLetters
 from consumer.kafka.member import Member
 from consumer.kafka.observer import Observer
@@ -29,7 +30,12 @@ from consumer.observability import logs
 from consumer.observability.health import HealthServer
 from consumer.observability.status import Reporter
 from consumer.settings import Credentials, Settings
-from consumer.settings.properties import admin_properties, consumer_properties, producer_properties
+from consumer.settings.properties import (
+    admin_properties,
+    consumer_properties,
+    producer_properties,
+    rotated,
+)
 from consumer.stopper import Stopper
 
 
@@ -66,12 +72,15 @@ def run_until(
 
     What isn't given is the daemon's own; ``is_done`` may end it too.
     """
+    watch = login_watch_of(settings)
     member = member or Member({**consumer_properties(settings), "logger": logs.librdkafka_logger()})
     dead_letters = dead_letters or DeadLetters(
         {**producer_properties(settings), "logger": logs.librdkafka_logger()},
         settings.dead_letter_topic,
     )
     observer = observer_of(settings)
+    for each in (member, dead_letters, observer):
+        each.follow(watch)
     api = api_of(settings)
     ports = Ports(
         member=member,
@@ -90,6 +99,7 @@ def run_until(
     loop = Loop(options_of(settings), pipeline, ports)
     stopper.begin(settings.drain_timeout_seconds, loop.request_stop)
     if not stopper.asked:
+        watch.start()
         observer.start()
         member.subscribe(settings.kafka_topics, loop)
     while not stopper.asked:
@@ -170,6 +180,11 @@ def observer_of(settings: Settings) -> Observer:
         ensure if settings.reject_policy == "dead-letter" else lambda _, __: None,
         asks_session=settings.kafka_group_protocol == "consumer",
     )
+
+
+def login_watch_of(settings: Settings) -> LoginWatch:
+    """Return what watches how to log in at Kafka."""
+    return LoginWatch(consumer_properties(settings), partial(rotated, settings), logs.Repeats().log)
 
 
 def api_of(settings: Settings) -> Api:

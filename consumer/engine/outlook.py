@@ -16,6 +16,7 @@ from consumer.engine.ports import MemberPort, ObserverPort, Say, Trouble, View
 
 LOOK_SECONDS = 0.5
 TROUBLE_SECONDS = 15.0
+_SAYS_NOT_WHY = "_ALL_BROKERS_DOWN"  # and comes after each error that does
 
 
 @dataclass(slots=True, eq=False)
@@ -33,11 +34,12 @@ class Outlook:
     has_looked: bool = False
     _next_look: float = -math.inf
     _since: float | None = None
-    _client_trouble: str = ""
+    _client_trouble: Trouble | None = None
 
     def hear(self, error: Trouble, now: float) -> None:
         """Take in trouble of the client."""
-        self._client_trouble = f"{error.code}: {error.detail}"
+        if error.code != _SAYS_NOT_WHY or self._client_trouble is None:
+            self._client_trouble = error
         self._say(now, "kafka_error", error.code, error.detail, level="warning")
 
     def tell_observer(self) -> None:
@@ -61,7 +63,7 @@ class Outlook:
         self._commits.agree(view)
         self.problems = self._find_problems(view, waiting, now)
         if not self.problems:
-            self._client_trouble = ""
+            self._client_trouble = None
         # Partitions that wait for their start make the daemon unready, but the others go on.
         holding = {name: text for name, text in self.problems.items() if name != "start"}
         detail = "; ".join((holding if ledgers else self.problems).values())
@@ -99,8 +101,13 @@ class Outlook:
         if unsendable is not None:
             name, text = unsendable
             problems[name] = text
-        if problems.keys() - {"start"} and self._client_trouble:
-            problems["client"] = self._client_trouble
+        heard = self._client_trouble
+        if problems.keys() - {"start"} and heard is not None:
+            if heard.is_refusal:  # is why no broker can be asked
+                problems.pop("broker", None)
+                problems["login"] = heard.detail
+            else:
+                problems["client"] = f"{heard.code}: {heard.detail}"
         return problems
 
 

@@ -2,6 +2,7 @@
 
 # ruff: noqa: SLF001 - librdkafka's local error codes are spelt so
 
+import re
 from collections.abc import Sequence
 
 from confluent_kafka import KafkaError, TopicPartition
@@ -42,6 +43,19 @@ NEEDS_NEW_CLIENT = frozenset(error.name() for error in _FATAL_FOR_ONE_CLIENT)
 """The codes of what ends librdkafka's client, and not the next one; see `client`."""
 
 
+_REFUSED = {
+    KafkaError._AUTHENTICATION: "login refused",
+    KafkaError.SASL_AUTHENTICATION_FAILED: "login refused",
+    KafkaError._SSL: "no encrypted connection",
+}
+_NOISE = re.compile(
+    r"^\[thrd:[^\]]*\]: |^\S+/(?:bootstrap|\d+): "
+    r"| \(after \d+ms in state \w+(?:, \d+ identical error\(s\) suppressed)?\)"
+    r"|error:[0-9A-F]{8}:[^:]*:[^:]*:"
+)
+"""What librdkafka and OpenSSL say of themselves, around what happened."""
+
+
 def trouble(error: KafkaError) -> Trouble:
     """Return an error of the library as a value.
 
@@ -52,6 +66,10 @@ def trouble(error: KafkaError) -> Trouble:
         if each.str() in error.str():
             return Trouble(each.name(), error.str())
     is_fatal = error.fatal() or error.code() == KafkaError._FATAL
+    words = without_noise(error.str())
+    refusal = "our certificate is refused" if is_alert(words) else _REFUSED.get(error.code())
+    if refusal:
+        return Trouble(error.name(), f"{refusal}: {words}", is_fatal, is_refusal=True)
     return Trouble(error.name(), error.str(), is_fatal)
 
 
@@ -97,6 +115,21 @@ def is_no_answer(error: KafkaError) -> bool:
 def is_of_ended_client(error: KafkaError) -> bool:
     """Whether the client is at its end and takes no more calls."""
     return error.code() == KafkaError._DESTROY
+
+
+def without_noise(text: str) -> str:
+    """Return what happened, of what librdkafka says."""
+    while (shorter := _NOISE.sub("", text)) != text:
+        text = shorter
+    return text
+
+
+def is_alert(words: str) -> bool:
+    """Whether it is what the other end of an encrypted connection says of us as it ends it.
+
+    With TLS 1.3 that comes when the handshake is over for us, as an error of the transport.
+    """
+    return "SSL alert number" in words
 
 
 def text_of(error: Exception) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
 
+from consumer.kafka.credentials import Follower
+
 _NEVER_SECONDS = 3600.0  # the longest that librdkafka takes; the client doesn't live so long
 
 
@@ -19,7 +21,7 @@ class Group:
     """Asks about one group; owned by one thread."""
 
     def __init__(self, properties: Mapping[str, Any], group_id: str) -> None:
-        self._properties = dict(properties)
+        self.follower = Follower(properties)
         self._group_id = group_id
         self._admin: AdminClient | None = None
 
@@ -30,7 +32,9 @@ class Group:
 
         Raises KafkaException if the coordinator refuses, or doesn't answer in time.
         """
-        admin = self._admin or AdminClient(self._properties)
+        if self.follower.outdates(self._admin):
+            self._admin = None
+        admin = self._admin or AdminClient(self.follower.properties)
         self._admin = None
         futures = admin.describe_consumer_groups(
             [self._group_id],

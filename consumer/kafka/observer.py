@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from consumer import clock
 from consumer.engine.ports import Partition, View
+from consumer.kafka.credentials import Follower, LoginWatch
 from consumer.kafka.errors import text_of
 from consumer.kafka.group import Group
 from consumer.kafka.session import broker_session
@@ -46,10 +47,16 @@ class Observer:
         self._named = [name for name in topics if not name.startswith("^")]
         self._ensure_dead_letters = ensure_dead_letters
         self._asks_session = asks_session
+        self._follower = Follower(properties)
         self._admin = AdminClient(dict(properties))
         self._group = Group(properties, group_id)
         self._ends: dict[Partition, int] = {}
         self._waker = threading.Event()
+
+    def follow(self, watch: LoginWatch) -> None:
+        """Take up what changes of the login."""
+        self._follower.follow(watch)
+        self._group.follower.follow(watch)
 
     def start(self) -> None:
         """Begin asking."""
@@ -63,6 +70,8 @@ class Observer:
         while True:
             started = clock.now()
             try:
+                if self._follower.outdates(self._admin):
+                    self._admin = AdminClient(self._follower.properties)
                 self.view = self._ask()
             except Exception as error:  # noqa: BLE001 - this thread must outlive whatever a broker answers
                 self.view = self._blind(error)

@@ -19,6 +19,9 @@ VARIABLES = {
 }
 """Properties that librdkafka gets as the variable has them."""
 
+ROTATING = ("sasl.username", "sasl.password", "ssl.key.password")
+"""Those that may change in ``SECRETS_DIR`` while the daemon runs."""
+
 _INSTEAD = VARIABLES | {
     "bootstrap.servers": "KAFKA_BOOTSTRAP_SERVERS",
     "metadata.broker.list": "KAFKA_BOOTSTRAP_SERVERS",
@@ -53,6 +56,13 @@ _OWNED = frozenset(
         "test.mock.num.brokers",
     }
 )
+RELIED_ON = {
+    "retry.backoff.ms": "the daemon knows by it how long a lost commit may still be repeated",
+    "retry.backoff.max.ms": "the daemon knows by it how long a lost commit may still be repeated",
+    "socket.max.fails": "a connection without answers is given up at its first timeout, so that"
+    " the membership is not lost with it",
+}
+"""Properties that what the daemon does is made for, and why."""
 
 COMMON: Properties = {
     # A firewall that forgot an idle connection is noticed before a request needs it.
@@ -104,6 +114,8 @@ def refusal(name: str) -> str | None:
     """Return why ``KAFKA_CONFIG`` may not set the property ``name``, or None if it may."""
     if name in _INSTEAD:
         return f"{shown(name)} is refused; {_INSTEAD[name]} sets it"
+    if name in RELIED_ON:
+        return f"{shown(name)} is refused; {RELIED_ON[name]}"
     if name in _OWNED or name.endswith("_cb"):
         return f"{shown(name)} is refused; it is the daemon's own"
     return None

@@ -36,6 +36,8 @@ class TcpProxy:
         self.port: int = self._listener.getsockname()[1]
         self.connections_total = 0
         """Connections accepted since the start."""
+        self.answer_bytes_total = 0
+        """Bytes of answers forwarded since the start."""
         self._connections: dict[asyncio.Task[None], list[socket.socket]] = {}
         self._delay_seconds = 0.0
         self._answer_bytes_per_second: float | None = None
@@ -216,6 +218,7 @@ class TcpProxy:
             if self._answer_bytes_left is not None:
                 part = part[: self._answer_bytes_left]
             await self._send(sink, part)
+            self.answer_bytes_total += len(part)
             chunk = chunk[len(part) :]
             if self._answer_bytes_left is not None:
                 self._answer_bytes_left -= len(part)
