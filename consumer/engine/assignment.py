@@ -6,8 +6,9 @@ rebalance can time out, and that is not "none committed" - it stays asked for, o
 partition whose position the broker has no more goes on at the first record there is, in the same
 ledger.
 
-Pausing never stops polling. Every new partition is paused or resumed explicitly, by the present
-state: librdkafka keeps a pause across a revoke.
+Pausing never stops polling. It throws away what the client has fetched ahead, to be fetched once
+more, so what lasts for a moment is no reason for it. Every new partition is paused or resumed
+explicitly, by the present state: librdkafka keeps a pause across a revoke.
 """
 
 import math
@@ -21,13 +22,18 @@ from consumer.engine.discovery import COUNTS_SECONDS
 from consumer.engine.ports import GiveUp, MemberPort, Partition, Say
 
 RESUME_BELOW = 0.8
+PAUSE_AFTER_SECONDS = 0.5  # a rebalance waits behind what was fetched ahead for so long, too
 RETRY_SECONDS = 1.0
 WATERMARKS_SECONDS = 2.0  # of one leader that does not answer, in one turn of the loop
 
 
 @dataclass(slots=True, eq=False)
 class Assignment:
-    """Owned by the loop. ``paused`` is for the buffer's limit, ``pausing`` for whatever reason."""
+    """Owned by the loop. ``paused``: it is the buffer's limit that slows reading down.
+
+    ``pausing``: nothing can be taken in now, for whatever reason. ``fetching``: the client goes on
+    fetching all the same, for that has not lasted.
+    """
 
     _pipeline: Pipeline
     _member: MemberPort
@@ -35,10 +41,12 @@ class Assignment:
     _reset: str
     paused: bool = False
     pausing: bool = False
+    fetching: bool = True
     _starting: dict[Partition, None] = field(default_factory=dict)
     _gone: dict[Partition, None] = field(default_factory=dict)
     _is_paused: set[Partition] = field(default_factory=set)
     _retry_at: float = -math.inf
+    _pausing_since: float = math.inf
 
     def is_paused(self, ledger: Ledger) -> bool:
         """Whether nothing is fetched for this partition now."""
@@ -118,15 +126,20 @@ class Assignment:
         """
         pipeline = self._pipeline
         limit, held = pipeline.rules.buffer_max_ids, pipeline.held_ids
-        is_full = is_full or held > (RESUME_BELOW * limit if self.paused else limit - 1)
-        self.pausing = is_full or has_backlog or pipeline.is_backed_up()
-        if is_full != self.paused:
-            self.paused = is_full
-            event = "paused" if is_full else "resumed"
-            text = "the buffer is full" if is_full else "the buffer has room again"
+        is_full = is_full or held >= limit
+        slows = is_full or (self.paused and held > RESUME_BELOW * limit)
+        self.pausing = has_backlog or pipeline.is_backed_up() or is_full
+        if not self.fetching:  # once it has lasted, it is worth to wait for more room
+            self.pausing = self.pausing or slows
+        self._pausing_since = min(self._pausing_since, now) if self.pausing else math.inf
+        self.fetching = now - self._pausing_since < PAUSE_AFTER_SECONDS
+        if slows != self.paused:
+            self.paused = slows
+            event = "paused" if slows else "resumed"
+            text = "the buffer is full" if slows else "the buffer has room again"
             self._say(now, event, "", text, level="info", held_ids=held)
         reading = pipeline.ledgers.keys() - self._gone.keys()
-        wanted = set(reading) if self.pausing else set()
+        wanted = set() if self.fetching else set(reading)
         if to_pause := wanted - self._is_paused:
             self._member.pause(to_pause)
         if to_resume := (self._is_paused - wanted) & reading:
@@ -159,8 +172,8 @@ class Assignment:
 
     def _read_from(self, positions: dict[Partition, int]) -> None:
         """Begin reading, in the state that everything else is in."""
-        self._member.start(positions, paused=self.pausing)
-        if self.pausing:
+        self._member.start(positions, paused=not self.fetching)
+        if not self.fetching:
             self._is_paused |= positions.keys()
 
     def _first_positions(self, fresh: Sequence[Partition]) -> dict[Partition, tuple[int, str]]:

@@ -75,9 +75,11 @@ COMMON: Properties = {
 CONSUMER: Properties = {
     # The default of 1000 throttles a fast consumer to a quarter.
     "fetch.queue.backoff.ms": 5,
-    # Bounds the prefetch in bytes, and with it fetch.max.bytes: librdkafka lowers that to the
-    # same 16 MiB. Set here, it would refuse every message.max.bytes above it.
-    "queued.max.messages.kbytes": 16_384,
+    # What waits in memory: records that were read ahead, and of each broker what a fetch brings.
+    # That is counted as it was compressed, and expanded whole: 16 MiB of small events in zstd took
+    # 523 MiB. A batch that is bigger comes alone.
+    "queued.max.messages.kbytes": 1024,
+    "fetch.max.bytes": 524_288,
     # A commit that fails for a lost connection makes librdkafka look for the coordinator anew, and
     # one that waits to be repeated when it is found makes it start over. Looking takes a few round
     # trips; no heartbeat gets through meanwhile, and the membership is lost. One reset where a
@@ -107,6 +109,8 @@ CONSUMER_OWNED: Properties = {
     "auto.offset.reset": "error",
     # Tells a partition that was read to its end from one that is silent.
     "enable.partition.eof": True,
+    # Of a consumer it is only the least that fetch.max.bytes may be; operators mean the producer.
+    "message.max.bytes": 1000,
 }
 
 

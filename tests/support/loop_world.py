@@ -43,6 +43,8 @@ ACCEPTED = Answered(200, b"{}")
 class World:
     """Kafka, the API and time. ``answer`` and ``latency`` are the API's; change them at will."""
 
+    pauses = 0
+    """How often reading was paused."""
     is_away_until = -math.inf
     """The coordinator, for those who ask whether it answers."""
 
@@ -253,6 +255,7 @@ class World:
 
     def pause(self, partitions: Iterable[Partition]) -> None:
         """Fetch nothing for a while."""
+        self.pauses += 1
         self._paused |= {partition for _, partition in partitions}
 
     def resume(self, partitions: Iterable[Partition]) -> None:
