@@ -21,6 +21,7 @@ from consumer.customerio.api import Api
 from consumer.customerio.carriers import Carriers
 from consumer.engine.loop import Loop
 from consumer.engine.ports import Options, Ports, Published
+from consumer.kafka.credentials import LoginWatch
 from consumer.kafka.dead_letters import DeadLetters
 from consumer.kafka.lookup import Lookup
 from consumer.kafka.member import Member
@@ -31,7 +32,12 @@ from consumer.observability import logs
 from consumer.observability.health import HealthServer
 from consumer.observability.status import Reporter
 from consumer.settings import Credentials, Settings
-from consumer.settings.properties import admin_properties, consumer_properties, producer_properties
+from consumer.settings.properties import (
+    admin_properties,
+    consumer_properties,
+    producer_properties,
+    rotated,
+)
 from consumer.stopper import Stopper
 
 
@@ -70,6 +76,7 @@ def run_until(
     What isn't given is the daemon's own; ``is_done`` may end it too.
     """
     statistics, logger = Statistics(), logs.librdkafka_logger
+    watch = login_watch_of(settings)
     member = member or Member(
         {**statistics.watched(consumer_properties(settings), "consumer"), "logger": logger()},
         settings.customerio_timeout_seconds,
@@ -80,6 +87,8 @@ def run_until(
     )
     observer = observer_of(settings, statistics)
     lookup = lookup or lookup_of(settings)
+    for each in (member, dead_letters, observer, lookup):
+        each.follow(watch)
     api = api_of(settings)
     ports = Ports(
         member=member,
@@ -99,6 +108,7 @@ def run_until(
     loop = Loop(options_of(settings), pipeline, ports)
     stopper.begin(settings.drain_timeout_seconds, loop.request_stop)
     if not stopper.asked:
+        watch.start()
         observer.start()
         lookup.start()
         member.subscribe(settings.kafka_topics, loop)
@@ -186,11 +196,16 @@ def observer_of(settings: Settings, statistics: Statistics) -> Observer:
 
 def lookup_of(settings: Settings) -> Lookup:
     """Return what asks where partitions stand."""
-    properties = {**admin_properties(settings), "logger": logs.librdkafka_logger()}
     return Lookup(
-        lambda: Questions(properties, settings.kafka_group_id),
+        {**admin_properties(settings), "logger": logs.librdkafka_logger()},
+        partial(Questions, group_id=settings.kafka_group_id),
         is_latest=settings.kafka_auto_offset_reset == "latest",
     )
+
+
+def login_watch_of(settings: Settings) -> LoginWatch:
+    """Return what watches how to log in at Kafka."""
+    return LoginWatch(consumer_properties(settings), partial(rotated, settings), logs.Repeats().log)
 
 
 def api_of(settings: Settings) -> Api:

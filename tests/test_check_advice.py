@@ -96,6 +96,11 @@ def test_a_terminal_of_ascii_gets_the_rest_by_its_number(tmp_path: Path) -> None
         ("_TRANSPORT", "Disconnected (after 1ms in state APIVERSION_QUERY)", "may want ssl"),
         (
             "_TRANSPORT",
+            "Disconnected (after 1ms in state AUTH_HANDSHAKE, 3 identical error(s) suppressed)",
+            "may want ssl",
+        ),
+        (
+            "_TRANSPORT",
             "SSL handshake failed: Disconnected (after 1ms in state SSL_HANDSHAKE)",
             "set KAFKA_SECURITY_PROTOCOL to plaintext or sasl_plaintext",
         ),

@@ -372,3 +372,74 @@ def test_only_so_many_things_are_remembered() -> None:
     assert repeats.log(32, "e", "c", "m")
     assert not repeats.log(33, "e", "a", "m")
     assert repeats.log(33, "e", "b", "m")
+
+
+# What librdkafka repeats
+
+
+def librdkafka_says(text: str, *, client: str = "host#consumer-1", facility: str = "FAIL") -> None:
+    """Log as confluent_kafka does for a client."""
+    logs.librdkafka_logger().error("%s [%s] %s", facility, client, text)
+
+
+def test_what_every_new_client_says_is_one_line_with_a_count(
+    stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("consumer.clock.now", lambda: now)
+    refusal = "ConsumerGroupHeartbeat fatal error: Broker: Group authorization failed"
+    for number in range(271):
+        now = number * 1.1
+        client = f"segment-consumer-host#consumer-{number}"
+        librdkafka_says(f"[thrd:main]: {client}: {refusal}", client=client, facility="FATAL")
+    lines = entries(stream)
+    assert [line.get("repeated") for line in lines] == [None, *[27] * 9]
+    assert lines[0]["client"] == "segment-consumer-host#consumer-0"
+    assert lines[1]["message"].endswith(f"#consumer-28: {refusal}"), "the text stays as it is"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (
+            "10.0.0.1:9092/1: Connect to ipv4#10.0.0.1:9092 failed (after 0ms in state CONNECT)",
+            "10.0.0.1:9093/1: Connect to ipv4#10.0.0.1:9093 failed (after 12ms in state CONNECT)",
+        ),
+        ("2/3 brokers are down", "3/3 brokers are down"),
+        (
+            "Member segment-consumer-b-3f1c2b9e-0a4d-4c62-9d2e-6b0a53c9d101 timed out",
+            "Member segment-consumer-b-9a1c2b9e-0a4d-4c62-9d2e-6b0a53c9d1ff timed out",
+        ),
+        ("Member bPKbPBmoRHeLZb3bvTtNSg is fenced", "Member 3yQ8PBmoRHeLZb3bvTtN-w is fenced"),
+        ("t [3]: reset to offset 12345", "t [3]: reset to offset 999"),
+    ],
+)
+def test_clients_ports_times_and_counts_make_no_other_message(
+    stream: io.StringIO, one: str, other: str
+) -> None:
+    librdkafka_says(f"[thrd:app]: {one}")
+    librdkafka_says(f"[thrd:app]: {other}", client="host#producer-12")
+    assert [line["message"] for line in entries(stream)] == [f"[thrd:app]: {one}"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("kafka-1:9092/1: Connection refused", "kafka-2:9092/2: Connection refused"),
+        ("topic [3]: not authorized", "topic [4]: not authorized"),
+        ("changes-2: unknown topic", "changes-3: unknown topic"),
+        ("audience-changes-eu-01: gone", "audience-changes-us-01: gone"),
+        ("Connection refused", "Connection reset"),
+    ],
+)
+def test_what_is_about_something_else_is_said(stream: io.StringIO, one: str, other: str) -> None:
+    librdkafka_says(one)
+    librdkafka_says(other)
+    librdkafka_says(other, facility="SESSTMOUT")
+    assert len(entries(stream)) == 3
+
+
+def test_plain_messages_of_librdkafkas_logger_are_told_apart(stream: io.StringIO) -> None:
+    logs.librdkafka_logger().error("plain")
+    logs.librdkafka_logger().error("plainer")
+    assert len(entries(stream)) == 2

@@ -267,7 +267,7 @@ def test_openssls_codes_and_routines_are_not_repeated(properties: dict[str, str]
 @pytest.mark.parametrize(
     "properties",
     [
-        {"fetch.max.bytes": "1000"},
+        {"fetch.max.bytes": "999"},
         {"receive.message.max.bytes": "1000"},
         {"receive.message.max.bytes": "2000000", "fetch.max.bytes": "2000000"},
         {"fetch.min.bytes": "0"},

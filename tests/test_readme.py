@@ -6,6 +6,7 @@ import json
 import re
 import tomllib
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -14,6 +15,7 @@ import pytest
 from consumer import settings
 from consumer.__main__ import COMMANDS
 from consumer.core.metrics import METRICS
+from consumer.settings.librdkafka import RELIED_ON
 from tests.brokers.tried import TRIED, table
 from tests.support import page_states
 from tests.support.kafka_jars import VERSION
@@ -77,6 +79,21 @@ def test_the_settings_table_has_every_variable_with_its_default() -> None:
             assert default == str(shown), name
         else:
             assert field.default is None, name
+
+
+def test_the_table_of_properties_has_what_the_daemon_relies_on_and_why() -> None:
+    table = rows(REFERENCE, "| property | because |")
+    assert {in_backticks(names)[0]: why for names, why in table} == RELIED_ON
+
+
+def test_the_client_library_is_pinned_to_the_version_that_was_tried() -> None:
+    """In both places it is the one that is installed here, and tested."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (bounds,) = [each for each in project["dependencies"] if each.startswith("confluent-kafka")]
+    installed = version("confluent-kafka")
+    major, minor, _ = installed.split(".")
+    assert bounds == f"confluent-kafka>={installed},<{major}.{int(minor) + 1}"
+    assert f"\nconfluent-kafka=={installed} " in (ROOT / "deploy/requirements.txt").read_text()
 
 
 def test_the_metrics_table_has_every_metric_with_type_labels_and_meaning() -> None:

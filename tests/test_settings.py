@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from consumer.customerio.api import Api
 from consumer.settings import SECRETS, VARIABLES, Settings, SettingsError, load
+from consumer.settings.librdkafka import RELIED_ON
 from consumer.settings.problems import accepts
 
 REQUIRED = {
@@ -1011,6 +1012,7 @@ def test_a_wrong_number_among_the_properties_makes_no_other_setting_wrong() -> N
         ("enable.idempotence", "it is the daemon's own"),
         ("transactional.id", "it is the daemon's own"),
         ("test.mock.num.brokers", "it is the daemon's own"),
+        *RELIED_ON.items(),
     ],
 )
 def test_properties_of_the_daemon_are_refused_by_name(name: str, instead: str) -> None:

@@ -10,7 +10,7 @@ from consumer.core.metrics import BY_NAME
 from consumer.core.outcomes import Answer, Answered
 from consumer.core.snapshot import Identity, Snapshot
 from consumer.core.tally import Tally
-from consumer.engine.ports import View
+from consumer.engine.ports import Trouble, View
 from consumer.observability.history import MAX_STEPS, History, quantile
 from consumer.observability.status import Reporter
 from tests.support.loop_world import ACCEPTED, TOPIC, World
@@ -163,6 +163,26 @@ def test_a_hold_of_the_api_says_when_the_next_probe_is_and_one_of_kafka_does_not
     world.run_until(150)
     (hold,) = status(world)["holds"]
     assert (hold["reason"], hold["next_probe"]) == ("kafka-unavailable", None)
+
+
+def test_a_refused_login_is_the_reason_and_not_that_brokers_are_down() -> None:
+    world = World(segment_of(7, others=1), records=100).run_until(1)
+    world.observer.view = View(asked=True, unreachable="Local: Broker transport failure")
+    world.loop.kafka_error(Trouble("_ALL_BROKERS_DOWN", "1/1 brokers are down"))
+    refusal = "login refused: Authentication failed"
+    world.loop.kafka_error(Trouble("_AUTHENTICATION", refusal, is_refusal=True))
+    world.loop.kafka_error(Trouble("_ALL_BROKERS_DOWN", "1/1 brokers are down"))
+    world.run_until(3)
+    assert snapshot(world).not_ready == (refusal,)
+    world.run_until(30)
+    (hold,) = status(world)["holds"]
+    assert (hold["reason"], hold["detail"]) == ("kafka-unavailable", refusal)
+    world.loop.kafka_error(Trouble("_TRANSPORT", "Connection refused"))
+    world.run_until(32)
+    assert snapshot(world).not_ready != (refusal,), "it is something else now"
+    world.observer.view = View(asked=True)
+    world.run_until(34)
+    assert snapshot(world).not_ready == ()
 
 
 def test_the_status_says_which_process_it_is_of() -> None:

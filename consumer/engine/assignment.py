@@ -8,11 +8,13 @@ partition was given up, and may be back, is passed over.
 So is a partition whose position is gone, and one whose topic has another id than when it began:
 librdkafka (2.16) reads on where the old one had come to, if the new one has that.
 
-Pausing never stops polling. Every new partition is paused or resumed explicitly, by the present
-state: librdkafka keeps a pause across a revoke.
+Pausing never stops polling. It throws away what the client has fetched ahead, to be fetched once
+more, so what lasts for a moment is no reason for it. Every new partition is paused or resumed
+explicitly, by the present state: librdkafka keeps a pause across a revoke.
 """
 
 import itertools
+import math
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +28,7 @@ from consumer.engine.starts import Starts
 RESUME_BELOW = 0.8
 STARTS_PER_TURN = 500  # thousands at once would take a good part of a second
 REST_SECONDS = 10.0  # of a partition whose next batch is damaged: perhaps it is whole elsewhere
+PAUSE_AFTER_SECONDS = 0.5  # a rebalance waits behind what was fetched ahead for so long, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,11 @@ class _Question:
 
 @dataclass(slots=True, eq=False)
 class Assignment:
-    """Owned by the loop. ``paused`` is for the buffer's limit, ``pausing`` for whatever reason."""
+    """Owned by the loop. ``paused``: it is the buffer's limit that slows reading down.
+
+    ``pausing``: nothing can be taken in now, for whatever reason. ``fetching``: the client goes on
+    fetching all the same, for that has not lasted.
+    """
 
     _pipeline: Pipeline
     _member: MemberPort
@@ -47,6 +54,7 @@ class Assignment:
     _starts: Starts
     paused: bool = False
     pausing: bool = False
+    fetching: bool = True
     _waiting: dict[Partition, _Question] = field(default_factory=dict)
     _is_asked: bool = True  # `LookupPort` knows of all that wait
     _found: deque[Found] = field(default_factory=deque)
@@ -54,6 +62,7 @@ class Assignment:
     _resting: dict[Partition, float] = field(default_factory=dict)  # until when
     _topic_ids: Mapping[str, str] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _pausing_since: float = math.inf
 
     def is_paused(self, ledger: Ledger) -> bool:
         """Whether nothing is fetched for this partition now."""
@@ -104,8 +113,8 @@ class Assignment:
         if not positions:
             return False
         self._starts.tell(now)
-        self._member.start(positions, paused=self.pausing)
-        if self.pausing:
+        self._member.start(positions, paused=not self.fetching)
+        if not self.fetching:
             self._is_paused |= positions.keys()
         self._is_asked = False
         return True
@@ -176,16 +185,21 @@ class Assignment:
         """
         pipeline = self._pipeline
         limit, held = pipeline.rules.buffer_max_ids, pipeline.held_ids
-        is_full = is_full or held > (RESUME_BELOW * limit if self.paused else limit - 1)
-        self.pausing = is_full or has_backlog or pipeline.is_backed_up()
-        if is_full != self.paused:
-            self.paused = is_full
-            event = "paused" if is_full else "resumed"
-            text = "the buffer is full" if is_full else "the buffer has room again"
+        is_full = is_full or held >= limit
+        slows = is_full or (self.paused and held > RESUME_BELOW * limit)
+        self.pausing = has_backlog or pipeline.is_backed_up() or is_full
+        if not self.fetching:  # once it has lasted, it is worth to wait for more room
+            self.pausing = self.pausing or slows
+        self._pausing_since = min(self._pausing_since, now) if self.pausing else math.inf
+        self.fetching = now - self._pausing_since < PAUSE_AFTER_SECONDS
+        if slows != self.paused:
+            self.paused = slows
+            event = "paused" if slows else "resumed"
+            text = "the buffer is full" if slows else "the buffer has room again"
             self._say(now, event, "", text, level="info", held_ids=held)
         reading = pipeline.ledgers.keys() - self._waiting.keys()
         self._resting = {name: until for name, until in self._resting.items() if until > now}
-        wanted = set(reading) if self.pausing else self._resting.keys() & reading
+        wanted = self._resting.keys() & reading if self.fetching else set(reading)
         if to_pause := wanted - self._is_paused:
             self._member.pause(to_pause)
         if to_resume := (self._is_paused - wanted) & reading:

@@ -176,12 +176,17 @@ class Loop:
             wait = min(limit, self.requests.until_next(now))
             messages = member.consume(CHUNK_RECORDS, wait)
             return carriers.collect(0.0), messages
+        wait = min(BUSY_WAIT_SECONDS, self.requests.until_next(now))
+        is_fetching = self.assignment.fetching
         if in_flight:
             # Settled before the callbacks that consume may fire: a drain must know of them.
             self.requests.settle(carriers.collect(BUSY_WAIT_SECONDS), self._ports.clock())
-            return (), member.consume(CHUNK_RECORDS, 0.0)
-        wait = min(BUSY_WAIT_SECONDS, self.requests.until_next(now))
-        return (), member.consume(CHUNK_RECORDS, wait)
+            wait = 0.0
+        elif is_fetching:
+            carriers.wait(wait)
+            wait = 0.0
+        # What was fetched ahead can't be taken in: one record, for the callbacks in front of it.
+        return (), member.consume(1 if is_fetching else CHUNK_RECORDS, wait)
 
     def _receive(self, messages: Sequence[Message], now: float) -> None:
         self._is_full = False

@@ -20,6 +20,7 @@ from consumer.engine.stalls import StallWatch
 LOOK_SECONDS = 0.5
 TROUBLE_SECONDS = 15.0
 NOBODY = "-"  # who is in no group: what keeps us out is asked for
+_SAYS_NOT_WHY = "_ALL_BROKERS_DOWN"  # and comes after each error that does
 
 
 @dataclass(slots=True, eq=False)
@@ -56,11 +57,13 @@ class Outlook:
     _next_look: float = -math.inf
     _kafka: Patience = field(default_factory=Patience)
     _dead_letters: Patience = field(default_factory=Patience)
-    _client_trouble: str = ""
+    _client_trouble: Trouble | None = None
 
     def hear(self, error: Trouble, now: float) -> None:
         """Take in trouble of the client."""
-        self._client_trouble, self.heard_at = f"{error.code}: {error.detail}", now
+        if error.code != _SAYS_NOT_WHY or self._client_trouble is None:
+            self._client_trouble = error
+        self.heard_at = now
         self._observer.ask_now()  # it asks seldom while nothing is wrong
         self._say(now, "kafka_error", error.code, error.detail, level="warning")
 
@@ -86,7 +89,7 @@ class Outlook:
         self._commits.agree(view)
         self.problems = self._find_problems(view, waiting, now)
         if not self.problems:
-            self._client_trouble = ""
+            self._client_trouble = None
         detail = self._kafka.lasting("; ".join(self.problems.values()), now)
         self._set_hold(HoldReason.KAFKA_UNAVAILABLE, detail, now)
         if self._needs_dead_letters:
@@ -108,12 +111,15 @@ class Outlook:
 
     def _find_problems(self, view: View, waiting: str, now: float) -> dict[str, str]:
         problems: dict[str, str] = {}
+        heard = self._client_trouble
         if view.unreachable:
             problems["broker"] = f"no broker reachable: {view.unreachable}"
         for topic, trouble in view.missing.items():
             problems[f"topic {topic}"] = f"topic {topic}: {trouble}"
         if not self.joined:
-            why = view.group_obstacle or self._client_trouble
+            why = view.group_obstacle
+            if not why and heard is not None and not heard.is_refusal:
+                why = f"{heard.code}: {heard.detail}"
             problems["group"] = f"not joined to the group yet{why and ': '}{why}"
         if waiting:
             problems["start"] = waiting
@@ -121,8 +127,12 @@ class Outlook:
         if unsendable is not None:
             name, text = unsendable
             problems[name] = text
-        if problems.keys() - {"start"} and self._client_trouble and self.joined:
-            problems["client"] = self._client_trouble
+        if problems.keys() - {"start"} and heard is not None:
+            if heard.is_refusal:  # is why no broker can be asked
+                problems.pop("broker", None)
+                problems["login"] = heard.detail
+            elif self.joined:
+                problems["client"] = f"{heard.code}: {heard.detail}"
         return problems
 
 

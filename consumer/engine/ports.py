@@ -77,11 +77,15 @@ class CommitAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """An error of the client. ``code`` is librdkafka's name of it."""
+    """An error of the client. ``code`` is librdkafka's name of it.
+
+    ``is_refusal``: a broker is there, and doesn't let us in, or we don't trust it.
+    """
 
     code: str
     detail: str
     fatal: bool = False
+    is_refusal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,9 @@ With KIP-848 much of what passes, or what somebody mends, is fatal for librdkafk
   without a partition in between, somebody else gives names away: that alone is the end.
 
 With the classic protocol only being fenced is fatal, and nobody has a name there (`settings`).
+
+A consumer whose certificate or key was replaced gives its partitions up in order, and a new one
+joins.
 """
 
 import math
@@ -28,7 +31,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from consumer.core.backoff import backoff_seconds
 from consumer.engine.ports import CommitAnswer, Listener, Partition, Trouble
-from consumer.kafka.errors import FENCE, commit_answer, trouble
+from consumer.kafka import certificate
+from consumer.kafka.credentials import Follower
+from consumer.kafka.errors import FENCE, commit_answer, is_alert, trouble
 
 LONGEST_SECONDS = 10.0
 """Between two clients that end themselves: a name that is free again is not left for long."""
@@ -50,7 +55,7 @@ class Client:
     """
 
     def __init__(self, properties: Mapping[str, Any], farewell_seconds: float = 0.0) -> None:
-        self._properties = dict(properties)
+        self.follower = Follower(properties)
         self._farewell_seconds = farewell_seconds
         self._comes_back = properties.get("group.protocol") == "consumer"
         self._rejoin_at = math.inf
@@ -62,6 +67,7 @@ class Client:
         self._ends = 0  # in a row
         self._fences = 0  # in a row
         self.consumer = self._new()
+        self._consumers = 1
 
     def join(self, topics: Sequence[str], listener: Listener) -> None:
         """Join the group."""
@@ -77,15 +83,17 @@ class Client:
         """Have the consumer look what there is of its topics; see `Member.take_up_what_is_new`."""
         self.consumer.subscribe(
             self._topics,
-            on_assign=self._of_now(self._on_assign),
-            on_revoke=self._of_now(self._on_revoke),
-            on_lost=self._of_now(self._on_lost),
+            on_assign=self._of(self._consumers, self._on_assign),
+            on_revoke=self._of(self._consumers, self._on_revoke),
+            on_lost=self._of(self._consumers, self._on_lost),
         )
 
     def consume(self, count: int, timeout_seconds: float) -> list[Any]:
         """Return up to ``count`` messages; callbacks fire here."""
+        if self.follower.outdates(self.consumer):
+            self._rejoin_at = min(self._rejoin_at, time.monotonic())
         if time.monotonic() >= self._rejoin_at:
-            self.replace()
+            self._replace()
         messages = self.consumer.consume(count, timeout_seconds)
         if self._comes_back:  # the end is said once, anywhere among the records
             for message in messages:
@@ -99,15 +107,23 @@ class Client:
         return replace(seen, fatal=seen.fatal and is_final)
 
     def replace(self) -> None:
-        """Join with a new consumer; the old one has given up for good, or is given up."""
+        """Join with a new consumer: this one is given up, and its partitions with it."""
         self._lose(sorted(self._owned))
+        self._replace()
+
+    def _replace(self) -> None:
+        """Join with a new consumer. One that has not lost its partitions gives them up in order."""
         try:
-            ended, self.consumer = self.consumer, self._new()
+            new = self._new()
         except KafkaException as error:  # a file of the settings is not there now
             self._end()
             self._say(trouble(error.args[0]))
             return
-        delay = self._farewell_seconds if self._had_partitions else 0.0
+        is_in_order = bool(self._owned)
+        self._give_up(sorted(self._owned))
+        ended, self.consumer = self.consumer, new
+        self._consumers += 1
+        delay = self._farewell_seconds if self._had_partitions and not is_in_order else 0.0
         self._rejoin_at, self._had_partitions = math.inf, False
         # Not here: a commit on its way is waited for, longer than the loop may stand still.
         closing = threading.Timer(delay, ended.close)
@@ -118,20 +134,19 @@ class Client:
             self.subscribe()
 
     def _new(self) -> Consumer:
+        """Return a consumer that is silent until it is the one of now."""
         number = self._consumers + 1
         callbacks = {
             "on_commit": self._of(number, self._on_commit),
             "error_cb": self._of(number, self._on_error),
         }
-        consumer = Consumer({**self._properties, **callbacks})
-        self._consumers, self._began = number, time.monotonic()
+        consumer = Consumer({**self.follower.properties, **callbacks})
+        self._began = time.monotonic()
         return consumer
 
-    def _of_now(self, callback: Callable[P, None]) -> Callable[P, None]:
-        """Return a callback that is silent once the consumer of now was replaced."""
-        return self._of(self._consumers, callback)
-
     def _of(self, number: int, callback: Callable[P, None]) -> Callable[P, None]:
+        """Return a callback that is silent unless the consumer of that number is the one of now."""
+
         def call(*args: P.args, **kwargs: P.kwargs) -> None:
             if number == self._consumers:
                 callback(*args, **kwargs)
@@ -147,8 +162,7 @@ class Client:
             self.listener.assigned(names)
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        if self.listener is not None and (names := self._disown(_names(partitions))):
-            self.listener.revoked(names)
+        self._give_up(_names(partitions))
 
     def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._lose(_names(partitions))
@@ -159,6 +173,8 @@ class Client:
 
     def _on_error(self, error: KafkaError) -> None:
         seen = trouble(error)
+        if is_alert(seen.detail) and (why := certificate.trouble_of(self.follower.properties)):
+            seen = replace(seen, detail=f"{why}; {seen.detail}")
         self._heed(seen)
         self._say(seen)
 
@@ -180,6 +196,10 @@ class Client:
         self._ends = 1 if now - self._began > _LONG_LIFE_SECONDS else self._ends + 1
         jitter = random.uniform(0.5, 1.0)
         self._rejoin_at = now + backoff_seconds(self._ends + 1, LONGEST_SECONDS, jitter)
+
+    def _give_up(self, names: Iterable[Partition]) -> None:
+        if self.listener is not None and (given_up := self._disown(names)):
+            self.listener.revoked(given_up)
 
     def _lose(self, names: Iterable[Partition]) -> None:
         if self.listener is not None and (lost := self._disown(names)):

@@ -6,6 +6,8 @@ written twice. One that the topic finds too big is tried once more on its own - 
 whole produce request for one big record in it - and then goes without its value.
 """
 
+import math
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -17,8 +19,11 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from consumer import clock
 from consumer.core.dead_letters import HEADER_PREFIX, DeadLetter
 from consumer.engine.ports import Report
+from consumer.kafka.credentials import Follower, LoginWatch
 
 _TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
+
+_GRACE_SECONDS = 5.0
 
 _Error = KafkaError | None
 _OnDelivery = Callable[[DeadLetter, _Error, object], None]
@@ -29,18 +34,29 @@ class DeadLetters:
 
     def __init__(self, properties: Mapping[str, Any], topic: str) -> None:
         self._topic = topic
-        self._properties = dict(properties)
+        self._follower = Follower(properties)
         self._producer: Producer | None = None
         self._reports: list[Report] = []
         self._alone: deque[DeadLetter] = deque()
         self._in_flight = 0
+        self._outdated_at = math.inf
+
+    def follow(self, watch: LoginWatch) -> None:
+        """Take up what changes of the login."""
+        self._follower.follow(watch)
 
     def send(self, dead_letter: DeadLetter) -> bool:
-        """Hand over a dead letter; False: not now, the queue is full or one goes alone."""
-        return not self._alone and self._produce(dead_letter, self._on_delivery)
+        """Hand over a dead letter; False: not now.
+
+        The queue is full, one goes alone, or a new producer is about to be made.
+        """
+        self._renew()
+        is_waiting = self._alone or self._outdated_at < math.inf
+        return not is_waiting and self._produce(dead_letter, self._on_delivery)
 
     def poll(self, timeout_seconds: float = 0.0) -> list[Report]:
         """Return what became of dead letters; waits for the first up to the timeout."""
+        self._renew()
         self._serve(timeout_seconds)
         while self._alone and not self._in_flight:
             if not self._produce(self._alone[0], self._on_delivery_alone):
@@ -54,6 +70,23 @@ class DeadLetters:
         if self._producer is not None:
             self._producer.flush(timeout_seconds)
 
+    def _renew(self) -> None:
+        """Let go of a producer whose certificate or key is no longer so, for the next one.
+
+        What it has on its way gets a moment to arrive; then it comes back, and goes through the
+        next one. Not closed here: that may take longer than the loop may stand still.
+        """
+        if self._follower.outdates(self._producer):
+            self._outdated_at = min(self._outdated_at, clock.now())
+        producer = self._producer
+        if producer is None or not self._in_flight:
+            if producer is not None and self._outdated_at < math.inf:
+                threading.Thread(target=producer.close, name="closing", daemon=True).start()
+                self._producer = None
+            self._outdated_at = math.inf
+        elif clock.now() > self._outdated_at + _GRACE_SECONDS:
+            producer.purge()
+
     def _serve(self, timeout_seconds: float) -> None:
         if self._producer is not None:
             self._producer.poll(timeout_seconds)
@@ -66,7 +99,7 @@ class DeadLetters:
         if truncated:
             headers.append((HEADER_PREFIX + "truncated", b"true"))
         if self._producer is None:
-            self._producer = Producer(self._properties)
+            self._producer = Producer(self._follower.properties)
         try:
             self._producer.produce(
                 self._topic,

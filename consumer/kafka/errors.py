@@ -87,6 +87,19 @@ _DAMAGED = frozenset(
 """What librdkafka says where it can't read a batch. It goes on behind it, or anywhere."""
 
 
+_REFUSED = {
+    KafkaError._AUTHENTICATION: "login refused",
+    KafkaError.SASL_AUTHENTICATION_FAILED: "login refused",
+    KafkaError._SSL: "no encrypted connection",
+}
+_NOISE = re.compile(
+    r"^\[thrd:[^\]]*\]: |^\S+/(?:bootstrap|\d+): "
+    r"| \(after \d+ms in state \w+(?:, \d+ identical error\(s\) suppressed)?\)"
+    r"|error:[0-9A-F]{8}:[^:]*:[^:]*:"
+)
+"""What librdkafka and OpenSSL say of themselves, around what happened."""
+
+
 def trouble(error: KafkaError) -> Trouble:
     """Return an error of the library as a value; ``fatal`` is what it calls so.
 
@@ -94,13 +107,15 @@ def trouble(error: KafkaError) -> Trouble:
     error it was that is fatal stands in its text alone (confluent_kafka 2.16).
     """
     is_fatal = error.fatal() or error.code() == KafkaError._FATAL
+    words = without_noise(error.str())
+    refusal = "our certificate is refused" if is_alert(words) else _REFUSED.get(error.code())
+    if refusal:
+        return Trouble(error.name(), f"{refusal}: {words}", is_fatal, is_refusal=True)
     code, detail = error.name(), error.str()
     if error.code() == KafkaError._FATAL:
         found = [text for text in _NAMES if f"{_FATAL_PREFIX}{text}" in detail]
         code = _NAMES[max(found, key=len)] if found else code
-    if code in _WORDS:
-        detail = _WORDS[code]
-    return Trouble(code, detail, is_fatal)
+    return Trouble(code, _WORDS.get(code, detail), is_fatal)
 
 
 def meaning_of(message: Message) -> MessageError:
@@ -160,6 +175,21 @@ def is_no_answer(error: KafkaError) -> bool:
 def is_of_ended_client(error: KafkaError) -> bool:
     """Whether the client is at its end and takes no more calls."""
     return error.code() in {KafkaError._DESTROY, KafkaError._FATAL}
+
+
+def without_noise(text: str) -> str:
+    """Return what happened, of what librdkafka says."""
+    while (shorter := _NOISE.sub("", text)) != text:
+        text = shorter
+    return text
+
+
+def is_alert(words: str) -> bool:
+    """Whether it is what the other end of an encrypted connection says of us as it ends it.
+
+    With TLS 1.3 that comes when the handshake is over for us, as an error of the transport.
+    """
+    return "SSL alert number" in words
 
 
 def text_of(error: Exception) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 from confluent_kafka import ConsumerGroupType, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
 
+from consumer.kafka.credentials import Follower
+
 _ASSIGNOR = "cooperative-sticky"  # what our classic members bring
 _NEVER_SECONDS = 3600.0  # the longest that librdkafka takes; the client doesn't live so long
 
@@ -23,7 +25,7 @@ class Group:
         self, properties: Mapping[str, Any], group_id: str, protocol: str = "classic"
     ) -> None:
         # Its figures would be those of the client that stays, see `kafka.statistics`.
-        self._properties = {**properties, "statistics.interval.ms": 0}
+        self.follower = Follower({**properties, "statistics.interval.ms": 0})
         self._group_id = group_id
         self._protocol = protocol
         self.obstacle = ""  # to joining it with that protocol, as of the last description
@@ -36,7 +38,9 @@ class Group:
 
         Raises KafkaException if the coordinator refuses, or doesn't answer in time.
         """
-        admin = self._admin or AdminClient(self._properties)
+        if self.follower.outdates(self._admin):
+            self._admin = None
+        admin = self._admin or AdminClient(self.follower.properties)
         self._admin = None
         futures = admin.describe_consumer_groups(
             [self._group_id],

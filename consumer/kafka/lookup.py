@@ -7,11 +7,13 @@ again, and keeps nothing else waiting.
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from confluent_kafka import KafkaException
 
 from consumer import clock
 from consumer.engine.ports import Found, Partition
+from consumer.kafka.credentials import Follower, LoginWatch
 from consumer.kafka.errors import text_of
 from consumer.kafka.questions import Questions, id_of
 
@@ -27,18 +29,29 @@ class Lookup:
     first time.
     """
 
-    def __init__(self, ask: Callable[[], Questions], *, is_latest: bool) -> None:
+    def __init__(
+        self,
+        properties: Mapping[str, Any],
+        questions: Callable[[Mapping[str, Any]], Questions],
+        *,
+        is_latest: bool,
+    ) -> None:
         self.wanted: Mapping[Partition, int] = {}
         self.read: frozenset[str] = frozenset()
         self.topic_ids: Mapping[str, str] = {}
         self.trouble = ""
-        self._new_questions = ask
+        self._follower = Follower(properties)
+        self._new_questions = questions
         self._questions: Questions | None = None
         self._is_latest = is_latest
         self._answered: set[int] = set()
         self._found: deque[Found] = deque()
         self._waker = threading.Event()
         self._is_over = False
+
+    def follow(self, watch: LoginWatch) -> None:
+        """Take up what changes of the login."""
+        self._follower.follow(watch)
 
     def start(self) -> None:
         """Begin asking."""
@@ -69,8 +82,7 @@ class Lookup:
                 self._try(self._look_at_ids)
             self._waker.wait(backoff or max(0.0, look_at - clock.now()))
             self._waker.clear()
-        if self._questions is not None:
-            self._questions.close()
+        self._end()
 
     def _open(self) -> dict[Partition, int]:
         """Return what is wanted and not answered."""
@@ -81,14 +93,19 @@ class Lookup:
     def _try(self, ask: Callable[[Questions], str]) -> None:
         """Ask, with new clients if those of before got no answer."""
         try:
+            if self._follower.outdates(self._questions):
+                self._end()
             if self._questions is None:
-                self._questions = self._new_questions()
+                self._questions = self._new_questions(self._follower.properties)
             self.trouble = ask(self._questions)
         except Exception as error:  # noqa: BLE001 - this thread must outlive whatever a broker answers
             self.trouble = text_of(error)
-            if self._questions is not None:
-                self._questions.close()
-            self._questions = None
+            self._end()
+
+    def _end(self) -> None:
+        if self._questions is not None:
+            self._questions.close()
+        self._questions = None
 
     def _ask(self, questions: Questions) -> str:
         """Ask for all that is wanted; return what is wrong, if not all was answered."""

@@ -24,6 +24,7 @@ from consumer.engine.ports import (
 )
 from consumer.kafka import errors
 from consumer.kafka.client import Client
+from consumer.kafka.credentials import LoginWatch
 
 
 class Member:
@@ -41,6 +42,10 @@ class Member:
     def subscribe(self, topics: Sequence[str], listener: Listener) -> None:
         """Join the group."""
         self._client.join(topics, listener)
+
+    def follow(self, watch: LoginWatch) -> None:
+        """Take up what changes of the login."""
+        self._client.follower.follow(watch)
 
     def consume(self, count: int, timeout_seconds: float) -> list[Any]:
         """Return up to ``count`` messages; callbacks fire here. Waits the whole timeout for them.

@@ -20,6 +20,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from consumer import clock
 from consumer.engine.ports import Partition, View
 from consumer.kafka.causes import causes_of
+from consumer.kafka.credentials import Follower, LoginWatch
 from consumer.kafka.dead_letter_topic import ensure
 from consumer.kafka.errors import text_of
 from consumer.kafka.group import Group
@@ -52,11 +53,17 @@ class Observer:
         self._dead_letter_topic = dead_letter_topic  # None: it is never written
         self._asks_session = asks_session
         self._session_until = -math.inf  # what was told of it is taken to be true
+        self._follower = Follower(properties)
         self._admin = AdminClient(dict(properties))
         self._group = Group(properties, group_id, "consumer" if asks_session else "classic")
         self._ends: dict[Partition, int] = {}
         self._unanswered: frozenset[Partition] = frozenset()
         self._waker = threading.Event()
+
+    def follow(self, watch: LoginWatch) -> None:
+        """Take up what changes of the login."""
+        self._follower.follow(watch)
+        self._group.follower.follow(watch)
 
     def start(self) -> None:
         """Begin asking."""
@@ -71,6 +78,8 @@ class Observer:
         while True:
             started, before = clock.now(), self.view
             try:
+                if self._follower.outdates(self._admin):
+                    self._admin = AdminClient(self._follower.properties)
                 self.view = self._ask(started)
             except Exception as error:  # noqa: BLE001 - this thread must outlive whatever a broker answers
                 self.view = self._blind(error)

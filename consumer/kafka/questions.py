@@ -34,6 +34,11 @@ class Questions:
         """End the clients."""
         self._consumer.close()
 
+    def set_sasl_credentials(self, username: str, password: str) -> None:
+        """Use another password from the next login on."""
+        self._admin.set_sasl_credentials(username, password)
+        self._consumer.set_sasl_credentials(username, password)
+
     def committed(self, partitions: Iterable[Partition]) -> dict[Partition, Committed]:
         """Return what the group has committed, without what got no clear answer.
 

@@ -26,7 +26,13 @@ _logger = logging.getLogger("segment_consumer")
 _librdkafka = logging.getLogger(LIBRDKAFKA)
 
 _FLUSH_SECONDS = 1.0
-_DIFFERING = re.compile(r"\d+(?=ms)|#\d+")  # between two of librdkafka's messages that say the same
+_DIFFERING = re.compile(
+    r"#(?:consumer|producer)-\d+"  # a client's name, which ends with its number
+    r"|\b[0-9a-f]{8}-[0-9a-f-]{27}\b"  # a member's id
+    r"|\b(?=[\w-]*[A-Z])(?=[\w-]*[a-z])[\w-]{22}\b"  # the same with KIP-848
+    r"|(?<![\w.\-\[])\d+"  # a port, time, count or offset; not of kafka-1, topic.v2, topic [3]
+)
+"""What may differ between two of librdkafka's messages that say the same."""
 
 
 def configure(level: str = "info", fmt: str = "json", stream: TextIO | None = None) -> None:
@@ -116,23 +122,33 @@ class Repeats:
 
 
 class _Librdkafka:
-    """Folds what a client repeats: with no broker there, it says so twenty times a second."""
+    """Folds what clients repeat: with no broker there, one says so twenty times a second.
+
+    And where each new client ends at once, every second another one says the same.
+    """
 
     def __init__(self) -> None:
         self._repeats = Repeats()
 
     def is_said(self, record: logging.LogRecord) -> bool:
         """Return whether a line is to be written; it gets the number of those that were not."""
-        said = str(record.args)
+        kind, said = _kind_and_text(record)
         # KAFKA_CONFIG goes to all clients: each warns of what is the others' business.
         if "and will be ignored by this" in said:
             return False
         if record.levelno <= logging.DEBUG:  # who asks for that wants all of it
             return True
-        unsaid = self._repeats.unsaid(clock.now(), (record.levelno, _DIFFERING.sub("", said)))
+        unsaid = self._repeats.unsaid(clock.now(), (record.levelno, kind, _DIFFERING.sub("", said)))
         if unsaid:
             record.fields = {"repeated": unsaid}
         return unsaid is not None
+
+
+def _kind_and_text(record: logging.LogRecord) -> tuple[str, str]:
+    """Return librdkafka's facility and text, which stand around the client's name."""
+    if isinstance(record.args, tuple) and record.args:
+        return str(record.args[0]), str(record.args[-1])
+    return "", str(record.msg)
 
 
 class _Handler(logging.Handler):

@@ -10,7 +10,7 @@ from consumer.engine.ports import LaneState, PartitionState, Published
 from consumer.observability.history import History
 
 _RATE_WINDOW_SECONDS = 10.0
-_BLOCKING = ("group", "start", "topic", "session")
+_BLOCKING = ("group", "start", "topic", "session", "login")
 
 
 class Reporter:

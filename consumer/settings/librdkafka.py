@@ -19,6 +19,9 @@ VARIABLES = {
 }
 """Properties that librdkafka gets as the variable has them."""
 
+ROTATING = ("sasl.username", "sasl.password", "ssl.key.password")
+"""Those that may change in ``SECRETS_DIR`` while the daemon runs."""
+
 _INSTEAD = VARIABLES | {
     "bootstrap.servers": "KAFKA_BOOTSTRAP_SERVERS",
     "metadata.broker.list": "KAFKA_BOOTSTRAP_SERVERS",
@@ -53,6 +56,13 @@ _OWNED = frozenset(
         "test.mock.num.brokers",
     }
 )
+RELIED_ON = {
+    "retry.backoff.ms": "the daemon knows by it how long a lost commit may still be repeated",
+    "retry.backoff.max.ms": "the daemon knows by it how long a lost commit may still be repeated",
+    "socket.max.fails": "a connection without answers is given up at its first timeout, so that"
+    " the membership is not lost with it",
+}
+"""Properties that what the daemon does is made for, and why."""
 
 COMMON: Properties = {
     # A firewall that forgot an idle connection is noticed before a request needs it.
@@ -65,9 +75,11 @@ COMMON: Properties = {
 CONSUMER: Properties = {
     # The default of 1000 throttles a fast consumer to a quarter.
     "fetch.queue.backoff.ms": 5,
-    # Bounds the prefetch in bytes, and with it fetch.max.bytes: librdkafka lowers that to the
-    # same 16 MiB. Set here, it would refuse every message.max.bytes above it.
-    "queued.max.messages.kbytes": 16_384,
+    # What waits in memory: records that were read ahead, and of each broker what a fetch brings.
+    # That is counted as it was compressed, and expanded whole: 16 MiB of small events in zstd took
+    # 523 MiB. A batch that is bigger comes alone.
+    "queued.max.messages.kbytes": 1024,
+    "fetch.max.bytes": 524_288,
     # librdkafka's default delivers a damaged batch as it is, with an id that nobody wrote. Seven
     # pairs of reading a million events cost 1.33 s of CPU without and 1.40 with it uncompressed,
     # 1.27 and 1.16 with zstd: nothing that can be told from noise.
@@ -101,6 +113,8 @@ CONSUMER_OWNED: Properties = {
     "auto.offset.reset": "error",
     # Tells a partition that was read to its end from one that is silent.
     "enable.partition.eof": True,
+    # Of a consumer it is only the least that fetch.max.bytes may be; operators mean the producer.
+    "message.max.bytes": 1000,
 }
 
 
@@ -108,6 +122,8 @@ def refusal(name: str) -> str | None:
     """Return why ``KAFKA_CONFIG`` may not set the property ``name``, or None if it may."""
     if name in _INSTEAD:
         return f"{shown(name)} is refused; {_INSTEAD[name]} sets it"
+    if name in RELIED_ON:
+        return f"{shown(name)} is refused; {RELIED_ON[name]}"
     if name in _OWNED or name.endswith("_cb"):
         return f"{shown(name)} is refused; it is the daemon's own"
     return None

@@ -7,7 +7,7 @@ import socket
 
 from pydantic import SecretStr
 
-from consumer.settings import Settings, librdkafka
+from consumer.settings import Settings, librdkafka, sources
 from consumer.settings.librdkafka import Properties
 
 _MOST_SECONDS = 10.0
@@ -43,6 +43,17 @@ def producer_properties(settings: Settings) -> Properties:
 def admin_properties(settings: Settings) -> Properties:
     """Return what the admin client is created with."""
     return _with_operators(librdkafka.COMMON, settings)
+
+
+def rotated(settings: Settings) -> dict[str, str]:
+    """Return user and passwords as they are now in ``SECRETS_DIR``, by librdkafka's names.
+
+    Without what came from elsewhere, or can't be read while a mounted secret is being replaced.
+    """
+    files = settings.found.files
+    names = [name for name in librdkafka.ROTATING if librdkafka.VARIABLES[name] in files]
+    texts = {name: sources.read_secret(files[librdkafka.VARIABLES[name]]) for name in names}
+    return {name: text for name, text in texts.items() if text}
 
 
 def _with_operators(tuning: Properties, settings: Settings) -> Properties:

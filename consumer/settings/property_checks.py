@@ -10,7 +10,14 @@ from collections.abc import Iterator, Mapping
 
 from confluent_kafka import KafkaException, Producer
 
-from consumer.settings.librdkafka import PRODUCER, PRODUCER_OWNED, VARIABLES, Properties
+from consumer.settings.librdkafka import (
+    CONSUMER,
+    CONSUMER_OWNED,
+    PRODUCER,
+    PRODUCER_OWNED,
+    VARIABLES,
+    Properties,
+)
 from consumer.settings.problems import shown
 
 _TOGETHER = "Failed to create producer: "
@@ -129,11 +136,9 @@ def _is_secret(name: str) -> bool:
 
 def _of_a_consumer(good: Mapping[str, str]) -> Iterator[str]:
     """Yield what only the creation of a consumer would find."""
-    message_max = number(good, "message.max.bytes", 1_000_000)
-    queued = 1024 * number(good, "queued.max.messages.kbytes", 16_384)
-    fetch_max = number(good, "fetch.max.bytes", max(min(52_428_800, queued), message_max))
-    if fetch_max < message_max:
-        yield "KAFKA_CONFIG: 'fetch.max.bytes' must not be below 'message.max.bytes'"
+    fetch_max = number(good, "fetch.max.bytes", int(CONSUMER["fetch.max.bytes"]))
+    if fetch_max < (least := int(CONSUMER_OWNED["message.max.bytes"])):
+        yield f"KAFKA_CONFIG: 'fetch.max.bytes' must be {least} or more"
     if number(good, "receive.message.max.bytes", fetch_max + 512) < fetch_max + 512:
         yield "KAFKA_CONFIG: 'receive.message.max.bytes' must be 'fetch.max.bytes' + 512 or more"
     if number(good, "fetch.min.bytes", 1) not in _FETCH_MIN_BYTES:

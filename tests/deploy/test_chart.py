@@ -279,7 +279,7 @@ def test_secrets_are_files_of_a_directory_and_never_variables(release: Release) 
     assert {name} == (own or {"segment-consumer-credentials"})
 
 
-def test_a_new_key_of_the_api_restarts_nothing_and_another_setting_does() -> None:
+def test_new_keys_and_passwords_restart_nothing_and_other_settings_do() -> None:
     def annotations(*options: str) -> dict[str, str]:
         template_ = rendered("everything", *options).workload["spec"]["template"]
         found: dict[str, str] = template_["metadata"]["annotations"]
@@ -287,7 +287,8 @@ def test_a_new_key_of_the_api_restarts_nothing_and_another_setting_does() -> Non
 
     before = annotations()
     assert annotations("--set", "secrets.CUSTOMERIO_API_KEY=new") == before
-    assert annotations("--set", "secrets.KAFKA_SASL_PASSWORD=new") != before
+    assert annotations("--set", "secrets.KAFKA_SASL_PASSWORD=new") == before
+    assert annotations("--set", "secrets.KAFKA_CONFIG.linger\\.ms=1") != before
     assert annotations("--set", "settings.BATCH_MAX_IDS=500") != before
 
 

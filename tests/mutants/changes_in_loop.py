@@ -409,7 +409,7 @@ LOOP: tuple[Mutant, ...] = (
         file="consumer/engine/loop.py",
         old="""
             self.requests.settle(carriers.collect(BUSY_WAIT_SECONDS), self._ports.clock())
-            return (), member.consume(CHUNK_RECORDS, 0.0)
+            wait = 0.0
         """,
         new="return carriers.collect(BUSY_WAIT_SECONDS), member.consume(CHUNK_RECORDS, 0.0)",
         tests=(
@@ -542,7 +542,7 @@ LOOP: tuple[Mutant, ...] = (
         name="pause-forgotten-on-assign",
         breaks="I7",
         file="consumer/engine/assignment.py",
-        old="self._member.start(positions, paused=self.pausing)",
+        old="self._member.start(positions, paused=not self.fetching)",
         new="self._member.start(positions, paused=False)",
         tests=(
             "tests/test_loop.py::test_i7_a_partition_that_is_assigned_while_reading_is_paused_is_not_read_yet",
@@ -563,10 +563,20 @@ LOOP: tuple[Mutant, ...] = (
         name="a-full-buffer-pauses-nothing",
         breaks="I7",
         file="consumer/engine/assignment.py",
-        old="wanted = set(reading) if self.pausing else self._resting.keys() & reading",
+        old="wanted = self._resting.keys() & reading if self.fetching else set(reading)",
         new="wanted = set()",
         tests=(
-            "tests/test_loop.py::test_i7_a_full_buffer_pauses_reading_though_answers_make_room_in_every_turn",
+            "tests/test_loop.py::test_i7_a_buffer_that_stays_full_pauses_reading_until_there_is_more_room",
+        ),
+    ),
+    Mutant(
+        name="a-moment-without-room-throws-the-prefetch-away",
+        breaks="no byte is fetched over and over",
+        file="consumer/engine/assignment.py",
+        old="PAUSE_AFTER_SECONDS = 0.5",
+        new="PAUSE_AFTER_SECONDS = 0.0",
+        tests=(
+            "tests/test_loop.py::test_a_buffer_that_is_full_for_a_moment_throws_nothing_away_that_was_fetched_ahead",
         ),
     ),
     Mutant(

@@ -20,6 +20,22 @@ IN_SIGHT: tuple[Mutant, ...] = (
         tests=("tests/test_pipeline.py",),
     ),
     Mutant(
+        name="that-all-brokers-are-down-hides-why",
+        breaks="I8",
+        file="consumer/engine/outlook.py",
+        old="if error.code != _SAYS_NOT_WHY or self._client_trouble is None:",
+        new="if error.code:",
+        tests=("tests/test_status.py",),
+    ),
+    Mutant(
+        name="each-new-client-of-librdkafka-is-heard",
+        breaks="what repeats is said once in 30 s",
+        file="consumer/observability/logs.py",
+        old='r"#(?:consumer|producer)-\\d+"  # a client\'s name, which ends with its number',
+        new='r"#nobody"',
+        tests=("tests/test_logs.py",),
+    ),
+    Mutant(
         name="a-delivery-ends-no-trouble",
         breaks="an error goes when it is over",
         file="consumer/core/failing.py",

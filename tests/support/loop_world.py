@@ -52,6 +52,8 @@ class World:
     first, topic_id = 0, "one"
     """Of the logs."""
     metadata_limit = 4096
+    pauses = 0
+    """How often reading was paused."""
     is_away_until = -math.inf
     """The coordinator, for those who ask whether it answers."""
     name_in_group = "member"
@@ -284,6 +286,7 @@ class World:
 
     def pause(self, partitions: Iterable[Partition]) -> None:
         """Fetch nothing for a while."""
+        self.pauses += 1
         self._paused |= {partition for _, partition in partitions}
 
     def resume(self, partitions: Iterable[Partition]) -> None:

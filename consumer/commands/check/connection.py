@@ -12,6 +12,8 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from consumer.commands.check.finding import Finding, State
+from consumer.kafka import certificate
+from consumer.kafka.errors import is_alert, without_noise
 from consumer.kafka.group import Group
 from consumer.kafka.member import Member
 from consumer.settings import Settings
@@ -19,13 +21,7 @@ from consumer.settings.properties import admin_properties, consumer_properties
 
 _PATIENCE_SECONDS = 5.0
 _TRY_SECONDS = 1.0
-_NOISE = re.compile(
-    r"^\[thrd:[^\]]*\]: |^\S+/(?:bootstrap|\d+): | \(after \d+ms in state \w+[^)]*\)"
-    r"|error:[0-9A-F]{8}:[^:]*:[^:]*:"
-)
-"""What librdkafka and OpenSSL say of themselves, around what happened."""
-
-_STATE = re.compile(r"\(after \d+ms in state (\w+)[^)]*\)$")
+_STATE = re.compile(r" \(after \d+ms in state (\w+)")
 _PLAIN = "set KAFKA_SECURITY_PROTOCOL to plaintext or sasl_plaintext, or the port"
 
 
@@ -64,7 +60,9 @@ class Connection:
                 failure = self._failure or error.args[0]
                 if time.monotonic() < deadline and not _is_hopeless(failure):
                     continue
-                said = _without_noise(failure.str())
+                said = without_noise(failure.str())
+                if is_alert(said) and (why := certificate.trouble_of(self._properties)):
+                    said = f"{why}; {said}"
                 return Finding(State.FAILED, tried, said, advice(failure)), None
             brokers = [f"{each.host}:{each.port}" for each in listed.brokers.values()]
             return Finding(State.GOOD, tried, f"answer; {', '.join(brokers)}"), listed.topics
@@ -91,7 +89,7 @@ class Heard(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep what the record says."""
         text = record.args[-1] if isinstance(record.args, tuple) and record.args else record.msg
-        self.last = _without_noise(str(text))
+        self.last = without_noise(str(text))
 
 
 def advice(error: KafkaError) -> str:
@@ -99,7 +97,7 @@ def advice(error: KafkaError) -> str:
 
     Not by words that a host's name may have in it: the text is looked at without it.
     """
-    said, code, state = _without_noise(error.str()), error.code(), _state(error)
+    said, code, state = without_noise(error.str()), error.code(), _state(error)
     match code, state:
         case KafkaError._RESOLVE, _:
             what = "correct KAFKA_BOOTSTRAP_SERVERS, or see DNS"
@@ -107,6 +105,11 @@ def advice(error: KafkaError) -> str:
             what = "see KAFKA_SECURITY_PROTOCOL and KAFKA_SASL_MECHANISM"
         case KafkaError._AUTHENTICATION, _:
             what = "see KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and KAFKA_SASL_MECHANISM"
+        case _ if is_alert(said):
+            what = (
+                "show a certificate that is good, and of an authority that the broker knows: see"
+                " KAFKA_SSL_CERTIFICATE_LOCATION and KAFKA_SSL_KEY_LOCATION"
+            )
         case KafkaError._SSL, _ if "certificate" in said:
             what = "see KAFKA_SSL_CA_LOCATION, and the names in the broker's certificate"
         case (KafkaError._SSL, _) | (_, "SSL_HANDSHAKE"):
@@ -132,9 +135,3 @@ def _state(error: KafkaError) -> str:
     """Return what librdkafka was doing with the broker; empty: it doesn't say."""
     found = _STATE.search(error.str())
     return found[1] if found else ""
-
-
-def _without_noise(text: str) -> str:
-    while (shorter := _NOISE.sub("", text)) != text:
-        text = shorter
-    return text

@@ -3,6 +3,7 @@
 import sys
 import textwrap
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TextIO
 
 from consumer import __version__, clock, crashes, daemon
@@ -167,7 +168,11 @@ class Replay:
             **admin_properties(self._settings),
             "logger": logs.librdkafka_logger(),
         }
-        lookup = Lookup(lambda: LoneQuestions(properties, group_id, starts), is_latest=False)
+        lookup = Lookup(
+            properties,
+            partial(LoneQuestions, group_id=group_id, starts=starts),
+            is_latest=False,
+        )
         return lone, lookup, KeptDeadLetters({}, self._settings.dead_letter_topic)
 
     def _verdict(self, score: Score) -> int:

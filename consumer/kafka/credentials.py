@@ -1,0 +1,149 @@
+"""What Kafka's clients log in with, as it is now: passwords, certificates and keys may change.
+
+They are replaced where they lie, in files, while the daemon runs. A thread of its own reads them
+again every few seconds; who owns a client looks here whenever it uses it. A running client is told
+a password. What librdkafka (2.16) needs for TLS it makes of the files once, when a client is made:
+a new client takes its place. Files that don't go together, as a certificate whose key isn't there
+yet, are waited for: librdkafka itself is asked whether it can use them.
+"""
+
+import hashlib
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from confluent_kafka import KafkaException, Producer
+
+from consumer import clock
+from consumer.engine.ports import Say
+
+INTERVAL_SECONDS = 3.0
+
+_USER, _PASSWORD, _KEY_PASSWORD = "sasl.username", "sasl.password", "ssl.key.password"
+_FILES = (
+    *("ssl.ca.location", "ssl.certificate.location", "ssl.key.location"),
+    *("ssl.keystore.location", "ssl.crl.location"),
+)
+
+_silent = logging.getLogger("consumer.kafka.credentials.silent")
+_silent.addHandler(logging.NullHandler())
+_silent.propagate = False
+
+
+class HasLogin(Protocol):
+    """A client of the library: consumer, producer or admin client."""
+
+    def set_sasl_credentials(self, username: str, password: str) -> None: ...  # noqa: D102 - the library's own
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What a client was, or would be, made with: by librdkafka's names, but files by a digest."""
+
+    sasl: Mapping[str, str] = field(repr=False)
+    tls: Mapping[str, str] = field(repr=False)
+
+
+class LoginWatch:
+    """``now`` is the newest login that can be used; written by one thread, read by any.
+
+    ``reread`` returns the properties among user and passwords that stand in files, as they are now.
+    """
+
+    def __init__(
+        self, properties: Mapping[str, Any], reread: Callable[[], Mapping[str, str]], say: Say
+    ) -> None:
+        self._properties = dict(properties)
+        self._files = [name for name in _FILES if name in properties and _is_encrypted(properties)]
+        self._reread = reread
+        self._say = say
+        self.now = self._look(Login({}, {}), properties)
+
+    def start(self) -> None:
+        """Begin to look, if there is anything that may change."""
+        if self._files or self._reread():
+            threading.Thread(target=self._run, name="credentials", daemon=True).start()
+
+    def look(self, now: float) -> None:
+        """Look once, and publish what is new and can be used."""
+        known, found = self.now, self._look(self.now, self._reread())
+        if found.tls != known.tls and (why := self._unusable(found)):
+            text = f"{why}; the ones of before are used until these go together"
+            self._say(now, "credentials_unusable", "", text, level="warning")
+            found = Login(found.sasl, known.tls)
+        if found == known:
+            return
+        self.now = found
+        for changed, text in (
+            (found.sasl != known.sasl, "the login at Kafka has changed; the next one uses it"),
+            (found.tls != known.tls, "the files for TLS have changed; new clients use them"),
+        ):
+            if changed:
+                self._say(now, "credentials_renewed", text, text, level="info")
+
+    def _run(self) -> None:
+        while True:
+            threading.Event().wait(INTERVAL_SECONDS)
+            self.look(clock.now())
+
+    def _look(self, known: Login, given: Mapping[str, Any]) -> Login:
+        """Return what there is now; what can't be read at the moment is as it was."""
+        sasl = {name: given[name] for name in (_USER, _PASSWORD) if name in given}
+        tls = {name: given[name] for name in (_KEY_PASSWORD,) if name in given}
+        for name in self._files:
+            try:
+                content = Path(self._properties[name]).read_bytes()
+            except OSError:  # or it is a directory of authorities, which is not followed
+                continue
+            tls[name] = hashlib.sha256(content).hexdigest()
+        return Login({**known.sasl, **sasl}, {**known.tls, **tls})
+
+    def _unusable(self, login: Login) -> str:
+        """Return what librdkafka has against the files; it makes of them what a client would."""
+        names = [name for name in self._properties if name.startswith("ssl.")]
+        tried = {name: self._properties[name] for name in names} | _properties_of(login)
+        try:
+            producer = Producer({**tried, "security.protocol": "ssl"}, logger=_silent)
+        except KafkaException as error:
+            return str(error.args[0].str())
+        producer.close()
+        return ""
+
+
+class Follower:
+    """What the clients of one owner are made with. Owned by that owner's thread."""
+
+    def __init__(self, properties: Mapping[str, Any]) -> None:
+        self.properties = dict(properties)
+        self._watch: LoginWatch | None = None
+        self._login = Login({}, {})
+
+    def follow(self, watch: LoginWatch) -> None:
+        """Take up what changes from now on."""
+        self._watch, self._login = watch, watch.now
+
+    def outdates(self, client: HasLogin | None) -> bool:
+        """Tell the owner's client of a new password; return whether a new one must take its place.
+
+        ``properties`` are those for that one then.
+        """
+        if self._watch is None or self._watch.now is self._login:
+            return False
+        before, self._login = self._login, self._watch.now
+        self.properties |= _properties_of(self._login)
+        sasl = self._login.sasl
+        if client is not None and sasl != before.sasl and sasl.keys() == {_USER, _PASSWORD}:
+            client.set_sasl_credentials(sasl[_USER], sasl[_PASSWORD])
+        return self._login.tls != before.tls
+
+
+def _is_encrypted(properties: Mapping[str, Any]) -> bool:
+    return str(properties.get("security.protocol", "")).lower() in {"ssl", "sasl_ssl"}
+
+
+def _properties_of(login: Login) -> dict[str, str]:
+    """Return what of a login is a property, and not a file's content."""
+    return {**login.sasl, **{k: v for k, v in login.tls.items() if k == _KEY_PASSWORD}}
