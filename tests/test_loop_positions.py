@@ -90,7 +90,7 @@ def test_a_commit_of_thousands_of_partitions_is_made_of_some_that_the_broker_can
     world.run_until(20)
     assert {name[1] for name, _ in world.commits} == set(range(3_000))
     sizes = [sum(150 + len(o.metadata) for o in sent.values()) for sent in world.sent_commits]
-    assert max(sizes) < 1_000_000
+    assert max(sizes) < 600_000
     world.loop.stop(world.now + 20)
     assert len(world.sent_commits) < 60
 
