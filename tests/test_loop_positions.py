@@ -202,11 +202,15 @@ def test_what_was_consumed_of_the_old_topic_is_not_received_after_the_new_one_be
     world = quick(records=5000, buffer_max_ids=100, per_second=100_000)
     world.answer = lambda _: Answered(503)
     world.run_while(lambda: not world.loop._backlog)  # noqa: SLF001 - nobody else can see it
+    received = world.pipeline.ledgers[FIRST].position
     world.topic_id, world.records = "another", 20
     world.lookup.topic_ids = {TOPIC: "another"}
+    world.loop._begin(world.now)  # noqa: SLF001 - before a turn takes more of it in
     world.answer = lambda _: ACCEPTED
     world.run_until(300)
     assert world.pipeline.ledgers[FIRST].position == 20
+    sent = {int(name[3:]) for _, attempt in world.sent for name in attempt.ids}
+    assert max(sent) < received
 
 
 @pytest.mark.parametrize("ids", [{}, {TOPIC: ""}, {TOPIC: "one"}, {"other": "x"}])
