@@ -110,7 +110,9 @@ class Lookup:
             for name, log in logs.items():
                 self._found.append(Found(name, asked[name], committed[name], log, first_start))
                 self._answered.add(asked[name])
-        return trouble if len(committed) < len(asked) else "their leaders do not answer"
+        if len(committed) < len(asked):
+            return trouble
+        return "their leaders do not answer" if self._open().keys() & asked.keys() else ""
 
     def _look_at_ids(self, questions: Questions) -> str:
         """See which topics there are now under the names that are read."""

@@ -39,9 +39,7 @@ class Questions:
 
         Raises KafkaException.
         """
-        found = committed_of(self._consumer, partitions, TIMEOUT_SECONDS)
-        self._consumer.poll(0)  # else what it logs is never heard, and piles up
-        return found
+        return committed_of(self._consumer, partitions, TIMEOUT_SECONDS)
 
     def first_start(self, read: Iterable[str]) -> FirstStart:
         """Find out whether the group starts for the first time. Raises KafkaException."""
@@ -65,7 +63,8 @@ class Questions:
             TopicCollection(sorted(names)), request_timeout=TIMEOUT_SECONDS
         )
         answers = {name: _result_of(future) for name, future in futures.items()}
-        self._admin.poll(0)
+        self._admin.poll(0)  # else what they log is never heard, and piles up
+        self._consumer.poll(0)
         return {name: answer for name, answer in answers.items() if answer is not None}
 
     def logs(
