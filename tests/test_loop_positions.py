@@ -222,6 +222,21 @@ def test_a_topic_whose_id_is_the_same_or_unknown_is_read_on(ids: dict[str, str])
     assert len(world.started) == 1
 
 
+def test_a_topic_whose_id_was_not_known_at_the_beginning_is_watched_from_when_it_is() -> None:
+    world = quick(records=500)
+    world.topic_id = ""
+    world.run_until(3)
+    world.lookup.topic_ids = {TOPIC: "one"}
+    world.records = 510
+    world.run_until(6)
+    assert len(world.started) == 1
+    assert next(iter(world.sent_commits[-1].values())).metadata == '{"topic_id":"one"}'
+    world.topic_id = "another"
+    world.lookup.topic_ids = {TOPIC: "another"}
+    world.run_until(9)
+    assert world.started[-1] == (FIRST, Going(0, None, Loss.MADE_ANEW))
+
+
 def test_a_commit_of_a_topic_of_the_same_name_that_is_no_more_counts_for_nothing() -> None:
     world = quick(records=1000)
     world.committed = Committed(500, '{"topic_id":"old"}', None)
