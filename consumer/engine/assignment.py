@@ -136,13 +136,16 @@ class Assignment:
         if ids is self._topic_ids:
             return []
         self._topic_ids = ids
-        return [
-            name
-            for name, ledger in self._pipeline.ledgers.items()
-            if ledger.topic_id
-            and ids.get(ledger.topic, "") not in {"", ledger.topic_id}
-            and name not in self._waiting
-        ]
+        anew = []
+        for name, ledger in self._pipeline.ledgers.items():
+            topic_id = ids.get(ledger.topic, "")
+            if not topic_id or topic_id == ledger.topic_id or name in self._waiting:
+                continue
+            if ledger.topic_id:
+                anew.append(name)
+            else:  # nobody could tell when it began
+                self._starts.identify(ledger, topic_id)
+        return anew
 
     def rest(self, name: Partition, now: float) -> None:
         """Read a partition once more from its position, after a while.

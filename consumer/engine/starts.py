@@ -26,7 +26,7 @@ from consumer.engine.ports import FirstStart, Found, GiveUp, Say
 
 SHOWN_PARTITIONS = 20
 _NO_CENSUS = FirstStart(group_has_commits=False, census={}, counts={})
-_EXPIRED = "the group is new, or the broker forgot its offsets (offsets.retention.minutes)"
+_EXPIRED = "it, or the group, is new, or the broker forgot them (offsets.retention.minutes)"
 
 
 @dataclass(slots=True, eq=False)
@@ -72,10 +72,14 @@ class Starts:
             ledger.position = going.offset
         elif going.loss is not None:
             ledger.go_back(going.offset)
-            ledger.leader_epoch, ledger.topic_id = going.leader_epoch, log.topic_id
-            census = census_of([ledger.metadata])
-            ledger.metadata = metadata_text(ledger.topic, log.topic_id, census)
+            ledger.leader_epoch = going.leader_epoch
+            self.identify(ledger, log.topic_id)
         return going
+
+    def identify(self, ledger: Ledger, topic_id: str) -> None:
+        """Take in which topic a ledger is of."""
+        ledger.topic_id = topic_id
+        ledger.metadata = metadata_text(ledger.topic, topic_id, census_of([ledger.metadata]))
 
     def tell(self, now: float) -> None:
         """Say which partitions had no committed offset, in one line for a topic."""
@@ -87,7 +91,7 @@ class Starts:
                 now,
                 "not_committed",
                 f"{topic} {then}",
-                f"no committed offset in this group: {_EXPIRED}. With KAFKA_AUTO_OFFSET_RESET"
+                f"no committed offsets in this group: {_EXPIRED}. With KAFKA_AUTO_OFFSET_RESET"
                 f"={self._reset} these {then}: {shown}{more}",
                 level="warning" if is_skipped else "info",
                 topic=topic,

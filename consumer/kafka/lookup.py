@@ -15,7 +15,7 @@ from consumer import clock
 from consumer.engine.ports import Found, Partition
 from consumer.kafka.credentials import Follower, LoginWatch
 from consumer.kafka.errors import text_of
-from consumer.kafka.questions import Questions, id_of
+from consumer.kafka.questions import Questions, Topics, id_of
 
 LOOK_SECONDS = 15.0
 _MIN_BACKOFF_SECONDS = 0.5
@@ -121,17 +121,21 @@ class Lookup:
                 trouble = text_of(error)
                 committed = {n: each for n, each in committed.items() if each.offset is not None}
         described = questions.topics(topics)
-        ids = {name: id_of(each) for name, each in described.items()}
-        self.topic_ids = {**self.topic_ids, **ids}
+        self._take_ids(described)
         for logs in questions.logs(committed, described):
             for name, log in logs.items():
                 self._found.append(Found(name, asked[name], committed[name], log, first_start))
                 self._answered.add(asked[name])
-        return trouble if len(committed) < len(asked) else "their leaders do not answer"
+        if len(committed) < len(asked):
+            return trouble
+        return "their leaders do not answer" if self._open().keys() & asked.keys() else ""
 
     def _look_at_ids(self, questions: Questions) -> str:
         """See which topics there are now under the names that are read."""
         if self.read:
-            topics = questions.topics(self.read)
-            self.topic_ids = {name: id_of(each) for name, each in topics.items()}
+            self._take_ids(questions.topics(self.read))
         return ""
+
+    def _take_ids(self, topics: Topics) -> None:
+        ids = {name: id_of(each) for name, each in topics.items()}
+        self.topic_ids = {**self.topic_ids, **{name: each for name, each in ids.items() if each}}

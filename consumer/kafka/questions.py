@@ -12,11 +12,16 @@ from confluent_kafka.admin import AdminClient, OffsetSpec, TopicDescription
 
 from consumer.core.positions import Log, census_of
 from consumer.engine.ports import Committed, FirstStart, Partition
+from consumer.kafka.errors import is_no_answer
 from consumer.kafka.member import committed_of
 
 TIMEOUT_SECONDS = 5.0
+_DESCRIBE_SECONDS = 2.0
 _SOON_SECONDS = 1.0  # what is answered by then does not wait for the rest
 _NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"  # of brokers that give topics none
+
+
+Topics = Mapping[str, TopicDescription | None]
 
 
 class Questions:
@@ -44,9 +49,7 @@ class Questions:
 
         Raises KafkaException.
         """
-        found = committed_of(self._consumer, partitions, TIMEOUT_SECONDS)
-        self._consumer.poll(0)  # else what it logs is never heard, and piles up
-        return found
+        return committed_of(self._consumer, partitions, TIMEOUT_SECONDS)
 
     def first_start(self, read: Iterable[str]) -> FirstStart:
         """Find out whether the group starts for the first time. Raises KafkaException."""
@@ -64,30 +67,42 @@ class Questions:
         given = [each.metadata for each in answers.values() if each.offset is not None]
         return FirstStart(bool(given), census_of(given), {t: counts.get(t, 0) for t in read})
 
-    def topics(self, names: Iterable[str]) -> dict[str, TopicDescription]:
-        """Describe topics, without those that got no clear answer."""
+    def topics(self, names: Iterable[str]) -> Topics:
+        """Describe topics, without those that are refused; None: no answer.
+
+        The cluster's controller is asked, which may be away, or not be there: librdkafka's own
+        cluster has none.
+        """
         futures = self._admin.describe_topics(
-            TopicCollection(sorted(names)), request_timeout=TIMEOUT_SECONDS
+            TopicCollection(sorted(names)), request_timeout=_DESCRIBE_SECONDS
         )
-        answers = {name: _result_of(future) for name, future in futures.items()}
-        self._admin.poll(0)
-        return {name: answer for name, answer in answers.items() if answer is not None}
+        found: dict[str, TopicDescription | None] = {}
+        for name, future in futures.items():
+            try:
+                found[name] = future.result()
+            except KafkaException as error:
+                if is_no_answer(error.args[0]):
+                    found[name] = None
+        self._admin.poll(0)  # else what they log is never heard, and piles up
+        self._consumer.poll(0)
+        return found
 
     def logs(
-        self, partitions: Iterable[Partition], topics: Mapping[str, TopicDescription]
+        self, partitions: Iterable[Partition], topics: Topics
     ) -> Iterator[dict[Partition, Log]]:
         """Yield where logs begin and end: those that answer soon, then what answers at all.
 
         One without a leader, which is among the ``topics``, would keep all others waiting.
         """
-        led = {
+        leaderless = {
             (name, each.id)
             for name, topic in topics.items()
-            for each in topic.partitions
-            if each.leader is not None and each.leader.id >= 0
+            for each in (() if topic is None else topic.partitions)
+            if each.leader is None or each.leader.id < 0
         }
+        asked = [name for name in partitions if name[0] in topics and name not in leaderless]
         firsts, ends = (
-            self._ends_of((name for name in partitions if name in led), spec)
+            self._ends_of(asked, spec)
             for spec in (OffsetSpec.earliest(), OffsetSpec.latest())  # type: ignore[no-untyped-call]  # the library's
         )
         for seconds in (_SOON_SECONDS, TIMEOUT_SECONDS):
@@ -110,9 +125,9 @@ class Questions:
         return {(at.topic, at.partition): future for at, future in answers.items()}
 
 
-def id_of(topic: TopicDescription) -> str:
-    """Return a topic's id; empty if its brokers give topics none."""
-    found = str(topic.topic_id)
+def id_of(topic: TopicDescription | None) -> str:
+    """Return a topic's id; empty if it is not known, or the brokers give topics none."""
+    found = "" if topic is None else str(topic.topic_id)
     return "" if found == _NO_ID else found
 
 
