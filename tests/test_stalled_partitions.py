@@ -52,7 +52,9 @@ def in_partition(partition: int, records: list[Record]) -> list[Record]:
 
 def transaction(scenario: Scenario, topic: str, records: list[Record]) -> Producer:
     """Open a transaction and write these; it stays open until the producer ends it."""
-    producer = Producer({"bootstrap.servers": scenario.broker.bootstrap, "transactional.id": topic})
+    producer = Producer(
+        {"bootstrap.servers": scenario.broker.bootstrap, "transactional.id": topic, "log_level": 2}
+    )
     producer.init_transactions(PATIENCE_SECONDS)
     producer.begin_transaction()
     for record in records:
