@@ -19,6 +19,7 @@ from consumer.engine.segments import blocked_by, shown_segments
 from consumer.engine.stop import Stop
 
 PUBLISH_SECONDS = 0.2
+PARTITION_SECONDS = 0.0002  # more for each partition: thousands of them take a while to tell
 LANES_SECONDS = 1.0
 
 
@@ -46,7 +47,8 @@ class Publisher:
             level = "error" if note.event == "hold" else "warning"
             self._say(now, note.event, note.key, note.message, level=level, **note.fields)
         if now >= self._next_publish:
-            self._next_publish = now + PUBLISH_SECONDS
+            partitions = len(self._pipeline.ledgers)
+            self._next_publish = now + PUBLISH_SECONDS + partitions * PARTITION_SECONDS
             self.publish(now)
 
     def publish(self, now: float) -> None:
