@@ -616,3 +616,17 @@ def test_i7_ids_of_a_segment_in_trouble_fill_the_buffer_and_pause_reading() -> N
     assert len(attempts) < 10, "one after each backoff, which grew"
     world.answer = lambda _: ACCEPTED
     world.run_while(lambda: world.loop.assignment.paused, most_seconds=100)
+
+
+@pytest.mark.parametrize(("partitions", "least", "most"), [(1, 4, 5), (5000, 0.5, 1)])
+def test_thousands_of_partitions_are_published_less_often(
+    partitions: int, least: float, most: float
+) -> None:
+    """Each time takes 30 ms with 5,000 of them, of the loop's and of everybody else's time."""
+    world = World(one_each, partitions=partitions, records=0)
+    world.run_until(2)
+    seen = {id(world.published): world.published}
+    while world.now < START + 12:
+        world.loop.turn()
+        seen[id(world.published)] = world.published
+    assert 10 * least <= len(seen) - 1 <= 10 * most

@@ -24,6 +24,8 @@ both_protocols = pytest.mark.parametrize("protocol", ["classic", "consumer"])
 FOREIGN_TOPICS, FOREIGN_PARTITIONS = 100, 10
 TOPICS, GROWING_TOPICS = 200, 20
 IDLE_BYTES_PER_SECOND = 3000
+FEW_BYTES_PER_SECOND = 1500
+"""Of a member that needs no listing of the cluster at all; one round with it would be more."""
 LONGEST_GAP_SECONDS = 1.0
 NOTICED_SECONDS = 30
 PATIENCE_SECONDS = 40
@@ -91,7 +93,7 @@ def bytes_per_second(scenario: "Scenario", seconds: float, topics: str) -> float
 def test_an_idle_member_receives_little(scenario: "Scenario") -> None:
     """However big the cluster is."""
     received = bytes_per_second(scenario, 15, scenario.topic)
-    assert received < IDLE_BYTES_PER_SECOND, f"{received:.0f} bytes/s"
+    assert received < FEW_BYTES_PER_SECOND, f"{received:.0f} bytes/s"
 
 
 @pytest.mark.long("an idle member beyond that of a named topic")

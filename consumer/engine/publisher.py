@@ -20,7 +20,7 @@ from consumer.engine.stalls import StallWatch
 from consumer.engine.stop import Stop
 
 PUBLISH_SECONDS = 0.2
-PUBLISH_SECONDS_OF_A_PARTITION = 0.0005  # what it takes for thousands is not to stop the loop
+PARTITION_SECONDS = 0.0005  # more for each partition: thousands of them take a while to tell
 LANES_SECONDS = 1.0
 
 
@@ -49,8 +49,8 @@ class Publisher:
             level = "error" if note.event == "hold" else "warning"
             self._say(now, note.event, note.key, note.message, level=level, **note.fields)
         if now >= self._next_publish:
-            seconds_more = PUBLISH_SECONDS_OF_A_PARTITION * len(self._pipeline.ledgers)
-            self._next_publish = now + PUBLISH_SECONDS + seconds_more
+            partitions = len(self._pipeline.ledgers)
+            self._next_publish = now + PUBLISH_SECONDS + partitions * PARTITION_SECONDS
             self.publish(now)
 
     def publish(self, now: float) -> None:
