@@ -65,8 +65,8 @@ class Assignment:
     _pausing_since: float = math.inf
 
     def is_paused(self, ledger: Ledger) -> bool:
-        """Whether nothing is fetched for this partition now."""
-        return (ledger.topic, ledger.partition) in self._is_paused
+        """Whether this partition is kept from being read as fast as it could be."""
+        return self.paused or (ledger.topic, ledger.partition) in self._is_paused
 
     @property
     def waiting(self) -> str:
