@@ -53,7 +53,7 @@ def test_i7_what_waits_in_kafka_fills_no_memory_and_is_fetched_once(
         "CUSTOMERIO_API_KEY": "key",
         "CUSTOMERIO_URL": api.url,
     }
-    fetched = way.proxy.answer_bytes_total
+    fetched = way.proxy.answered_bytes
     with Daemon(settings) as daemon:
         daemon.wait_ready(PATIENCE_SECONDS)
         read = eventually(
@@ -62,7 +62,7 @@ def test_i7_what_waits_in_kafka_fills_no_memory_and_is_fetched_once(
             "more than the buffer holds",
             until=lambda ids: ids >= READ,
         )
-        fetched = way.proxy.answer_bytes_total - fetched
+        fetched = way.proxy.answered_bytes - fetched
         assert daemon.logs("paused"), "the API is what it waits for"
         assert peak_mib(daemon.pid) < most_mib
         assert fetched < 1.2 * LOGGED_BYTES * read + 2**21

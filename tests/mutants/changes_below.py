@@ -201,7 +201,7 @@ BELOW: tuple[Mutant, ...] = (
         name="a-client-that-ended-leaves-before-its-requests-are-over",
         breaks="I5",
         file="consumer/kafka/client.py",
-        old="delay = self._farewell_seconds if self._had_partitions else 0.0",
+        old="delay = self._farewell_seconds if self._had_partitions and not is_in_order else 0.0",
         new="delay = 0.0",
         tests=("tests/test_member.py",),
     ),
