@@ -203,8 +203,8 @@ class World:
                 ]
         taken, error = self.pipeline.receive([message for message, _ in batch], self.now)
         if error is not None:
-            assert (taken, error) == (1, batch[0][0])
-            batch = batch[1:]
+            assert error is batch[taken - 1][0]
+            batch = batch[taken:]
             taken, error = self.pipeline.receive([message for message, _ in batch], self.now)
         assert error is None
         for message, truth in batch[:taken]:
