@@ -295,7 +295,8 @@ class Commits:
         if answer.is_member and (answer.committed or answer.error is None):
             self.lease.proven(sent_at)  # what is refused for one partition is proven by another
         self._together.took(answer.committed)
-        if answer.is_member and not (answer.error is None or answer.retriable or answer.committed):
+        is_refused = not (answer.error is None or answer.retriable or answer.committed)
+        if answer.is_member and is_refused and not answer.too_long:
             self._together.refused(sent, self._ledgers, now)
         if answer.error is None:
             self._tally.add("commits_total", "ok")

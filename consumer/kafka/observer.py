@@ -96,7 +96,7 @@ class Observer:
         view = self.view
         is_out = not self.partitions and not view.is_member  # or not in the group yet
         is_mended = not (view.unreachable or view.missing or view.dead_letter_trouble)
-        return is_out or bool(self.silent) or not is_mended
+        return is_out or bool(self.silent or view.unanswered) or not is_mended
 
     def _ask(self, now: float) -> View:
         """Ask everything once and return the view. Raises KafkaException if no broker answers."""
