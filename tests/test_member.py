@@ -207,11 +207,12 @@ def kip_848(bootstrap: str, request: pytest.FixtureRequest) -> Iterator[Watcher]
 def test_i8_whatever_ends_a_client_is_said_and_another_one_joins(
     kip_848: Watcher, code: int, words: str
 ) -> None:
+    had = sorted(kip_848.partitions)
     _, heard = end(kip_848.member, code)
     assert heard.code == KafkaError(code).name()
     assert words in heard.detail
     assert not heard.fatal
-    assert kip_848.lost_ones == [(TOPIC, 0), (TOPIC, 1)]
+    assert kip_848.lost_ones == had
     assert kip_848.member.member_id() == ""
     kip_848.await_partitions()
     assert kip_848.member.member_id()
@@ -264,8 +265,9 @@ def test_i5_a_client_that_had_partitions_leaves_when_its_requests_are_over(
 
 
 def test_i5_a_fence_that_comes_among_records_is_heard(kip_848: Watcher) -> None:
+    had = sorted(kip_848.partitions)
     end(kip_848.member)
-    assert kip_848.lost_ones == [(TOPIC, 0), (TOPIC, 1)]
+    assert kip_848.lost_ones == had
 
 
 class Ending:

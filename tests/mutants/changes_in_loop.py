@@ -57,7 +57,7 @@ LOOP: tuple[Mutant, ...] = (
         name="a-member-that-the-group-dropped-calls-itself-ready",
         breaks="I8",
         file="consumer/engine/outlook.py",
-        old="self.joined = view.is_member",
+        old="self.joined = bool(view.is_member and member_id)",
         new="self.joined = True",
         tests=("tests/test_loop_membership.py",),
     ),
