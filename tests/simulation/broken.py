@@ -127,19 +127,6 @@ def waits_of_all(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Lo
     return real_loop(process, pipeline, ports)
 
 
-class ForgetfulCommits(Commits):
-    """Commits that never know that one was overtaken."""
-
-    __slots__ = ()
-
-    @property
-    def _is_overtaken(self) -> bool:
-        return False
-
-    @_is_overtaken.setter
-    def _is_overtaken(self, _: bool) -> None: ...
-
-
 class HastyCommits(Commits):
     """Commits that wait for none to be repeated."""
 
@@ -151,13 +138,6 @@ class HastyCommits(Commits):
 
     @_quiet_until.setter
     def _quiet_until(self, _: float) -> None: ...
-
-
-def forgetful_commits(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loop:
-    """Return a loop that makes nothing good of what a repeated commit took back."""
-    loop = real_loop(process, pipeline, ports)
-    loop.commits.__class__ = ForgetfulCommits
-    return loop
 
 
 def hasty_commits(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loop:
@@ -189,7 +169,6 @@ BROKEN: dict[str, tuple[LoopOf, str]] = {
     "a lane that keeps no order": (unruly_lane, "I2"),
     "connections that are used again without a look": (blind_connections, "I2"),
     "5xx that are taken as final": (final_failures, "I2"),
-    "what a repeated commit takes back stays back": (forgetful_commits, "I8"),
     "a drain that waits for no repeated commit": (hasty_commits, "I1"),
     "a drain that waits for no answer": (hasty_drain, "I5"),
     "failures of one segment that all wait for": (waits_of_all, "I8"),

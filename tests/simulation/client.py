@@ -212,6 +212,10 @@ class Client:
         """Return the name that the group knows us by."""
         return self.membership.member_id
 
+    def awaits_commit(self) -> bool:
+        """Whether a commit is on its way."""
+        return self._requests.awaits_commit()
+
     def is_served_well(self) -> bool:
         """Whether the brokers answer, and no answer of a worse time is still awaited."""
         return self._requests.is_left_alone()

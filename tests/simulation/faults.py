@@ -20,6 +20,7 @@ KINDS = (
     "mistake",
     "slow",
     *("kafka",) * 6,
+    "reset",
     "outage",
     *("trouble",) * 3,
     *("dead_letters",) * 2,
@@ -63,6 +64,7 @@ class Faults:
             return
         setup = self._world.setup
         kinds = ("stop", "join") if setup.is_calm else ("minority",) if setup.is_patchy else KINDS
+        kinds = (*("reset",) * 5, "kill", "stop") if setup.is_torn else kinds
         kind = self._draw.choice(kinds)
         self._world.trace(None, "fault", kind)
         getattr(self, f"_{kind}")()
@@ -178,6 +180,31 @@ class Faults:
 
     def _kafka_is_well(self) -> None:
         self._world.kafka_weather.clear(self._world.scheduler.now)
+
+    def _reset(self) -> None:
+        """Let a connection be lost with a commit on its way, and somebody join right afterwards.
+
+        The API is slow: the repeated commit comes in the midst of the drain.
+        """
+        self._world.kafka_weather.late = 1.0
+        self._world.api.weather.slow = 0.8
+        self._later(7.0, "_api_is_well")
+        self._later(0.2 + self._draw.random(), "_reset_now")
+
+    def _reset_now(self) -> None:
+        alive, draw = self._world.alive(), self._draw
+        self._kafka_is_well()
+        awaiting = [each for each in alive if each.client.awaits_commit()]
+        if awaiting:
+            victim = draw.choice(awaiting)
+            victim.was_disturbed = True
+            victim.link.cut()
+            self._later(0.2 * draw.random(), "_mend", victim)
+            if len(alive) < self._world.setup.members + 2:
+                self._later(draw.random(), "_start")
+
+    def _start(self) -> None:
+        self._world.start_process()
 
     def _outage(self) -> None:
         for process in self._world.alive():

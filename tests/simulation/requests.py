@@ -163,6 +163,10 @@ class Requests:
             sending.is_open = False
         self._commits.clear()
 
+    def awaits_commit(self) -> bool:
+        """Whether a commit has no answer yet."""
+        return any(each.is_open for each in self._commits)
+
     def is_left_alone(self) -> bool:
         """Whether the brokers answer, and no answer of a worse time is still awaited."""
         cleared_since = self._scheduler.now - self._weather.cleared_at

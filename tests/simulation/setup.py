@@ -33,6 +33,7 @@ class Setup:
     hiccups: float
     is_calm: bool
     is_patchy: bool  # nothing is wrong but a minority of the segments
+    is_torn: bool  # connections are reset all the time
     is_static: bool  # the members have names
     rules: Rules
     options: Options
@@ -77,18 +78,22 @@ def draw_setup(seed: int) -> Setup:
     if is_patchy:
         max_in_flight, requests_per_second = 8, max(30.0, requests_per_second)
         rules = replace(rules, buffer_max_ids=1000)
+    is_torn = not (is_calm or is_patchy) and draw.random() < 0.2
+    if is_torn:  # drains that last
+        drain = timeout + 6.0
+        options = replace(options, drain_timeout_seconds=drain)
     odd_segments = draw.choice(((), (), (7,), (8,), (9,)))
     return Setup(
         protocol=protocol,
-        members=draw.choice((1, 2, 2, 3, 3)),
-        partitions=draw.choice((1, 2, 3, 5)),
+        members=1 if is_torn else draw.choice((1, 2, 2, 3, 3)),
+        partitions=5 if is_torn else draw.choice((1, 2, 3, 5)),
         customers=draw.choice((2, 5, 20)),
         segments=draw.choice(((1,), (1, 2), (1, 2, 3))) + odd_segments + crowd,
         id_types=draw.choice((("id",), ("id",), ("id", "email"))),
         latency=latency,
         records_per_second=min(draw.choice((3.0, 10.0, 25.0)), capacity / 6),
         chaos_seconds=80.0 if is_patchy else draw.choice((10.0, 20.0, 35.0)),
-        faults_per_second=draw.choice((0.1, 0.25, 0.5)),
+        faults_per_second=0.5 if is_torn else draw.choice((0.1, 0.25, 0.5)),
         session_seconds=session,
         heartbeat_seconds=heartbeat,
         rebalance_seconds=drain + 20.0,
@@ -101,6 +106,7 @@ def draw_setup(seed: int) -> Setup:
         hiccups=draw.choice((0.0, 0.0, 0.002)),
         is_calm=is_calm,
         is_patchy=is_patchy,
+        is_torn=is_torn,
         is_static=protocol == "new" and draw.random() < 0.3,
         rules=rules,
         options=options,
