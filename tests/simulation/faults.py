@@ -6,6 +6,7 @@ from tests.simulation.api import MISTAKES, ODD_STATUSES, OUTAGES, SERVER_STATUSE
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
+    from tests.simulation.setup import Setup
     from tests.simulation.world import World
 
 KINDS = (
@@ -63,9 +64,7 @@ class Faults:
         if not self._is_on:
             return
         setup = self._world.setup
-        kinds = ("stop", "join") if setup.is_calm else ("minority",) if setup.is_patchy else KINDS
-        kinds = (*("reset",) * 5, "kill", "stop") if setup.is_torn else kinds
-        kind = self._draw.choice(kinds)
+        kind = self._draw.choice(_kinds(setup))
         self._world.trace(None, "fault", kind)
         getattr(self, f"_{kind}")()
         self._wait()
@@ -251,3 +250,12 @@ class Faults:
             log = self._draw.choice(self._world.logs)
             to = log.start + round((log.end - log.start) * self._draw.choice((0.0, 0.5, 0.9)))
             self._world.truncate(log, to)
+
+
+def _kinds(setup: "Setup") -> tuple[str, ...]:
+    """Return what goes wrong in a world."""
+    if setup.is_calm:
+        return ("stop", "join")
+    if setup.is_patchy:
+        return ("minority",)
+    return (*("reset",) * 5, "kill", "stop") if setup.is_torn else KINDS
