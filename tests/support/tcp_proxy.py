@@ -152,6 +152,7 @@ class TcpProxy:
         self._thread.join()
         self._loop.close()
         self._listener.close()
+        self._end_vanished()
 
     def __enter__(self) -> Self:
         return self
@@ -167,14 +168,17 @@ class TcpProxy:
         self._answer_bytes_per_second = None
         self._answer_bytes_left = None
         self._meddler = None
-        for end in self._vanished:
-            end.close()
-        self._vanished.clear()
+        self._end_vanished()
         self._flowing.set()
         if not self._accepting:
             self._listener.listen()
             self._loop.add_reader(self._listener, self._accept)
             self._accepting = True
+
+    def _end_vanished(self) -> None:
+        for end in self._vanished:
+            end.close()
+        self._vanished.clear()
 
     async def _cut(self) -> None:
         if self._accepting:
