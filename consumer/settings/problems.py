@@ -96,6 +96,10 @@ def shown(text: str) -> str:
 
 
 def without_credentials(text: str) -> str:
-    """Return a text without what may be secret in it, should it be a URL or meant as one."""
-    text = re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*:/+)?.*@", r"\1***@", text, flags=re.DOTALL)
+    """Return a text without what may be secret in it, should it be a URL or meant as one.
+
+    A name and its password may look like a scheme and what follows: only a known one is shown.
+    """
+    known = r"^((?:https?|socks\w{0,2}|ftp|wss?):/+)?.*@"
+    text = re.sub(known, r"\1***@", text, flags=re.DOTALL | re.IGNORECASE)
     return re.sub(r"(://[^?#]*[?#]).*", r"\1***", text, flags=re.DOTALL)

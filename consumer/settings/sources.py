@@ -22,7 +22,7 @@ from pydantic_settings import (
 )
 
 from consumer.settings import dotenv
-from consumer.settings.problems import is_secret
+from consumer.settings.problems import is_secret, shown
 from consumer.settings.slips import slips
 from consumer.settings.text import cleaned, is_quoted
 
@@ -180,14 +180,15 @@ class _SecretsDirectory(_Place, SecretsSettingsSource):
             return {}
         self.secrets_dir = directory = Path(name).absolute()  # a ~ is not expanded
         if not os.path.isdir(directory):  # noqa: PTH112 - a path too long is False here
-            self.problems.append(f"{_SECRETS_DIR}: got {name!r}; accepts a directory that exists")
+            got = f"{_SECRETS_DIR}: got {shown(name)}"
+            self.problems.append(f"{got}; accepts a directory that exists")
             return {}
         try:
             paths = sorted(directory.iterdir())
             self.files = {path.name: path for path in paths if path.name != _FOUND}
         except OSError as error:
             self.problems.append(
-                f"{_SECRETS_DIR}: got {name!r}, which can't be read ({type(error).__name__}); "
+                f"{_SECRETS_DIR}: got {shown(name)}, which can't be read ({type(error).__name__}); "
                 "accepts a directory that can be listed"
             )
         return super().__call__()
