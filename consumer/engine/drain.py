@@ -57,6 +57,9 @@ class Drain:
     def _settle_all(self, ledgers: list[Ledger], deadline: float) -> bool:
         """Send and settle; return whether the membership held all along.
 
+        Once it is lost nothing is sent any more, but what was sent is waited for all the same: the
+        next owner may begin when this returns.
+
         A request starts only if its timeout ends before the deadline: one that outlived the drain
         could land after the next owner's opposite one. So could an attempt whose answer was lost:
         it is waited out.
@@ -64,16 +67,16 @@ class Drain:
         latest_start = deadline - self._request_timeout_seconds
         lease, carriers, requests = self._commits.lease, self._carriers, self._requests
         self._commits.begin_drain(self._clock())
+        is_member = True
         while True:
             now = self._clock()
             self._beat(now)
             if now >= deadline:
-                return True
+                return is_member
             is_echoing = self._pipeline.is_echoing(ledgers, now)
             if not is_echoing and all(ledger.is_settled() for ledger in ledgers):
-                return True
-            if not self._commits.renew(now):
-                return False
+                return is_member
+            is_member = is_member and self._commits.renew(now)
             now = self._clock()
             self._join_a_stop(now)
             self._mailbox.turn(now)
@@ -81,7 +84,7 @@ class Drain:
             self._publisher.turn(now)
             last = latest_start if lease.is_agreed else -math.inf
             if not (started or is_echoing or self._pipeline.can_progress(ledgers, now, last)):
-                return True
+                return is_member
             if not lease.is_proven(now) and not requests.in_flight and not is_echoing:
                 return False
             results = carriers.collect(BUSY_WAIT_SECONDS)
