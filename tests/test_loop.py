@@ -400,6 +400,19 @@ def test_i5_a_drain_longer_than_the_lease_goes_on() -> None:
     assert world.loop.released == 0
 
 
+def test_i5_a_drain_that_is_fenced_waits_for_what_it_sent() -> None:
+    """With the classic protocol the next owner begins when it returns."""
+    world = World(one_each, per_second=100, linger_seconds=0.5)
+    world.latency = 6.0
+    world.run_until(8)
+    sent = len(world.sent)
+    assert world.flying_ids()
+    world.is_member = False
+    world.loop.revoked([(TOPIC, 0)])
+    assert not world.flying_ids()
+    assert len(world.sent) == sent
+
+
 def test_one_commit_is_on_its_way_at_a_time() -> None:
     """Else the answer to an older one would prove what only the younger can."""
     world = World(one_each, per_second=100)

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from consumer.core.lease import Lease
 from consumer.core.ledger import Ledger
 from consumer.core.tally import Tally
-from consumer.core.together import Together
+from consumer.engine.claims import Claims, Sent
 from consumer.engine.ports import (
     CarriersPort,
     CommitAnswer,
@@ -40,19 +40,6 @@ REPEAT_SECONDS = 3.5
 """So long after a commit was lost librdkafka has repeated it: ``retry.backoff.max.ms`` and more."""
 PATIENCE_SECONDS = 60.0  # nothing bounds a commit that waits for its answer
 MIN_LEASE_SECONDS = 2.0
-MAX_COMMIT_BYTES = 400_000
-"""Of one commit, which the broker writes as one batch of at most a megabyte; see `_some_of`."""
-
-_TOO_LONG = (
-    "the broker finds the commits' metadata too long (offset.metadata.max.bytes): it goes without."
-    " What that costs: with KAFKA_AUTO_OFFSET_RESET=latest, members that start the group together"
-    " can't tell that from new partitions and may read some from the beginning; and a log that was"
-    " truncated or made anew while nobody read it may be read again from its beginning, or a topic"
-    " made anew from where the old one had come to. Allow 2,100 bytes"
-)
-
-Sent = dict[Partition, tuple[Ledger, int]]
-"""What was committed, and how often each ledger had gone back by then."""
 
 
 @dataclass(slots=True, eq=False)
@@ -68,21 +55,20 @@ class Commits:
     _beat: Callable[[float], None]
     _say: Say
     lease: Lease = field(init=False)
+    _claims: Claims = field(init=False)
     _session_seconds: float | None = None  # as the broker told it
     _sent: tuple[float, Sent] | None = None
     _awaited: tuple[float, Sent] | None = None
     _quiet_until: float = -math.inf
     _is_overtaken: bool = False  # what is on its way: something was committed since
-    _refused: set[Partition] = field(default_factory=set)  # the last time
     _next_commit: float = -math.inf
     _next_proof: float = -math.inf
-    _is_too_long_said: bool = False
-    _together: Together = field(default_factory=Together)
 
     def __post_init__(self) -> None:
         given = self._options
         session, heartbeat = given.session_timeout_seconds, given.heartbeat_interval_seconds
         seconds = _lease_seconds(given, session, heartbeat)
+        self._claims = Claims(self._ledgers, self._say)
         self.lease = Lease(seconds, is_agreed=not given.asks_session)
 
     def agree(self, view: View) -> None:
@@ -143,23 +129,20 @@ class Commits:
         """Send what may be committed; while something is held, prove membership with it."""
         if self._sent is not None:
             return
+        claims = self._claims
         offsets: dict[Partition, int] = {}
         if now >= self._next_commit:
             self._next_commit = now + self._options.commit_interval_seconds
-            offsets = self._to_commit()
-        if now >= self._next_proof and self._has_unsettled():
-            offsets = self._to_prove()
-        if offsets:
-            offsets = self._together.select(offsets, now)
-        if self._together.has_more:
+            offsets = claims.to_commit()
+        if now >= self._next_proof and claims.has_unsettled():
+            offsets = claims.to_prove()
+        to_send, is_all = claims.select(offsets, now)
+        if not is_all:
             self.commit_soon()
-        if not offsets:
+        if not to_send:
             return
         self._next_proof = now + min(RENEW_SECONDS, self._options.commit_interval_seconds)
-        to_send = self._some_of(offsets)
-        if len(to_send) < len(offsets):
-            self._next_commit = now
-        self._sent = (now, self._as_of_now(to_send))
+        self._sent = (now, claims.as_of_now(to_send))
         error = self._member.commit(to_send)
         if error is not None:
             self.answered(CommitAnswer({}, error))
@@ -188,27 +171,26 @@ class Commits:
         if now < max(self._next_proof, self._quiet_until):
             return True
         self._next_proof = now + RENEW_SECONDS
-        offsets = self._together.select(self._to_prove(), now)
-        if not offsets or not self._is_reachable(0.5):
+        to_send, _ = self._claims.select(self._claims.to_prove(), now)
+        if not to_send or not self._is_reachable(0.5):
             return True
-        return self._commit_and_wait(offsets, now).is_member
+        return self._commit_and_wait(to_send, now).is_member
 
     def commit_until(self, deadline: float, ledgers: Iterable[Ledger]) -> None:
         """Commit what is settled; a failure that passes is tried again until the deadline."""
         names = {(ledger.topic, ledger.partition) for ledger in ledgers}
-        clock = self._clock
-        if self._to_commit() and not self.lease.is_proven(clock()):
+        clock, claims = self._clock, self._claims
+        if claims.to_commit() and not self.lease.is_proven(clock()):
             # What holds no ids, like a tombstone, is read without a lease: prove it now.
             self._next_proof = -math.inf
             self.renew(clock())
         while True:
-            to_commit = self._together.without_refused(self._to_commit())
-            offsets = {name: each for name, each in to_commit.items() if name in names}
+            offsets = {name: each for name, each in claims.to_take().items() if name in names}
             now = clock()
             if not offsets or not self.lease.is_proven(now):
                 return
             if self._is_reachable(min(2.0, max(deadline - now, 0.2))):
-                answer = self._commit_and_wait(offsets, now)
+                answer = self._commit_and_wait(claims.some_of(offsets), now)
                 if not answer.is_member or not (answer.error is None or answer.retriable):
                     return
                 if answer.error is None and len(answer.committed) == len(offsets):
@@ -226,78 +208,20 @@ class Commits:
             self._quiet_until = self._clock() + REPEAT_SECONDS
         return False
 
-    def _commit_and_wait(self, offsets: dict[Partition, int], now: float) -> CommitAnswer:
-        to_send = self._some_of(offsets)
+    def _commit_and_wait(self, to_send: dict[Partition, Offsets], now: float) -> CommitAnswer:
         self._beat(now + PATIENCE_SECONDS)
         self._is_overtaken = self._sent is not None
         answer = self._member.commit_now(to_send)
         self._beat(self._clock())
-        self._take(answer, now, self._as_of_now(to_send))
+        self._take(answer, now, self._claims.as_of_now(to_send))
         return answer
-
-    def _to_commit(self) -> dict[Partition, int]:
-        """Return the offsets that may be committed and are not."""
-        return {
-            name: offset
-            for name, ledger in self._ledgers.items()
-            if (offset := ledger.committable()) != ledger.committed
-        }
-
-    def _to_prove(self) -> dict[Partition, int]:
-        """Return what may be committed, and one offset more to commit again.
-
-        The broker can refuse one partition for ever, and take another. What is repeated is not what
-        was committed, for that can be more than is known: a commit whose answer was lost is not to
-        be taken back.
-        """
-        offsets, ledgers = self._to_commit(), self._ledgers
-        unmoved = [name for name in ledgers if name not in offsets]
-        if unmoved and self._refused.issuperset(unmoved):
-            self._refused.clear()
-        for name in unmoved:
-            if name not in self._refused:
-                offsets[name] = ledgers[name].committable()
-                break
-        return offsets
-
-    def _has_unsettled(self) -> bool:
-        """Whether anything waits for a request or a dead letter, be it a batch without ids left."""
-        return any(not ledger.is_settled() for ledger in self._ledgers.values())
-
-    def _some_of(self, offsets: dict[Partition, int]) -> dict[Partition, Offsets]:
-        """Return as much as one commit may carry, with what goes with it; the rest is next."""
-        some: dict[Partition, Offsets] = {}
-        room = MAX_COMMIT_BYTES
-        for name, offset in offsets.items():
-            ledger = self._ledgers[name]
-            some[name] = Offsets(offset, ledger.metadata, ledger.leader_epoch)
-            room -= 100 + len(ledger.topic) + len(ledger.metadata)
-            if room <= 0:
-                break
-        return some
-
-    def _as_of_now(self, offsets: Iterable[Partition]) -> Sent:
-        ledgers = self._ledgers
-        return {name: (ledgers[name], ledgers[name].turns_back) for name in offsets}
 
     def _take(self, answer: CommitAnswer, sent_at: float, sent: Sent) -> None:
         now = self._clock()
-        self._refused |= sent.keys()
-        self._refused -= answer.committed.keys()
-        for name, offset in answer.committed.items():
-            ledger, turns_back = sent.get(name, (None, 0))
-            if ledger is None or ledger.turns_back != turns_back:
-                continue  # what was committed of the log as it was says nothing of this one
-            if ledger.committed is None or ledger.committed < offset:
-                ledger.committed = offset
-        if answer.too_long:
-            self._do_without_metadata([sent[name][0] for name in answer.too_long if name in sent])
+        if self._claims.answered(answer, sent, now):
+            self._next_commit = -math.inf
         if answer.is_member and (answer.committed or answer.error is None):
             self.lease.proven(sent_at)  # what is refused for one partition is proven by another
-        self._together.took(answer.committed)
-        is_refused = not (answer.error is None or answer.retriable or answer.committed)
-        if answer.is_member and is_refused and not answer.too_long:
-            self._together.refused(sent, self._ledgers, now)
         if answer.error is None:
             self._tally.add("commits_total", "ok")
             return
@@ -306,15 +230,6 @@ class Commits:
         self._say(now, "commit_failed", answer.error, text, level="warning")
         if not answer.is_member:
             self.lease.void(now)
-
-    def _do_without_metadata(self, ledgers: Iterable[Ledger]) -> None:
-        """Commit without what the broker finds too long, and say what that costs."""
-        for ledger in ledgers:
-            ledger.metadata = ""
-        self._next_commit = -math.inf
-        if not self._is_too_long_said:
-            self._is_too_long_said = True
-            self._say(self._clock(), "commit_failed", "metadata", _TOO_LONG, level="warning")
 
 
 def _lease_seconds(options: Options, session_seconds: float, heartbeat_seconds: float) -> float:

@@ -20,7 +20,7 @@ from consumer.engine.stalls import StallWatch
 from consumer.engine.stop import Stop
 
 PUBLISH_SECONDS = 0.2
-PARTITION_SECONDS = 0.0005  # more for each partition: thousands of them take a while to tell
+PARTITION_SECONDS = 0.0002  # more for each partition: thousands of them take a while to tell
 LANES_SECONDS = 1.0
 
 

@@ -131,11 +131,11 @@ LOOP: tuple[Mutant, ...] = (
         breaks="I1",
         file="consumer/engine/commits.py",
         old="""
-        if now >= self._next_proof and self._has_unsettled():
-            offsets = self._to_prove()
+        if now >= self._next_proof and claims.has_unsettled():
+            offsets = claims.to_prove()
         """,
         new="""
-        if not offsets and now >= self._next_proof and self._has_unsettled():
+        if not offsets and now >= self._next_proof and claims.has_unsettled():
             name, ledger = next(iter(self._ledgers.items()))
             offsets = {name: ledger.committed or 0}
         """,
@@ -144,13 +144,13 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="nothing-is-proven-while-no-id-is-held",
         breaks="I8",
-        file="consumer/engine/commits.py",
+        file="consumer/engine/claims.py",
         old="return any(not ledger.is_settled() for ledger in self._ledgers.values())",
         new="""
             return any(
                 getattr(holder, "ids", ())
                 for ledger in self._ledgers.values()
-                for _, holder, _ in ledger._holds
+                for holder in ledger.holders()
             )
         """,
         tests=(
@@ -161,8 +161,8 @@ LOOP: tuple[Mutant, ...] = (
         name="membership-is-not-proven-while-nothing-moves",
         breaks="I8",
         file="consumer/engine/commits.py",
-        old="if now >= self._next_proof and self._has_unsettled():",
-        new="if offsets and now >= self._next_proof and self._has_unsettled():",
+        old="if now >= self._next_proof and claims.has_unsettled():",
+        new="if offsets and now >= self._next_proof and claims.has_unsettled():",
         tests=(
             "tests/test_loop.py::test_a_batch_whose_ids_were_all_taken_out_does_not_hold_the_commit",
         ),
@@ -174,9 +174,9 @@ LOOP: tuple[Mutant, ...] = (
         old="""
         if self._sent is not None:
             return
-        offsets: dict[Partition, int] = {}
+        claims = self._claims
         """,
-        new="offsets: dict[Partition, int] = {}",
+        new="claims = self._claims",
         tests=("tests/test_loop.py::test_one_commit_is_on_its_way_at_a_time",),
     ),
     Mutant(
@@ -192,7 +192,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-refused-partition-is-asked-for-ever",
         breaks="I8",
-        file="consumer/engine/commits.py",
+        file="consumer/engine/claims.py",
         old="if name not in self._refused:",
         new="if name not in offsets:",
         tests=(
@@ -247,12 +247,20 @@ LOOP: tuple[Mutant, ...] = (
         name="a-drain-proves-no-membership",
         breaks="I9",
         file="consumer/engine/drain.py",
-        old="""
+        old="is_member = is_member and self._commits.renew(now)",
+        new="pass",
+        tests=("tests/test_loop.py::test_i5_a_drain_longer_than_the_lease_goes_on",),
+    ),
+    Mutant(
+        name="a-drain-that-is-fenced-lets-the-next-owner-begin-at-once",
+        breaks="I5",
+        file="consumer/engine/drain.py",
+        old="is_member = is_member and self._commits.renew(now)",
+        new="""
             if not self._commits.renew(now):
                 return False
         """,
-        new="",
-        tests=("tests/test_loop.py::test_i5_a_drain_longer_than_the_lease_goes_on",),
+        tests=("tests/test_loop.py::test_i5_a_drain_that_is_fenced_waits_for_what_it_sent",),
     ),
     Mutant(
         name="carriers-get-no-lease",
@@ -304,7 +312,7 @@ LOOP: tuple[Mutant, ...] = (
         file="consumer/engine/drain.py",
         old="""
             if now >= deadline:
-                return True
+                return is_member
         """,
         new="",
         tests=(
@@ -493,7 +501,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="the-answer-to-a-commit-of-before-a-cut-counts",
         breaks="I1",
-        file="consumer/engine/commits.py",
+        file="consumer/engine/claims.py",
         old="if ledger is None or ledger.turns_back != turns_back:",
         new="if ledger is None:",
         tests=("tests/test_loop_positions.py",),
@@ -501,7 +509,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="all-partitions-are-one-commit",
         breaks="I8",
-        file="consumer/engine/commits.py",
+        file="consumer/engine/claims.py",
         old="if room <= 0:",
         new="if False:",
         tests=("tests/test_loop_positions.py",),
@@ -509,7 +517,7 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="metadata-that-is-too-long-is-sent-again",
         breaks="I8",
-        file="consumer/engine/commits.py",
+        file="consumer/engine/claims.py",
         old="if answer.too_long:",
         new="if False:",
         tests=("tests/test_loop_positions.py",),

@@ -16,6 +16,7 @@ from consumer.core.outcomes import HoldReason, Outcome, Retry, RetryReason
 from consumer.core.positions import Going, Gone, Log
 from consumer.core.throttle import Throttle
 from consumer.engine.assignment import Assignment
+from consumer.engine.claims import Claims
 from consumer.engine.commits import Commits
 from consumer.engine.drain import Drain
 from consumer.engine.loop import Loop
@@ -105,13 +106,14 @@ class BlindAssignment(Assignment):
         return []
 
 
-class CarelessCommits(Commits):
+class CarelessClaims(Claims):
     """Commits without leader epochs."""
 
     __slots__ = ()
 
-    def _some_of(self, offsets: dict[Partition, int]) -> dict[Partition, Offsets]:
-        found = super()._some_of(offsets)
+    def some_of(self, offsets: dict[Partition, int]) -> dict[Partition, Offsets]:
+        """Leave them out."""
+        found = super().some_of(offsets)
         return {name: replace(each, leader_epoch=None) for name, each in found.items()}
 
 
@@ -158,12 +160,12 @@ def _with_ledgers(kind: type[Ledger]) -> LoopOf:
     return loop_of
 
 
-def _with_part(kind: type[Starts | Assignment | Commits]) -> LoopOf:
+def _with_part(kind: type[Starts | Assignment | Claims]) -> LoopOf:
     """Return a loop with one of its parts broken."""
 
     def loop_of(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loop:
         loop = real_loop(process, pipeline, ports)
-        parts = (loop.assignment, loop.assignment._starts, loop.commits)  # noqa: SLF001 - to break it
+        parts = (loop.assignment, loop.assignment._starts, loop.commits._claims)  # noqa: SLF001 - to break it
         (part,) = (part for part in parts if issubclass(kind, type(part)))
         part.__class__ = kind
         return loop
@@ -267,7 +269,7 @@ BROKEN: dict[str, tuple[LoopOf, str]] = {
     "a truncated log that is read from its beginning": (_with_part(RereadingStarts), "I1"),
     "a truncated log that goes on at its end": (_with_part(OverlookingStarts), "I1"),
     "topic ids that nobody looks at": (_with_part(BlindAssignment), "I8"),
-    "commits without leader epochs": (_with_part(CarelessCommits), "I1"),
+    "commits without leader epochs": (_with_part(CarelessClaims), "I1"),
     "a lane that keeps no order": (unruly_lane, "I2"),
     "connections that are used again without a look": (blind_connections, "I2"),
     "5xx that are taken as final": (final_failures, "I2"),
