@@ -16,6 +16,12 @@ from consumer.kafka.errors import is_no_answer
 from consumer.kafka.member import committed_of
 
 TIMEOUT_SECONDS = 5.0
+
+_JOINS_NO_GROUP = {
+    "enable.auto.commit": False,
+    # Whatever operators say of members has to fit the others' defaults.
+    "max.poll.interval.ms": 300_000,
+}
 _DESCRIBE_SECONDS = 2.0
 _SOON_SECONDS = 1.0  # what is answered by then does not wait for the rest
 _NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"  # of brokers that give topics none
@@ -33,7 +39,7 @@ class Questions:
 
     def __init__(self, properties: Mapping[str, Any], group_id: str) -> None:
         self._admin = AdminClient(dict(properties))
-        self._consumer = Consumer({**properties, "group.id": group_id, "enable.auto.commit": False})
+        self._consumer = Consumer({**properties, **_JOINS_NO_GROUP, "group.id": group_id})
 
     def close(self) -> None:
         """End the clients."""
