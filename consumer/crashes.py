@@ -16,7 +16,9 @@ from consumer.observability import logs
 from consumer.observability.log_format import kind_of
 from consumer.stopper import end_hard
 
-NEEDED_THREADS = frozenset({"MainThread", "http", "log", "observer", "stopper"})
+NEEDED_THREADS = frozenset(
+    {"MainThread", "credentials", "http", "log", "lookup", "observer", "stopper"}
+)
 """Without one of them the daemon would be deaf, dumb or blind. A carrier is replaced, and a
 connection's thread is that client's only."""
 

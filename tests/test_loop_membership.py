@@ -190,3 +190,14 @@ def test_a_member_that_the_group_no_longer_has_is_not_ready() -> None:
     world.observer.view = View(asked=True, is_member=False)
     world.run_until(4)
     assert "group" in world.loop.outlook.problems
+
+
+def test_whoever_has_partitions_is_a_member_whatever_was_seen_before() -> None:
+    """The observer's view may be older, and partitions wait for where they begin."""
+    world = World(one_each)
+    world.observer.view = View(asked=True, is_member=False)
+    world.deaf_leaders.add(0)
+    world.run_until(2)
+    assert "group" not in world.loop.outlook.problems
+    world.deaf_leaders.clear()
+    assert world.run_until(4).loop.outlook.joined

@@ -413,6 +413,8 @@ CRASH = f"""
         ("crashes.guarded(fail)", 1, "crashed", "MainThread"),
         ("in_a_thread('http')", 1, "crashed", "http"),
         ("in_a_thread('observer')", 1, "crashed", "observer"),
+        ("in_a_thread('lookup')", 1, "crashed", "lookup"),
+        ("in_a_thread('credentials')", 1, "crashed", "credentials"),
         ("in_a_thread('carrier-1')", 0, "uncaught", "carrier-1"),
         ("Odd()", 0, "uncaught", None),
     ],

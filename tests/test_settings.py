@@ -945,12 +945,12 @@ def test_authorities_without_encryption_are_worth_a_word(tmp_path: Path) -> None
 
 
 def test_properties_are_taken_with_text_numbers_and_booleans() -> None:
-    config = '{"client.rack": "eu-1a", "fetch.wait.max.ms": 100, "check.crcs": true}'
+    config = '{"client.rack": "eu-1a", "fetch.wait.max.ms": 100, "socket.nagle.disable": true}'
     values = loaded(KAFKA_CONFIG=config).kafka_config
     assert {name: value.get_secret_value() for name, value in values.items()} == {
         "client.rack": "eu-1a",
         "fetch.wait.max.ms": "100",
-        "check.crcs": "true",
+        "socket.nagle.disable": "true",
     }
 
 

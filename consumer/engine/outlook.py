@@ -84,7 +84,9 @@ class Outlook:
         self.has_looked = view.asked
         member_id = "" if ledgers else self._member.member_id()
         self._observer.member_id = "" if ledgers else member_id or NOBODY
-        if not ledgers and (view.is_member is not None or not member_id):
+        if ledgers or waiting:
+            self.joined = True  # what was seen of the group may be older than that
+        elif view.is_member is not None or not member_id:
             self.joined = bool(view.is_member and member_id)
         self._commits.agree(view)
         self.problems = self._find_problems(view, waiting, now)

@@ -61,6 +61,7 @@ RELIED_ON = {
     "retry.backoff.max.ms": "the daemon knows by it how long a lost commit may still be repeated",
     "socket.max.fails": "a connection without answers is given up at its first timeout, so that"
     " the membership is not lost with it",
+    "check.crcs": "a damaged batch would be delivered with ids that nobody wrote",
 }
 """Properties that what the daemon does is made for, and why."""
 
