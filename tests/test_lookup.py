@@ -13,6 +13,7 @@ from consumer.engine.ports import CommitAnswer, Committed, FirstStart, Found, Pa
 from consumer.kafka import lookup as lookup_module
 from consumer.kafka.errors import commit_answer, meaning_of
 from consumer.kafka.lookup import Lookup
+from consumer.kafka.questions import id_of
 from tests.support.records import FakeMessage
 from tests.support.waiting import eventually
 
@@ -31,6 +32,8 @@ class Brokers:
         self.are_away = False
         self.knows_first_start = True
         self.ids = {"a": "one", "b": "two"}
+        self.metadata = ""
+        self.undescribed: set[str] = set()
         self.rounds: list[set[Partition]] = []
         self.clients = 0
         self.closed = 0
@@ -51,7 +54,8 @@ class Brokers:
         if self.are_away:
             raise KafkaException("no broker answers")
         return {
-            name: Committed(None if name in self.fresh else 5, "") for name in asked - self.unsaid
+            name: Committed(None if name in self.fresh else 5, self.metadata)
+            for name in asked - self.unsaid
         }
 
     def first_start(self, read: Iterable[str]) -> FirstStart:
@@ -65,7 +69,10 @@ class Brokers:
         """Describe topics."""
         if self.are_away:
             return {}
-        return {name: SimpleNamespace(topic_id=self.ids[name]) for name in names}
+        return {
+            name: None if name in self.undescribed else SimpleNamespace(topic_id=self.ids[name])
+            for name in names
+        }
 
     def logs(
         self, partitions: Iterable[Partition], topics: Mapping[str, Any]
@@ -73,7 +80,7 @@ class Brokers:
         """Yield the log of each leader that is not silent."""
         asked = set(partitions) - self.silent
         for name in sorted(asked):
-            yield {name: Log(0, 9, 3, topics[name[0]].topic_id)}
+            yield {name: Log(0, 9, 3, id_of(topics[name[0]]))}
 
 
 @pytest.fixture
@@ -216,3 +223,48 @@ def test_metadata_that_is_too_long_is_told_by_partition() -> None:
     error = KafkaError(KafkaError.OFFSET_METADATA_TOO_LARGE)
     answer = commit_answer(error, [TopicPartition("a", 0, 5), TopicPartition("a", 1, 5)])
     assert answer == CommitAnswer({}, str(error), too_long=frozenset({A, B}))
+
+
+def test_a_topic_that_has_an_id_and_is_not_described_is_asked_for_again(
+    brokers: Brokers, looking: Callable[..., Lookup]
+) -> None:
+    """Without the id nobody could tell whether its log was cut off or is another one."""
+    brokers.undescribed, brokers.metadata = {"a"}, '{"topic_id":"one"}'
+    lookup = looking(a0=1, b0=2)
+    assert set(found_by(lookup, 1)) == {C}
+    eventually(
+        lambda: lookup.trouble, PATIENCE_SECONDS, "trouble", until=lambda text: "describe" in text
+    )
+    brokers.undescribed = set()
+    assert found_by(lookup, 1)[A].log.topic_id == "one"
+
+
+def test_a_topic_of_brokers_that_give_no_ids_begins_without(
+    brokers: Brokers, looking: Callable[..., Lookup]
+) -> None:
+    brokers.undescribed = {"a"}
+    assert found_by(looking(a0=1), 1)[A].log.topic_id == ""
+
+
+def test_ids_are_looked_at_while_a_leader_is_silent(
+    brokers: Brokers, looking: Callable[..., Lookup]
+) -> None:
+    brokers.silent = {A}
+    lookup = looking(a0=1)
+    lookup.read = frozenset({"b"})
+    eventually(
+        lambda: lookup.topic_ids.get("b"),
+        PATIENCE_SECONDS,
+        "the id",
+        until=lambda found: found == "two",
+    )
+
+
+def test_clients_that_get_no_answers_are_thrown_away(
+    brokers: Brokers, looking: Callable[..., Lookup]
+) -> None:
+    """What they know of leaders and of the controller may be what is wrong."""
+    brokers.silent = {A}
+    looking(a0=1)
+    eventually(lambda: brokers.clients, PATIENCE_SECONDS, "new ones", until=lambda n: n > 2)
+    assert brokers.closed >= brokers.clients - 1

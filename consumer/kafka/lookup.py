@@ -7,12 +7,14 @@ again, and keeps nothing else waiting.
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import KafkaException
 
 from consumer import clock
-from consumer.engine.ports import Found, Partition
+from consumer.core.positions import topic_id_of
+from consumer.engine.ports import Committed, Found, Partition
 from consumer.kafka.credentials import Follower, LoginWatch
 from consumer.kafka.errors import text_of
 from consumer.kafka.questions import Questions, Topics, id_of
@@ -20,6 +22,7 @@ from consumer.kafka.questions import Questions, Topics, id_of
 LOOK_SECONDS = 15.0
 _MIN_BACKOFF_SECONDS = 0.5
 _MAX_BACKOFF_SECONDS = 5.0
+_VAIN_ROUNDS = 2
 
 
 class Lookup:
@@ -48,6 +51,7 @@ class Lookup:
         self._found: deque[Found] = deque()
         self._waker = threading.Event()
         self._is_over = False
+        self._vain_rounds = 0
 
     def follow(self, watch: LoginWatch) -> None:
         """Take up what changes of the login."""
@@ -76,11 +80,12 @@ class Lookup:
             if self._open():
                 self._try(self._ask)
                 backoff = min(max(_MIN_BACKOFF_SECONDS, 2 * backoff), _MAX_BACKOFF_SECONDS)
-                backoff = backoff if self._open() else 0.0
-            elif clock.now() >= look_at:
+            if clock.now() >= look_at:
                 look_at = clock.now() + LOOK_SECONDS
                 self._try(self._look_at_ids)
-            self._waker.wait(backoff or max(0.0, look_at - clock.now()))
+            backoff = backoff if self._open() else 0.0
+            rest = max(0.0, look_at - clock.now())
+            self._waker.wait(min(backoff, rest) if backoff else rest)
             self._waker.clear()
         self._end()
 
@@ -98,14 +103,19 @@ class Lookup:
             if self._questions is None:
                 self._questions = self._new_questions(self._follower.properties)
             self.trouble = ask(self._questions)
+            self._vain_rounds = self._vain_rounds + 1 if self.trouble else 0
+            if self._vain_rounds >= _VAIN_ROUNDS:
+                self._end()
         except Exception as error:  # noqa: BLE001 - this thread must outlive whatever a broker answers
             self.trouble = text_of(error)
             self._end()
 
     def _end(self) -> None:
-        if self._questions is not None:
-            self._questions.close()
-        self._questions = None
+        """Throw the clients away: what they know of the cluster may be what is wrong."""
+        questions, self._questions, self._vain_rounds = self._questions, None, 0
+        if questions is not None:
+            with suppress(Exception):
+                questions.close()
 
     def _ask(self, questions: Questions) -> str:
         """Ask for all that is wanted; return what is wrong, if not all was answered."""
@@ -122,6 +132,9 @@ class Lookup:
                 committed = {n: each for n, each in committed.items() if each.offset is not None}
         described = questions.topics(topics)
         self._take_ids(described)
+        if unclear := self._unclear(described, committed):
+            trouble = "the brokers do not describe the topics"
+            committed = {n: each for n, each in committed.items() if n[0] not in unclear}
         for logs in questions.logs(committed, described):
             for name, log in logs.items():
                 self._found.append(Found(name, asked[name], committed[name], log, first_start))
@@ -134,7 +147,17 @@ class Lookup:
         """See which topics there are now under the names that are read."""
         if self.read:
             self._take_ids(questions.topics(self.read))
-        return ""
+        return self.trouble if self._open() else ""
+
+    def _unclear(self, topics: Topics, committed: Mapping[Partition, Committed]) -> set[str]:
+        """Return the topics that are not described now and have ids, as is known of them.
+
+        Without the id nobody could tell whether it is still the same topic. Brokers that give none
+        are not waited for.
+        """
+        silent = {name for name, each in topics.items() if each is None}
+        of_commits = {n[0] for n, each in committed.items() if topic_id_of(each.metadata)}
+        return silent & (self.topic_ids.keys() | of_commits)
 
     def _take_ids(self, topics: Topics) -> None:
         ids = {name: id_of(each) for name, each in topics.items()}
