@@ -245,6 +245,18 @@ def test_i11_what_a_producer_can_not_deliver_any_more_comes_back_and_goes_throug
     assert letters.send(waiting), "through the next one"
 
 
+def test_a_producer_that_can_not_be_made_now_is_made_later(
+    letters: DeadLetters, files: Files
+) -> None:
+    """A certificate may be there a moment before its key is."""
+    key = files.key.read_bytes()
+    files.key.write_bytes(b"not yet")
+    assert not letters.send(letter("audience:0:7"))
+    assert letters.poll() == []
+    files.key.write_bytes(key)
+    assert letters.send(letter("audience:0:7"))
+
+
 def test_a_producer_with_nothing_on_its_way_is_replaced_at_once(
     letters: DeadLetters, watch: LoginWatch, authority: Authority, files: Files
 ) -> None:

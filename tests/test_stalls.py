@@ -208,6 +208,19 @@ def test_many_stalled_partitions_are_told_in_few_words() -> None:
     assert all(stalled(world).values())
 
 
+def test_a_partition_that_is_silent_for_no_known_cause_is_read_once_more_from_its_position() -> (
+    None
+):
+    """A pause of the client's throws away that a position is gone, which it says once."""
+    world = world_of({0: 12})
+    world.run_until(STALLED_SECONDS - 1)
+    before = len(world.started)
+    world.run_until(STALLED_SECONDS + 100)
+    again = [(name, going.offset) for name, going in world.started[before:]]
+    assert again == [((TOPIC, 0), 10)]
+    assert world.is_read(0)
+
+
 # -- damaged batches ------------------------------------------------------------------------------
 
 

@@ -17,12 +17,16 @@ MOST_BETWEEN_LOOKS_SECONDS = 5.0
 
 @dataclass(slots=True, eq=False)
 class Silence:
-    """One partition's; ``said`` is what the client said of it in this time."""
+    """One partition's; ``said`` is what the client said of it in this time.
+
+    ``is_reread``: reading began once more from the position meanwhile.
+    """
 
     ledger: Ledger
     position: int
     seconds: float = 0.0
     said: str = ""
+    is_reread: bool = False
 
 
 class Stalls:

@@ -1,6 +1,9 @@
 """The watch over partitions from which nothing comes: what is asked about them, and told.
 
-Nothing is done about them: what stands in the way may be mended, or is an operator's to pass over.
+Nothing is passed over: what stands in the way may be mended, or is an operator's to pass over.
+Where no cause is known the partition is read once more from its position, should the client have
+lost it: a pause of librdkafka's (2.16) throws away, too, that a position is gone, which it says
+once.
 """
 
 from dataclasses import dataclass, field
@@ -52,6 +55,9 @@ class StallWatch:
             cause = "; ".join(filter(None, (silence.said, view.causes.get(name))))
             if not cause and name in unanswered:
                 continue  # who knows whether there is anything
+            if not cause and not silence.is_reread:
+                silence.is_reread = True
+                self._assignment.rest(name, now)
             place = silence.ledger.source(silence.position)
             self.told[name] = f"nothing comes from {place}: {cause or 'no cause is known'}"
             if self.told[name] != told.get(name):

@@ -140,7 +140,10 @@ class Client:
             "on_commit": self._of(number, self._on_commit),
             "error_cb": self._of(number, self._on_error),
         }
-        consumer = Consumer({**self.follower.properties, **callbacks})
+        properties = self.follower.properties
+        if "stats_cb" in properties:  # one that is closed delivers what it has still
+            callbacks["stats_cb"] = self._of(number, properties["stats_cb"])
+        consumer = Consumer({**properties, **callbacks})
         self._began = time.monotonic()
         return consumer
 

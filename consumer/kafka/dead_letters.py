@@ -98,10 +98,11 @@ class DeadLetters:
         headers = [*dead_letter.foreign_headers(), *dead_letter.own_headers(now)]
         if truncated:
             headers.append((HEADER_PREFIX + "truncated", b"true"))
-        if self._producer is None:
-            self._producer = Producer(self._follower.properties)
+        producer = self._producer = self._producer or self._new()
+        if producer is None:
+            return False
         try:
-            self._producer.produce(
+            producer.produce(
                 self._topic,
                 key=dead_letter.key,
                 value=None if truncated else dead_letter.value,
@@ -119,6 +120,13 @@ class DeadLetters:
             return True
         self._in_flight += 1
         return True
+
+    def _new(self) -> Producer | None:
+        """Return a producer; None: not now, as when a certificate's key is not there yet."""
+        try:
+            return Producer(self._follower.properties)
+        except KafkaException:
+            return None
 
     def _on_delivery(self, dead_letter: DeadLetter, error: _Error, _: object) -> None:
         self._in_flight -= 1

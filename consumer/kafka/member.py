@@ -53,7 +53,11 @@ class Member:
         Raises KafkaException if librdkafka says that it can't go on.
         """
         self._compare()
-        return self._client.consume(count, timeout_seconds)
+        messages = self._client.consume(count, timeout_seconds)
+        if not self._doubtful:
+            return messages
+        # What is fetched from a position before it was compared is fetched once more.
+        return [each for each in messages if each.error() or not self._is_doubtful(each)]
 
     def meaning_of(self, message: Message) -> MessageError:
         """Return what a message means that carries an error instead of a record."""
@@ -90,6 +94,9 @@ class Member:
         with _unless_ending():
             begun = self.assignment() & names
             self._consumer.incremental_unassign(_named(begun))
+
+    def _is_doubtful(self, message: Message) -> bool:
+        return (message.topic(), message.partition()) in self._doubtful
 
     def _compare(self) -> None:
         """Have the broker compare leader epochs: librdkafka (2.16) does so at a seek.

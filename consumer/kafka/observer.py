@@ -27,6 +27,7 @@ from consumer.kafka.group import Group
 from consumer.kafka.session import broker_session
 from consumer.kafka.topics import TIMEOUT_SECONDS, UNKNOWN, Topics, describe
 
+_LEAST_SECONDS = 0.5
 _SHORTEST_SECONDS = 3.0
 _LONGEST_SECONDS = 12.0  # the ends are to be asked for every 15 s
 _SESSION_SECONDS = 300.0  # a broker's whole configuration comes with it
@@ -89,6 +90,8 @@ class Observer:
             rest = interval - (clock.now() - started)
             if self._waker.wait(max(rest, 0.2)):
                 interval = _SHORTEST_SECONDS
+                # Whoever wakes it all the time must not have the cluster asked all the time.
+                threading.Event().wait(max(0.0, _LEAST_SECONDS - (clock.now() - started)))
             self._waker.clear()
 
     def _is_wrong(self) -> bool:
