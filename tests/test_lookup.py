@@ -2,8 +2,10 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import closing
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
@@ -11,11 +13,16 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from consumer.core.positions import Gone, Log
 from consumer.engine.ports import CommitAnswer, Committed, FirstStart, Found, Partition
 from consumer.kafka import lookup as lookup_module
+from consumer.kafka import questions as questions_module
 from consumer.kafka.errors import commit_answer, meaning_of
 from consumer.kafka.lookup import Lookup
-from consumer.kafka.questions import id_of
+from consumer.kafka.questions import Questions, id_of
+from tests.support.kafka_frames import LIST_OFFSETS, answers_of, lost
 from tests.support.records import FakeMessage
 from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from tests.support.kafka import Broker
 
 A, B, C = ("a", 0), ("a", 1), ("b", 0)
 PATIENCE_SECONDS = 10.0
@@ -268,3 +275,94 @@ def test_clients_that_get_no_answers_are_thrown_away(
     looking(a0=1)
     eventually(lambda: brokers.clients, PATIENCE_SECONDS, "new ones", until=lambda n: n > 2)
     assert brokers.closed >= brokers.clients - 1
+
+
+def test_topics_that_are_read_no_more_are_forgotten(
+    brokers: Brokers, looking: Callable[..., Lookup]
+) -> None:
+    lookup = looking(b0=1)
+    found_by(lookup, 1)
+    assert dict(lookup.topic_ids) == {"b": "two"}
+    lookup.read, lookup.wanted = frozenset({"a"}), {}
+    eventually(lambda: dict(lookup.topic_ids), PATIENCE_SECONDS, "ids", until={"a": "one"}.__eq__)
+    brokers.undescribed = {"a"}
+    lookup.read = frozenset({"a", "b"})
+    both = {"a": "one", "b": "two"}  # one that gets no answer once is not forgotten
+    eventually(lambda: dict(lookup.topic_ids), PATIENCE_SECONDS, "ids", until=both.__eq__)
+
+
+# What is asked of librdkafka
+
+
+class Leaders:
+    """Answers like librdkafka's admin client: a question when the last leader it is for answers."""
+
+    def __init__(self, *_: object) -> None:
+        self.leader_of = {A: 1, B: 2, C: 2}
+        self.silent = {1}
+        self.questions: list[set[Partition]] = []
+
+    def list_offsets(self, asked: Iterable[Any], **_: object) -> "dict[Any, Future[Any]]":
+        """Answer, or keep it waiting."""
+        futures: dict[Any, Future[Any]] = {at: Future() for at in asked}
+        names = {(at.topic, at.partition) for at in futures}
+        self.questions.append(names)
+        if self.silent.isdisjoint(self.leader_of[name] for name in names):
+            for future in futures.values():
+                future.set_result(SimpleNamespace(offset=5, leader_epoch=3))
+        return futures
+
+    def described(self) -> dict[str, Any]:
+        """Return the topics as they are described."""
+        found: dict[str, Any] = {}
+        for (topic, partition), leader in self.leader_of.items():
+            empty = SimpleNamespace(topic_id=topic, partitions=[])
+            led = SimpleNamespace(id=partition, leader=SimpleNamespace(id=leader))
+            found.setdefault(topic, empty).partitions.append(led)
+        return found
+
+
+@pytest.fixture
+def leaders(monkeypatch: pytest.MonkeyPatch) -> Leaders:
+    leaders = Leaders()
+    monkeypatch.setattr(questions_module, "AdminClient", lambda _: leaders)
+    monkeypatch.setattr(questions_module, "_SOON_SECONDS", 0.05)
+    monkeypatch.setattr(questions_module, "TIMEOUT_SECONDS", 0.1)
+    return leaders
+
+
+def test_a_leader_that_is_silent_keeps_no_answer_of_others_back(leaders: Leaders) -> None:
+    with closing(Questions({"bootstrap.servers": "127.0.0.1:1", "log_level": 0}, "g")) as questions:
+        rounds = list(questions.logs([A, B, C], leaders.described()))
+    assert rounds == [{B: Log(5, 5, 3, "a"), C: Log(5, 5, 3, "b")}, {}]
+    assert sorted(map(sorted, leaders.questions)) == [[A], [A], [B, C], [B, C]]
+
+
+def test_a_partition_without_a_leader_is_not_asked_for_and_of_unknown_ones_all_are(
+    leaders: Leaders,
+) -> None:
+    leaders.silent, leaders.leader_of[A] = set(), -1
+    topics = {**leaders.described(), "b": None}
+    with closing(Questions({"bootstrap.servers": "127.0.0.1:1", "log_level": 0}, "g")) as questions:
+        soon, late = questions.logs([A, B, C, ("c", 0)], topics)
+    assert (soon, late) == ({B: Log(5, 5, 3, "a"), C: Log(5, 5, 3, "")}, {})
+
+
+def test_no_answer_of_a_leader_is_no_offset(
+    broker: "Broker", topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library calls it a success at the offset -1001, and the log seemed to be cut off."""
+    monkeypatch.setattr(questions_module, "TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(questions_module, "_SOON_SECONDS", 1.5)
+    way_in, proxy = broker.proxied(0)
+    loses = [True]
+    proxy.meddle(answers_of(LIST_OFFSETS, lost, lambda: bool(loses)))
+    try:
+        with closing(Questions({"bootstrap.servers": way_in, "log_level": 0}, "g")) as questions:
+            topics = questions.topics([topic])
+            assert list(questions.logs([(topic, 0)], topics)) == [{}, {}]
+            loses.clear()
+            (found,) = (logs for logs in questions.logs([(topic, 0)], topics) if logs)
+    finally:
+        proxy.meddle(None)
+    assert found[topic, 0].end == 0

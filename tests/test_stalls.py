@@ -12,7 +12,7 @@ from consumer.engine.assignment import REST_SECONDS
 from consumer.engine.ports import Damaged, EndOfPartition, MessageError, Trouble, View
 from consumer.engine.stalls import ASK_SECONDS, MOST_TOLD
 from consumer.kafka.errors import meaning_of
-from tests.support.loop_world import TOPIC, World
+from tests.support.loop_world import START, TOPIC, World
 from tests.support.records import FakeMessage, event
 
 STALLED = "partition-stalled"
@@ -43,6 +43,11 @@ class Watch:
     def stalled(self) -> list[Ledger]:
         """What is stalled."""
         return [each.ledger for each in self.stalls.silent()]
+
+    @property
+    def overdue(self) -> list[Ledger]:
+        """What is silent for longer than its turn explains."""
+        return [each.ledger for each in self.stalls.silent(self.stalls.patience)]
 
 
 def test_a_partition_is_stalled_when_nothing_came_for_half_a_minute_though_records_wait() -> None:
@@ -96,6 +101,60 @@ def test_what_the_client_said_is_known_as_long_as_it_is_silent() -> None:
     watch.ledger.position += 1
     (silence,) = watch.wait(STALLED_SECONDS + 0.5).stalls.silent()
     assert silence.said == ""
+
+
+def in_turns(watch: Watch, ledgers: list[Ledger], turn_seconds: float, turns: int) -> list[int]:
+    """Let records come from one after the other, and return which of them seemed to be stalled."""
+    seemed: set[int] = set()
+    for turn in range(turns):
+        for _ in range(int(2 * turn_seconds)):
+            watch.now += 0.5
+            watch.look(*ledgers)
+            seemed |= {each.partition for each in watch.overdue}
+        ledgers[turn % len(ledgers)].position += 1000
+    return sorted(seemed)
+
+
+def test_partitions_that_wait_for_their_turn_behind_many_others_are_none() -> None:
+    """A fetch brings half a megabyte, of one partition where all have more than that."""
+    watch = Watch()
+    ledgers = [Ledger(number, TOPIC, number, 10) for number in range(100)]
+    assert in_turns(watch, ledgers, 1.0, 500) == []
+    assert watch.stalls.silent(), "that one waits for long is what it is about"
+
+
+def test_one_of_many_from_which_nothing_comes_is_told_soon_after_the_others_had_their_turn() -> (
+    None
+):
+    watch = Watch()
+    ledgers = [Ledger(number, TOPIC, number, 10) for number in range(40)]
+    in_turns(watch, ledgers, 1.0, 200)
+    assert in_turns(watch, [*ledgers, watch.ledger], 1.0, 60) == []
+    del ledgers[0]
+    dead = Ledger(1000, TOPIC, 1000, 10)
+    began = watch.now
+    while dead not in watch.overdue:
+        for ledger in ledgers:
+            watch.wait(1.0, *ledgers, dead)
+            ledger.position += 1
+        assert watch.now < began + 4 * len(ledgers)
+    assert watch.overdue == [dead]
+
+
+def test_what_was_waited_for_is_forgotten() -> None:
+    watch = Watch()
+    in_turns(watch, [Ledger(number, TOPIC, number, 10) for number in range(100)], 1.0, 300)
+    watch.ledger = Ledger(1000, TOPIC, 1000, 10)
+    assert not watch.wait(STALLED_SECONDS + 1).overdue
+    assert watch.wait(300.0).overdue
+    watch.ledger = Ledger(1001, TOPIC, 1001, 10)
+    assert watch.wait(STALLED_SECONDS + 1).overdue
+
+
+def test_a_stall_that_is_over_makes_nobody_wait_for_longer() -> None:
+    watch = Watch().wait(1000.0)
+    watch.ledger.position += 1
+    assert watch.wait(STALLED_SECONDS + 1).overdue
 
 
 # -- in the loop ----------------------------------------------------------------------------------
@@ -197,6 +256,27 @@ def test_a_partition_whose_position_is_being_looked_for_is_no_stall() -> None:
     world.deaf_leaders.add(0)
     world.loop.assignment.lose_positions([(TOPIC, 0)], Gone(), world.now)
     assert world.run_until(100).holds() == {"kafka-unavailable"}
+
+
+def test_a_partition_that_waits_for_its_turn_is_told_only_with_a_cause() -> None:
+    """Each of many has more than a fetch brings: they come one after the other."""
+    count = 80
+    world = world_of(dict.fromkeys(range(count), 10**9), partitions=count, records=10**8)
+
+    def give_to_one(_: float) -> None:
+        world.pause([(TOPIC, partition) for partition in range(count)])
+        world.resume([(TOPIC, int(world.now - START) % count)])
+
+    world.per_second = 100.0
+    world.before_consume = give_to_one
+    causes = {(TOPIC, count - 1): "a transaction is open"}
+    ends = world.observer.view.ends
+    world.observer.view = View(asked=True, ends=ends, causes=causes)
+    world.run_until(count - 10)
+    assert stalled(world) == {each: each == count - 1 for each in range(count)}
+    world.observer.view = View(asked=True, ends=ends)
+    world.run_until(3 * count)
+    assert STALLED not in world.holds()
 
 
 def test_many_stalled_partitions_are_told_in_few_words() -> None:

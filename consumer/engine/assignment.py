@@ -218,6 +218,7 @@ class Assignment:
         """Have `LookupPort` ask for all that wait."""
         if not self._is_asked:
             self._is_asked = True
-            self._lookup.wanted = {name: each.number for name, each in self._waiting.items()}
+            # In this order: a topic that has begun is in one of them all the time.
             self._lookup.read = frozenset(topic for topic, _ in self._pipeline.ledgers)
+            self._lookup.wanted = {name: each.number for name, each in self._waiting.items()}
             self._lookup.ask_now()

@@ -53,8 +53,8 @@ class StallWatch:
         for silence in stalls.silent():
             name = _name(silence.ledger)
             cause = "; ".join(filter(None, (silence.said, view.causes.get(name))))
-            if not cause and name in unanswered:
-                continue  # who knows whether there is anything
+            if not cause and (name in unanswered or silence.seconds < stalls.patience):
+                continue  # who knows whether there is anything, or it waits for its turn
             if not cause and not silence.is_reread:
                 silence.is_reread = True
                 self._assignment.rest(name, now)

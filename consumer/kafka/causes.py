@@ -6,11 +6,11 @@ well.
 
 from collections.abc import Mapping
 
-from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from consumer.engine.ports import Partition
-from consumer.kafka.topics import TIMEOUT_SECONDS, UNKNOWN, Topic, Topics
+from consumer.kafka.topics import TIMEOUT_SECONDS, UNKNOWN, Topic, Topics, answer_of
 
 
 def causes_of(
@@ -47,14 +47,11 @@ def _of_transactions(
         asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=TIMEOUT_SECONDS
     )
     for at, future in answers.items():
-        name = at.topic, at.partition
-        try:
-            stable = future.result().offset
-        except KafkaException:
-            continue
+        name, answer = (at.topic, at.partition), answer_of(future)
         end = ends.get(name, -1)
-        if stable <= silent[name] and stable < end:
+        if answer is not None and answer.offset <= silent[name] and answer.offset < end:
             causes[name] = (
-                f"a transaction is open: what is committed ends at {stable}, the log at {end}"
+                "a transaction is open: what is committed ends at"
+                f" {answer.offset}, the log at {end}"
             )
     return causes

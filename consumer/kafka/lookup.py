@@ -160,5 +160,8 @@ class Lookup:
         return silent & (self.topic_ids.keys() | of_commits)
 
     def _take_ids(self, topics: Topics) -> None:
-        ids = {name: id_of(each) for name, each in topics.items()}
-        self.topic_ids = {**self.topic_ids, **{name: each for name, each in ids.items() if each}}
+        """Take over the ids; what is unknown now is as it was, and others' topics are forgotten."""
+        found = {name: id_of(each) for name, each in topics.items()}
+        ours = self.read | {topic for topic, _ in self.wanted}
+        ids = {name: found.get(name) or self.topic_ids.get(name) for name in ours}
+        self.topic_ids = {name: each for name, each in ids.items() if each}

@@ -25,7 +25,7 @@ from consumer.kafka.dead_letter_topic import ensure
 from consumer.kafka.errors import text_of
 from consumer.kafka.group import Group
 from consumer.kafka.session import broker_session
-from consumer.kafka.topics import TIMEOUT_SECONDS, UNKNOWN, Topics, describe
+from consumer.kafka.topics import TIMEOUT_SECONDS, UNKNOWN, Topics, answer_of, describe
 
 _LEAST_SECONDS = 0.5
 _SHORTEST_SECONDS = 3.0
@@ -158,11 +158,9 @@ class Observer:
                 request_timeout=TIMEOUT_SECONDS,
             )
             for asked, future in futures.items():
-                try:
-                    self._ends[asked.topic, asked.partition] = future.result().offset
-                except KafkaException:
-                    continue
-                unanswered.discard((asked.topic, asked.partition))
+                if (answer := answer_of(future)) is not None:
+                    self._ends[asked.topic, asked.partition] = answer.offset
+                    unanswered.discard((asked.topic, asked.partition))
         self._unanswered = frozenset(unanswered)
         self._ends = {name: self._ends[name] for name in wanted if name in self._ends}
         return dict(self._ends)

@@ -14,6 +14,7 @@ from consumer.core.positions import Log, census_of
 from consumer.engine.ports import Committed, FirstStart, Partition
 from consumer.kafka.errors import is_no_answer
 from consumer.kafka.member import committed_of
+from consumer.kafka.topics import answer_of
 
 TIMEOUT_SECONDS = 5.0
 
@@ -25,6 +26,7 @@ _JOINS_NO_GROUP = {
 _DESCRIBE_SECONDS = 2.0
 _SOON_SECONDS = 1.0  # what is answered by then does not wait for the rest
 _NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"  # of brokers that give topics none
+_NOBODY_SAYS = -1  # who the leader is
 
 
 Topics = Mapping[str, TopicDescription | None]
@@ -98,15 +100,10 @@ class Questions:
     ) -> Iterator[dict[Partition, Log]]:
         """Yield where logs begin and end: those that answer soon, then what answers at all.
 
-        One without a leader, which is among the ``topics``, would keep all others waiting.
+        Each leader, as the ``topics`` have it, is asked by itself: librdkafka (2.16) has no answer
+        to a question to several before the last of them answers. One without a leader is left out.
         """
-        leaderless = {
-            (name, each.id)
-            for name, topic in topics.items()
-            for each in (() if topic is None else topic.partitions)
-            if each.leader is None or each.leader.id < 0
-        }
-        asked = [name for name in partitions if name[0] in topics and name not in leaderless]
+        asked = _by_leader(partitions, topics)
         firsts, ends = (
             self._ends_of(asked, spec)
             for spec in (OffsetSpec.earliest(), OffsetSpec.latest())  # type: ignore[no-untyped-call]  # the library's
@@ -115,20 +112,21 @@ class Questions:
             wait([*firsts.values(), *ends.values()], seconds)
             found = {}
             for name in [name for name in firsts if firsts[name].done() and ends[name].done()]:
-                first, end = _result_of(firsts.pop(name)), _result_of(ends.pop(name))
+                first, end = answer_of(firsts.pop(name)), answer_of(ends.pop(name))
                 if first is not None and end is not None:
                     id_ = id_of(topics[name[0]])
                     found[name] = Log(first.offset, end.offset, end.leader_epoch, id_)
             yield found
 
     def _ends_of(
-        self, partitions: Iterable[Partition], spec: OffsetSpec
+        self, leaders: Iterable[Iterable[Partition]], spec: OffsetSpec
     ) -> "dict[Partition, Future[Any]]":
-        asked = {TopicPartition(*name): spec for name in partitions}
-        if not asked:
-            return {}
-        answers = self._admin.list_offsets(asked, request_timeout=TIMEOUT_SECONDS)
-        return {(at.topic, at.partition): future for at, future in answers.items()}
+        found: dict[Partition, Future[Any]] = {}
+        for partitions in leaders:
+            asked = {TopicPartition(*name): spec for name in partitions}
+            answers = self._admin.list_offsets(asked, request_timeout=TIMEOUT_SECONDS)
+            found |= {(at.topic, at.partition): future for at, future in answers.items()}
+        return found
 
 
 def id_of(topic: TopicDescription | None) -> str:
@@ -137,8 +135,16 @@ def id_of(topic: TopicDescription | None) -> str:
     return "" if found == _NO_ID else found
 
 
-def _result_of(future: "Future[Any]") -> Any:  # noqa: ANN401 - each question has its own answers
-    try:
-        return future.result()
-    except KafkaException:
-        return None
+def _by_leader(partitions: Iterable[Partition], topics: Topics) -> list[list[Partition]]:
+    """Return the partitions of each leader; of topics that nobody describes together."""
+    leaders = {
+        (name, each.id): None if each.leader is None or each.leader.id < 0 else each.leader.id
+        for name, topic in topics.items()
+        for each in (() if topic is None else topic.partitions)
+    }
+    found: dict[int, list[Partition]] = {}
+    for name in partitions:
+        leader = leaders.get(name, _NOBODY_SAYS)
+        if name[0] in topics and leader is not None:
+            found.setdefault(leader, []).append(name)
+    return list(found.values())

@@ -2,11 +2,20 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import AclOperation, AdminClient, ClusterMetadata
+from confluent_kafka.admin import (
+    AclOperation,
+    AdminClient,
+    ClusterMetadata,
+    ListOffsetsResultInfo,
+)
 
 from consumer.kafka.errors import text_of
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 TIMEOUT_SECONDS = 5.0
 READ_IS_DENIED = "READ is denied: allow it"
@@ -88,3 +97,15 @@ def _listed(name: str, admin: AdminClient) -> Topic:
     missing = None if topic.error is None else topic.error.str()
     leaderless = frozenset(number for number, each in topic.partitions.items() if each.leader < 0)
     return Topic(len(topic.partitions), missing, leaderless=leaderless)
+
+
+def answer_of(asked: "Future[ListOffsetsResultInfo]") -> ListOffsetsResultInfo | None:
+    """Return where a log begins or ends; None: its leader gave no answer.
+
+    librdkafka (2.16) says that as a success, with an offset of its own, which is below 0.
+    """
+    try:
+        found = asked.result()
+    except KafkaException:
+        return None
+    return found if found.offset >= 0 else None

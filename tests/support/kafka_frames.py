@@ -8,6 +8,7 @@ if TYPE_CHECKING:
 
     from tests.support.tcp_proxy import Meddler
 
+LIST_OFFSETS = 2
 OFFSET_COMMIT = 8
 CONSUMER_GROUP_HEARTBEAT = 68
 
