@@ -122,6 +122,24 @@ def test_i8_a_lease_that_is_gone_for_a_minute_costs_a_client() -> None:
     assert dict(world.commits)[TOPIC, 0] == 2000
 
 
+def test_i8_a_client_whose_commits_are_refused_is_kept_and_what_was_said_is_told() -> None:
+    """As without a right: another client would be refused just so."""
+    world = World(one_each, per_second=10.0, records=2000)
+    world.run_until(20)
+    world.refused_commits.add(0)
+    world.run_until(500)
+    assert not world.began_anew
+    (hold,) = world.pipeline.holds(world.now)
+    assert hold.reason == "kafka-unavailable"
+    assert "does not confirm commits: unknown topic or partition" in hold.detail
+    world.loses_answers_to_commits = True
+    world.refused_commits.clear()
+    world.run_while(lambda: not world.began_anew)
+    world.loses_answers_to_commits = False
+    world.run_until(world.now - START + 100)
+    assert not world.holds()
+
+
 def test_i5_what_a_wedged_client_held_is_released_and_nothing_of_it_is_on_its_way() -> None:
     world = World(one_each, per_second=10.0, records=2000)
     world.run_until(20)

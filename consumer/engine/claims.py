@@ -74,7 +74,7 @@ class Claims:
     ) -> tuple[dict[Partition, Offsets], bool]:
         """Return what of ``offsets`` to commit now, and whether that is all there is to commit."""
         if not offsets:
-            return {}, not self._together.has_more
+            return {}, True
         selected = self._together.select(offsets, now)
         to_send = self.some_of(selected)
         return to_send, len(to_send) == len(selected) and not self._together.has_more
@@ -112,10 +112,9 @@ class Claims:
                 [sent[name][0] for name in answer.too_long if name in sent], now
             )
             return True
-        is_refused = not (answer.error is None or answer.retriable or answer.committed)
-        if answer.is_member and is_refused:
+        if answer.is_refusal:
             self._together.refused(sent, self._ledgers, now)
-        return False
+        return answer.is_refusal and self._together.has_more
 
     def _do_without_metadata(self, ledgers: Iterable[Ledger], now: float) -> None:
         """Commit without what the broker finds too long, and say what that costs."""

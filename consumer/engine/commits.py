@@ -55,6 +55,7 @@ class Commits:
     _beat: Callable[[float], None]
     _say: Say
     lease: Lease = field(init=False)
+    refusal: str = ""  # what the broker has against commits that it answers
     _claims: Claims = field(init=False)
     _session_seconds: float | None = None  # as the broker told it
     _sent: tuple[float, Sent] | None = None
@@ -92,7 +93,8 @@ class Commits:
                 " raise group.consumer.session.timeout.ms at the broker"
             )
         if is_holding and not self.lease.is_proven(now):
-            return "lease", "the broker does not confirm commits, so nothing may be sent"
+            why = f": {self.refusal}" if self.refusal else ""
+            return "lease", f"the broker does not confirm commits{why}; so nothing may be sent"
         return None
 
     @property
@@ -101,7 +103,7 @@ class Commits:
         return None if self._sent is None else self._sent[0]
 
     def commit_soon(self) -> None:
-        """Commit at the next occasion: the assignment changed."""
+        """Commit at the next occasion."""
         self._next_commit = self._next_proof = -math.inf
 
     def begin_drain(self, now: float) -> None:
@@ -219,7 +221,8 @@ class Commits:
     def _take(self, answer: CommitAnswer, sent_at: float, sent: Sent) -> None:
         now = self._clock()
         if self._claims.answered(answer, sent, now):
-            self._next_commit = -math.inf
+            self.commit_soon()
+        self.refusal = (answer.error or "") if answer.is_refusal else ""
         if answer.is_member and (answer.committed or answer.error is None):
             self.lease.proven(sent_at)  # what is refused for one partition is proven by another
         if answer.error is None:

@@ -74,6 +74,11 @@ class CommitAnswer:
     retriable: bool = True
     too_long: frozenset[Partition] = frozenset()
 
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the broker took nothing of it, for good, and not for the membership."""
+        return self.is_member and not (self.error is None or self.retriable or self.committed)
+
 
 @dataclass(frozen=True, slots=True)
 class Trouble:

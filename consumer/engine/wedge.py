@@ -82,7 +82,8 @@ class Wedge:
         troubles: set[Trouble] = set()
         if self._commits.sent_at is not None:
             troubles.add(("a commit got no answer", self._commits.sent_at))
-        if "lease" in outlook.problems:
+        # What is refused, as without a right, another client would be refused just so.
+        if "lease" in outlook.problems and not self._commits.refusal:
             troubles.add(("no commit was confirmed", 0.0))
         # Whoever waits for topics, or for members that must leave first, is silent and well.
         has_topics = not view.missing and (self._options.asks_session or view.partition_counts)
