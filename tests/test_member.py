@@ -1,5 +1,6 @@
 """What the consumer does with librdkafka, tried on the broker that is embedded in it."""
 
+import json
 import logging
 import math
 import time
@@ -8,7 +9,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from consumer.core.positions import Going
 from consumer.engine.ports import CommitAnswer, Offsets, Partition, Trouble
@@ -27,7 +28,7 @@ class Watcher:
     """Has no partition begun by itself; takes down what is read."""
 
     def __init__(
-        self, bootstrap: str, group: str, farewell_seconds: float = 0.0, **properties: str
+        self, bootstrap: str, group: str, farewell_seconds: float = 0.0, **properties: object
     ) -> None:
         self.partitions: set[Partition] = set()
         self.lost_ones: list[Partition] = []
@@ -269,6 +270,75 @@ def test_i5_a_fence_that_comes_among_records_is_heard(kip_848: Watcher) -> None:
     had = sorted(kip_848.partitions)
     end(kip_848.member)
     assert kip_848.lost_ones == had
+
+
+def test_i5_a_client_that_ends_while_another_one_can_not_be_made_loses_its_partitions(
+    kip_848: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the file of a certificate is not there for a moment."""
+    member, had = kip_848.member, sorted(kip_848.partitions)
+    client = member._client  # noqa: SLF001 - a file that is missing would take a broker with TLS
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "_new", unable)
+        begin_anew(member)
+    assert not kip_848.lost_ones, "it is a member still"
+    assert member.member_id()
+    assert client._rejoin_at < math.inf  # noqa: SLF001 - the time is the client's own
+    client._rejoin_at = time.monotonic() + 60  # noqa: SLF001 - likewise
+    assert not end(member)[1].fatal
+    assert kip_848.lost_ones == had
+    assert member.member_id() == ""
+    begin_anew(member)
+    kip_848.await_partitions()
+
+
+def unable() -> None:
+    """Make no client."""
+    raise KafkaException(KafkaError(KafkaError._INVALID_ARG, "no such file"))  # noqa: SLF001 - librdkafka's local error codes are spelt so
+
+
+def test_i7_records_from_before_a_position_was_compared_are_dropped(watcher: Watcher) -> None:
+    """They are fetched once more, if the broker finds that the log goes on there."""
+    member = watcher.member
+    member.start({(TOPIC, 0): Going(0), (TOPIC, 1): Going(0)}, paused=False)
+    member._doubtful[TOPIC, 0] = TopicPartition("other", 7, 0)  # noqa: SLF001 - a seek that is refused for longer than any real one
+    watcher.read_all_of((TOPIC, 1))
+    for _ in range(20):
+        watcher.poll()
+    assert (TOPIC, 0) not in watcher.read
+    member._doubtful[TOPIC, 0] = TopicPartition(TOPIC, 0, 0)  # noqa: SLF001 - likewise
+    watcher.read_all_of((TOPIC, 0))
+
+
+def test_what_a_client_that_was_replaced_counts_is_counted_once(
+    bootstrap: str, request: pytest.FixtureRequest
+) -> None:
+    """It goes on handing over its statistics until it has left."""
+    told: list[str] = []
+    watcher = Watcher(
+        bootstrap,
+        request.node.name,
+        PATIENCE_SECONDS,  # until the one of before leaves
+        **{"group.protocol": "consumer", "statistics.interval.ms": 50},
+        stats_cb=lambda text: told.append(json.loads(text)["name"]),
+    )
+    with closing(watcher.member):
+        watcher.await_partitions()
+        first = watcher.member._client.consumer  # noqa: SLF001 - the one that is replaced
+
+        def names() -> list[str]:
+            watcher.poll()
+            first.consume(1, 0.0)  # as it does inside close
+            return told
+
+        def is_enough(names: list[str]) -> bool:
+            return len(names) > 5
+
+        before = set(eventually(names, PATIENCE_SECONDS, "figures", until=is_enough))
+        watcher.member.start_anew()
+        told.clear()
+        after = eventually(names, PATIENCE_SECONDS, "those of the new one", until=is_enough)
+    assert before.isdisjoint(after)
 
 
 class Ending:

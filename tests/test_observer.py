@@ -9,6 +9,7 @@ import pytest
 from consumer.kafka import observer as module
 from consumer.kafka.observer import Observer
 from tests.support.embedded import embedded_broker
+from tests.support.repeating import Repeating
 from tests.support.waiting import eventually
 
 TOPIC = "audience"
@@ -75,3 +76,25 @@ def test_a_member_that_is_in_no_group_yet_is_not_kept_waiting(address: str) -> N
     observer.partitions = ()
     rests(observer, 3)
     assert max(rests(observer, 5)) < 0.9 * LONGEST_SECONDS
+
+
+class Waking(Repeating):
+    """Wakes an observer all the time, as a client does whose trouble repeats."""
+
+    def __init__(self, observer: Observer) -> None:
+        super().__init__(pause_seconds=0.01)
+        self._observer = observer
+
+    def turn(self) -> None:
+        """Wake it."""
+        self._observer.ask_now()
+
+
+def test_whoever_wakes_it_all_the_time_does_not_have_the_cluster_asked_all_the_time(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LEAST_SECONDS", 0.4)
+    observer = observing(address, TOPIC)
+    with Waking(observer):
+        _, *woken = rests(observer, 5)
+    assert min(woken) > 0.3

@@ -59,6 +59,7 @@ class Client:
         self._farewell_seconds = farewell_seconds
         self._comes_back = properties.get("group.protocol") == "consumer"
         self._rejoin_at = math.inf
+        self._is_over = False  # the one of now has ended itself
         self.listener: Listener | None = None
         self._topics: list[str] = []
         self._owned: set[Partition] = set()
@@ -77,7 +78,7 @@ class Client:
     @property
     def is_subscribed(self) -> bool:
         """Whether the consumer of now is to be in the group, and is not at its end."""
-        return self.listener is not None and self._rejoin_at == math.inf
+        return self.listener is not None and not self._is_over
 
     def subscribe(self) -> None:
         """Have the consumer look what there is of its topics; see `Member.take_up_what_is_new`."""
@@ -124,7 +125,7 @@ class Client:
         ended, self.consumer = self.consumer, new
         self._consumers += 1
         delay = self._farewell_seconds if self._had_partitions and not is_in_order else 0.0
-        self._rejoin_at, self._had_partitions = math.inf, False
+        self._rejoin_at, self._is_over, self._had_partitions = math.inf, False, False
         # Not here: a commit on its way is waited for, longer than the loop may stand still.
         closing = threading.Timer(delay, ended.close)
         closing.name, closing.daemon = "closing", True
@@ -186,12 +187,18 @@ class Client:
             self.listener.kafka_error(self.heard(seen))
 
     def _heed(self, seen: Trouble) -> None:
-        """Take in that the consumer of now has ended itself, if this says so for the first time."""
-        if not (seen.fatal and self._comes_back) or self._rejoin_at < math.inf:
+        """Take in that the consumer of now has ended itself, if this says so for the first time.
+
+        Another one may be about to join already, and what the broker takes back is lost all the
+        same.
+        """
+        if not (seen.fatal and self._comes_back) or self._is_over:
             return
+        self._is_over = True
         self._fences += seen.code == FENCE
         self._lose(sorted(self._owned))
-        self._end()
+        if self._rejoin_at == math.inf:
+            self._end()
 
     def _end(self) -> None:
         """Have another one join, the later the more of them ended soon."""
