@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from consumer.engine.outlook import TROUBLE_SECONDS
-from consumer.engine.ports import View
+from consumer.engine.outlook import REFUSED_SECONDS, TROUBLE_SECONDS
+from consumer.engine.ports import Trouble, View
 from tests.support.loop_world import START, TOPIC, World
 from tests.support.records import event
 
@@ -75,3 +75,32 @@ def test_i11_what_needs_a_dead_letter_waits_for_it_and_nothing_else_does() -> No
     world.run_until(105)
     assert not world.holds()
     assert (ledger.committed or 0) > 20 * 100
+
+
+REFUSED = Trouble("_AUTHENTICATION", "login refused: whoever", is_refusal=True)
+FORBIDDEN = {"other": "READ is denied"}
+
+
+def problems(world: World) -> str:
+    """Return what stands in the way."""
+    assert world.published is not None
+    return "; ".join(world.published.problems.values())
+
+
+def test_a_login_that_works_again_is_told_no_more_though_something_else_is_wrong() -> None:
+    world = World(one_each, per_second=20.0).run_until(5)
+    world.observer.view = View(asked=True, missing=FORBIDDEN)
+    for _ in range(3):
+        world.loop.kafka_error(REFUSED)
+        world.run_until(world.now - START + REFUSED_SECONDS / 2)
+        assert "login refused" in problems(world)
+    world.run_until(world.now - START + REFUSED_SECONDS)
+    assert problems(world) == "topic other: READ is denied"
+
+
+def test_a_login_that_is_refused_is_told_as_long_as_no_broker_can_be_asked() -> None:
+    world = World(one_each, per_second=20.0).run_until(5)
+    world.observer.view = View(asked=True, unreachable="no answer")
+    world.loop.kafka_error(REFUSED)
+    world.run_until(5 * REFUSED_SECONDS)
+    assert "login refused" in problems(world)

@@ -19,6 +19,9 @@ from consumer.engine.stalls import StallWatch
 
 LOOK_SECONDS = 0.5
 TROUBLE_SECONDS = 15.0
+REFUSED_SECONDS = 60.0
+"""A login that is refused still is said again by then: librdkafka (2.16) folds half a minute."""
+
 NOBODY = "-"  # who is in no group: what keeps us out is asked for
 _SAYS_NOT_WHY = "_ALL_BROKERS_DOWN"  # and comes after each error that does
 
@@ -90,7 +93,7 @@ class Outlook:
             self.joined = bool(view.is_member and member_id)
         self._commits.agree(view)
         self.problems = self._find_problems(view, waiting, now)
-        if not self.problems:
+        if not self.problems or self._is_let_in_again(view, now):
             self._client_trouble = None
         detail = self._kafka.lasting("; ".join(self.problems.values()), now)
         self._set_hold(HoldReason.KAFKA_UNAVAILABLE, detail, now)
@@ -110,6 +113,11 @@ class Outlook:
         elif reason in throttle.holds:
             throttle.end_hold(reason)
             say_ended(self._say, {reason}, now)
+
+    def _is_let_in_again(self, view: View, now: float) -> bool:
+        """Whether a login that was refused works again, though something else is wrong."""
+        is_refused = self._client_trouble is not None and self._client_trouble.is_refusal
+        return is_refused and not view.unreachable and now > self.heard_at + REFUSED_SECONDS
 
     def _find_problems(self, view: View, waiting: str, now: float) -> dict[str, str]:
         problems: dict[str, str] = {}

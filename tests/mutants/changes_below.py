@@ -182,6 +182,22 @@ BELOW: tuple[Mutant, ...] = (
         tests=("tests/test_member.py",),
     ),
     Mutant(
+        name="a-client-that-ends-while-another-can-not-be-made-keeps-its-partitions",
+        breaks="I5",
+        file="consumer/kafka/client.py",
+        old="if not (seen.fatal and self._comes_back) or self._is_over:",
+        new="if not (seen.fatal and self._comes_back) or self._rejoin_at < math.inf:",
+        tests=("tests/test_member.py",),
+    ),
+    Mutant(
+        name="what-is-fetched-before-a-position-is-compared-is-read",
+        breaks="I7",
+        file="consumer/kafka/member.py",
+        old="return [each for each in messages if each.error() or not self._is_doubtful(each)]",
+        new="return messages",
+        tests=("tests/test_member.py",),
+    ),
+    Mutant(
         name="fences-are-never-forgotten",
         breaks="I8",
         file="consumer/kafka/client.py",
@@ -246,6 +262,14 @@ BELOW: tuple[Mutant, ...] = (
         tests=("tests/test_wedged.py",),
     ),
     Mutant(
+        name="a-client-is-blamed-for-a-right-that-is-missing",
+        breaks="I8",
+        file="consumer/engine/wedge.py",
+        old='if "lease" in outlook.problems and not self._commits.refusal:',
+        new='if "lease" in outlook.problems:',
+        tests=("tests/test_wedged.py",),
+    ),
+    Mutant(
         name="whoever-waits-for-others-is-taken-for-wedged",
         breaks="I8",
         file="consumer/engine/wedge.py",
@@ -279,6 +303,30 @@ BELOW: tuple[Mutant, ...] = (
                     self._consumer.pause(partitions)
         """,
         tests=("tests/test_member.py",),
+    ),
+    Mutant(
+        name="a-silent-leader-keeps-all-answers-back",
+        breaks="I8",
+        file="consumer/kafka/questions.py",
+        old="found.setdefault(leader, []).append(name)",
+        new="found.setdefault(_NOBODY_SAYS, []).append(name)",
+        tests=("tests/test_lookup.py",),
+    ),
+    Mutant(
+        name="no-answer-of-a-leader-is-an-offset",
+        breaks="I1",
+        file="consumer/kafka/topics.py",
+        old="return found if found.offset >= 0 else None",
+        new="return found",
+        tests=("tests/test_lookup.py",),
+    ),
+    Mutant(
+        name="topics-of-before-are-never-forgotten",
+        breaks="I7",
+        file="consumer/kafka/lookup.py",
+        old="ours = self.read | {topic for topic, _ in self.wanted}",
+        new="ours = {*self.topic_ids, *topics}",
+        tests=("tests/test_lookup.py",),
     ),
     Mutant(
         name="a-dead-letter-that-could-not-be-written-counts",

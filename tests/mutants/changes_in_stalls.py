@@ -119,6 +119,28 @@ STALLS: tuple[Mutant, ...] = (
         tests=("tests/test_together.py",),
     ),
     Mutant(
+        name="a-refused-topic-waits-for-the-next-commit-to-be-found",
+        breaks="I8",
+        file="consumer/engine/claims.py",
+        old="return answer.is_refusal and self._together.has_more",
+        new="return False",
+        tests=("tests/test_together.py",),
+    ),
+    Mutant(
+        name="a-topic-that-waits-to-be-committed-alone-hurries-the-loop",
+        breaks="I8",
+        file="consumer/engine/claims.py",
+        old="""
+        if not offsets:
+            return {}, True
+        """,
+        new="""
+        if not offsets:
+            return {}, not self._together.has_more
+        """,
+        tests=("tests/test_together.py",),
+    ),
+    Mutant(
         name="a-refused-topic-is-committed-with-others-again",
         breaks="I8",
         file="consumer/core/together.py",
