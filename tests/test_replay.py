@@ -5,12 +5,17 @@ import json
 import socket
 from collections import Counter
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from consumer.commands.replay.dead_letters import Change, Selection, change_of, labels_of
+from consumer.commands.replay.progress import Progress
+from consumer.commands.replay.survey import Span
+from consumer.commands.replay.voice import Voice
 from consumer.core.decoder import EventDecoder
+from consumer.core.snapshot import Board, initial_snapshot
 from tests.support.cluster import Record
 from tests.support.daemon import Daemon
 from tests.support.kafka_server import free_ports
@@ -632,3 +637,51 @@ def test_an_empty_selection_takes_everything() -> None:
     assert Selection().takes(labels, None)
     assert not Selection(segments=frozenset({1})).takes(labels, None)
     assert not Selection(reasons=frozenset({"malformed"})).takes(labels, None)
+
+
+# What can't be read
+
+
+class Reading:
+    """A member that read both partitions, one of them up to damage."""
+
+    def __init__(self) -> None:
+        self.reached = {("letters", 0): 10, ("letters", 1): 5}
+        self.damaged = {("letters", 0): "its CRC is wrong"}
+
+
+def progress_at(*committed: int) -> Progress:
+    """Return a replay of two partitions as it is when so much is committed."""
+    spans = {("letters", 0): Span(0, 0, 30, None), ("letters", 1): Span(0, 0, 5, None)}
+    partitions = [
+        {"topic": "letters", "partition": number, "committed": offset}
+        for number, offset in enumerate(committed)
+    ]
+    board = Board(initial_snapshot("1"), 0.0)
+    status = {"partitions": partitions, "holds": []}
+    board.snapshot = SimpleNamespace(status=status, not_ready=(), ids=len, total=no_total)  # type: ignore[assignment]  # what it looks at
+    member: Any = Reading()
+    return Progress(spans, member, board, Voice(None), lambda: None)
+
+
+def no_total(*_: str) -> int:
+    """Count nothing."""
+    return 0
+
+
+def test_a_replay_is_over_when_nothing_is_left_but_what_is_damaged() -> None:
+    assert not progress_at(9, 5).is_done(), "what is in front of it is not settled"
+    assert not progress_at(10, 4).is_done(), "the other one is not read"
+    progress = progress_at(10, 5)
+    assert progress.is_done()
+    assert not progress.done
+    assert progress.stuck == (
+        "letters:0:10 is damaged, and so ends the replay of its partition: its CRC is wrong",
+    )
+
+
+def test_a_replay_that_came_past_what_was_damaged_once_is_done() -> None:
+    progress = progress_at(30, 5)
+    assert progress.is_done()
+    assert progress.done
+    assert not progress.stuck

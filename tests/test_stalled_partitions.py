@@ -18,6 +18,7 @@ from tests.support.kafka import Broker
 from tests.support.scenario import PATIENCE_SECONDS, PREFIX, Scenario, additions
 from tests.support.waiting import eventually
 from tests.test_permissions import AUTHORIZER, allow_everything, deny
+from tests.test_replay import NOT_ALL, Replays, dead_letter
 
 if TYPE_CHECKING:
     from tests.support.api import FaultyApi
@@ -183,6 +184,21 @@ def test_reading_stops_before_a_damaged_batch_and_goes_on_behind_it_as_the_runbo
     scenario.await_accepted(40)
     assert scenario.api.members(1) == whole | {f"customer-{n}" for n in range(20, 30)}
     assert not again.holds()
+
+
+@pytest.mark.parametrize("protocol", ["classic"])
+def test_a_replay_ends_before_a_damaged_batch_and_says_where_it_is(scenario: Scenario) -> None:
+    """It read it again every ten seconds, for ever."""
+    with closing(Replays(scenario)) as replays:
+        replays.create_topic()
+        for start in range(0, 30, 10):
+            replays.put(*(dead_letter(1, f"c{start + each}", partition=0) for each in range(10)))
+        replays.put(*(dead_letter(2, f"d{each}", partition=1) for each in range(5)))
+        batch = scenario.broker.damage(replays.topic, 0, 15)
+        said = replays.run(expect=NOT_ALL)
+        assert f"{replays.topic}:0:{batch.start} is damaged" in said
+        assert "ended: 15 of 35 dead letters read, 15 ids delivered" in said
+        assert replays.committed() == {0: batch.start, 1: 5, 2: 0}
 
 
 @pytest.mark.long("a broker of its own that loses a disk")

@@ -13,7 +13,15 @@ from confluent_kafka import KafkaError
 from consumer.core.dead_letters import DeadLetter
 from consumer.core.intake import Message
 from consumer.core.positions import Going
-from consumer.engine.ports import CommitAnswer, Committed, Listener, Offsets, Partition, Report
+from consumer.engine.ports import (
+    CommitAnswer,
+    Committed,
+    Damaged,
+    Listener,
+    Offsets,
+    Partition,
+    Report,
+)
 from consumer.kafka.dead_letters import DeadLetters
 from consumer.kafka.errors import is_end_of_partition
 from consumer.kafka.member import Member
@@ -23,7 +31,9 @@ from consumer.kafka.questions import Questions
 class BoundedMember(Member):
     """A member of the group that reads up to ``ends`` and passes on what ``takes`` says.
 
-    ``reached`` is how far each partition was read, one past the last dead letter that was seen.
+    ``reached`` is how far each partition was read, one past the last dead letter that was seen;
+    ``damaged`` has what was said where one can't be read on. What librdkafka finds behind that is
+    dropped: nothing is skipped by itself.
     """
 
     def __init__(
@@ -34,6 +44,8 @@ class BoundedMember(Member):
     ) -> None:
         super().__init__(properties)
         self.reached: dict[Partition, int] = {}
+        self.damaged: dict[Partition, str] = {}
+        self._behind: set[Partition] = set()  # damage, among the messages of now
         self._ends = ends
         self._takes = takes
         self._ended: set[Partition] = set()
@@ -41,6 +53,7 @@ class BoundedMember(Member):
     def consume(self, count: int, timeout_seconds: float) -> list[Any]:
         """Return up to ``count`` messages of before the ends; see `Member.consume`."""
         messages = super().consume(count, timeout_seconds)
+        self._behind.clear()
         return [kept for message in messages for kept in self._within(message)]
 
     def start(self, positions: Mapping[Partition, Going], *, paused: bool) -> None:
@@ -49,11 +62,16 @@ class BoundedMember(Member):
         super().start(positions, paused=paused)
 
     def _within(self, message: Any) -> "Iterator[Message | EndOfSpan]":  # noqa: ANN401 - the library's
+        name = (message.topic(), message.partition())
+        if name in self._behind:
+            return
         is_end = is_end_of_partition(message)
         if message.error() is not None and not is_end:
+            if isinstance(meaning := self.meaning_of(message), Damaged):
+                self._behind.add(name)
+                self.damaged[name] = meaning.trouble.detail
             yield message
             return
-        name = (message.topic(), message.partition())
         end = self._ends.get(name, 0)  # a partition that is newer than the replay: nothing of it
         offset = message.offset()
         if offset >= end:

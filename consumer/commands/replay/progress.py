@@ -1,7 +1,8 @@
 """How a replay stands, from what the loop publishes: when it is over, and what came of it.
 
 It is over when the group's committed offset is at the end of every partition: then everything up
-to there was delivered, or refused again with its new dead letter acknowledged.
+to there was delivered, or refused again with its new dead letter acknowledged. Or when nothing is
+left but what is damaged, or behind that.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -67,6 +68,7 @@ class Progress:
     _voice: Voice
     _on_done: Callable[[], None]
     done: bool = False
+    stuck: tuple[str, ...] = ()  # where, and what was said
     _seen: Snapshot | None = None
     _holds: tuple[str, ...] = ()
     _elsewhere: set[Partition] = field(default_factory=set)  # replayed by other members
@@ -86,19 +88,31 @@ class Progress:
             if own and not own.keys() & left:
                 left -= self._look_elsewhere(left)
             self.done = bool(own) and not left
-            if self.done:
+            if self.done or self._is_stuck(left, own):
                 self._on_done()
             else:
                 self._tell(snapshot, left - own.keys() if own else set())
-        return self.done
+        return self.done or bool(self.stuck)
+
+    def _is_stuck(self, left: set[Partition], committed: Mapping[Partition, int]) -> bool:
+        """Whether damage stands before all that is left, and what is in front of it is settled."""
+        damaged = self._member.damaged
+        at = {name: self._reached(name) for name in sorted(left & damaged.keys())}
+        if at.keys() == left and all(committed.get(name, 0) >= at[name] for name in at):
+            self.stuck = tuple(
+                f"{topic}:{partition}:{offset} is damaged, and so ends the replay of its"
+                f" partition: {damaged[topic, partition]}"
+                for (topic, partition), offset in at.items()
+            )
+        return bool(self.stuck)
+
+    def _reached(self, name: Partition) -> int:
+        return self._member.reached.get(name, self._spans[name].start)
 
     def read(self) -> str:
         """Return how many dead letters were read, of how many."""
-        reached = self._member.reached
         count = sum(
-            span.dead_letters
-            if name in self._elsewhere
-            else reached.get(name, span.start) - span.start
+            span.dead_letters if name in self._elsewhere else self._reached(name) - span.start
             for name, span in self._spans.items()
         )
         total = sum(span.dead_letters for span in self._spans.values())

@@ -137,7 +137,7 @@ class Replay:
         member, lookup, dead_letters = self._ends(spans, to_read)
 
         def on_done() -> None:
-            self._stopper.ended_code = self._verdict(Score.of(board.snapshot))
+            self._stopper.ended_code = self._verdict(progress, Score.of(board.snapshot))
 
         progress = Progress(to_read, member, board, self._voice, on_done)
         daemon.run_until(
@@ -151,7 +151,7 @@ class Replay:
         )
         score = Score.of(board.snapshot)
         self._conclude(progress, score)
-        return self._verdict(score) if progress.done else 1
+        return self._verdict(progress, score)
 
     def _ends(
         self, spans: Spans, to_read: Spans
@@ -175,11 +175,14 @@ class Replay:
         )
         return lone, lookup, KeptDeadLetters({}, self._settings.dead_letter_topic)
 
-    def _verdict(self, score: Score) -> int:
-        return 1 if score.has_refused or self._sieve.without_value else 0
+    def _verdict(self, progress: Progress, score: Score) -> int:
+        is_all = progress.done and not score.has_refused and not self._sieve.without_value
+        return 0 if is_all else 1
 
     def _conclude(self, progress: Progress, score: Score) -> None:
-        state = "done" if progress.done else "interrupted"
+        state = "done" if progress.done else "ended" if progress.stuck else "interrupted"
+        for place in progress.stuck:
+            self._voice.line(place)
         without = self._sieve.without_value
         skipped = f", {counted(without, 'dead letter')} without value skipped" if without else ""
         chosen = f" ({self._sieve.taken:,} chosen)" if self._choice.selection else ""
