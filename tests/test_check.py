@@ -315,7 +315,7 @@ def test_committed_offsets_are_counted(
             "ok",
             "the broker's session is 6 s, its heartbeat 1",
         ),
-        ({}, "warning", "set KAFKA_SESSION_TIMEOUT_SECONDS=6; the smaller counts"),
+        ({}, "warning", "set KAFKA_SESSION_TIMEOUT_SECONDS=6: how long"),
         ({"CUSTOMERIO_TIMEOUT_SECONDS": 4}, "FAILED", "session.timeout.ms to 7 s or more"),
     ],
 )

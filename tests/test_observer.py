@@ -3,10 +3,14 @@
 import time
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
 
 from consumer.kafka import observer as module
+from consumer.kafka.credentials import Login, LoginWatch
 from consumer.kafka.observer import Observer
 from tests.support.embedded import embedded_broker
 from tests.support.repeating import Repeating
@@ -98,3 +102,24 @@ def test_whoever_wakes_it_all_the_time_does_not_have_the_cluster_asked_all_the_t
     with Waking(observer):
         _, *woken = rests(observer, 5)
     assert min(woken) > 0.3
+
+
+def test_a_client_that_can_not_be_made_while_a_file_is_missing_is_made_later(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the one of the old certificate goes on until that is over, and sees nothing then."""
+    made: list[bool] = []
+
+    def make(properties: dict[str, Any]) -> AdminClient:
+        made.append(len(made) > 0)
+        if len(made) == 1:
+            raise KafkaException(KafkaError(KafkaError._INVALID_ARG, "no such file"))  # noqa: SLF001 - librdkafka's local error codes are spelt so
+        return AdminClient(properties)
+
+    observer = observing(address, TOPIC)
+    watch = LoginWatch({}, dict, lambda *_, **__: None)
+    observer.follow(watch)
+    monkeypatch.setattr(module, "AdminClient", make)
+    watch.now = Login({}, {"ssl.key.location": "another"})
+    eventually(lambda: made, PATIENCE_SECONDS, "a new client", until=[False, True].__eq__)
+    eventually(lambda: observer.view.unreachable is None, PATIENCE_SECONDS, "a view")

@@ -56,6 +56,7 @@ class Observer:
         self._session_until = -math.inf  # what was told of it is taken to be true
         self._follower = Follower(properties)
         self._admin = AdminClient(dict(properties))
+        self._is_outdated = False
         self._group = Group(properties, group_id, "consumer" if asks_session else "classic")
         self._ends: dict[Partition, int] = {}
         self._unanswered: frozenset[Partition] = frozenset()
@@ -79,8 +80,10 @@ class Observer:
         while True:
             started, before = clock.now(), self.view
             try:
-                if self._follower.outdates(self._admin):
+                self._is_outdated |= self._follower.outdates(self._admin)
+                if self._is_outdated:  # until it can be made: a file may not be there for a moment
                     self._admin = AdminClient(self._follower.properties)
+                    self._is_outdated = False
                 self.view = self._ask(started)
             except Exception as error:  # noqa: BLE001 - this thread must outlive whatever a broker answers
                 self.view = self._blind(error)

@@ -58,7 +58,10 @@ def _kip_848(
         )
         return Finding(State.FAILED, tried, said, to_do)
     if session < settings.kafka_session_timeout_seconds:
-        to_do = f"set KAFKA_SESSION_TIMEOUT_SECONDS={session:g}; the smaller counts anyhow"
+        to_do = (
+            f"set KAFKA_SESSION_TIMEOUT_SECONDS={session:g}: how long a connection may be without"
+            " an answer follows from that"
+        )
         return Finding(State.WARNING, tried, said, to_do)
     return Finding(State.GOOD, tried, said)
 
