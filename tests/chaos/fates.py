@@ -10,6 +10,9 @@ The rules:
   delivered only when that is over.
 - A commit goes back only because its log did: to the cut or above it, where more was read already;
   in a topic made anew as far as its beginning; once for each time and partition.
+
+Whether a commit runs ahead of what was delivered is judged where the log is whole: behind a cut the
+old commit is ahead until somebody notices, and nobody can help that.
 """
 
 from typing import TYPE_CHECKING, NamedTuple
