@@ -1,13 +1,16 @@
-"""Very many partitions, far away: the loop turns, whatever has to be asked."""
+"""Very many partitions, near and far: the loop turns, whatever has to be asked."""
 
+import re
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.cluster import Record
+from tests.support.kafka import Broker
 from tests.support.repeating import Repeating
-from tests.support.scenario import event
+from tests.support.scenario import Scenario, event
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -15,37 +18,60 @@ if TYPE_CHECKING:
 
     from tests.support.api import FaultyApi
     from tests.support.daemon import Daemon
-    from tests.support.kafka import Broker
-    from tests.support.scenario import Scenario
 
 PARTITIONS = 400
 ONE_WAY_SECONDS = 0.045
-MOST_SECONDS = 2.0  # one, and what the tests' own processes take from it
+PARTITIONS_EACH, TOPICS = 1000, 5
+LONGEST_GAP_SECONDS = 1.0
+PATIENCE_SECONDS = 90
+SMALL_FILES = {"log.index.size.max.bytes": "4096"}  # of ten megabytes each
+HEARTBEAT = re.compile(r"^segment_consumer_loop_heartbeat_timestamp_seconds (\S+)", re.MULTILINE)
+both_protocols = pytest.mark.parametrize("protocol", ["classic", "consumer"])
 
 
 class Beat(Repeating):
     """Looks how long ago the loop turned; ``longest_seconds`` is the longest of it."""
 
-    def __init__(self, daemon: "Daemon") -> None:
-        super().__init__(pause_seconds=0.1)
+    def __init__(self, daemon: "Daemon", pause_seconds: float = 0.1) -> None:
+        super().__init__(pause_seconds)
         self._daemon = daemon
         self.longest_seconds = 0.0
+        self.looks = 0
 
     def turn(self) -> None:
-        """Look once."""
-        turned_at = self._daemon.metric("loop_heartbeat_timestamp_seconds")
-        self.longest_seconds = max(self.longest_seconds, time.time() - turned_at)
+        """Look once. How long the answer takes to come and to be read says nothing of the loop."""
+        now = time.time()
+        found = HEARTBEAT.search(self._daemon.get("/metrics")[1])
+        assert found is not None
+        self.looks += 1
+        self.longest_seconds = max(self.longest_seconds, now - float(found[1]))
+
+
+def one_each(topic: str, partitions: int) -> list[Record]:
+    """Return a record for each partition, of a customer of its own."""
+    return [
+        Record("k", event(1, "add", f"{topic}-{number}"), partition=number)
+        for number in range(partitions)
+    ]
+
+
+def await_one_committed_each(scenario: Scenario, topic: str, partitions: int) -> None:
+    eventually(
+        lambda: scenario.broker.committed(scenario.group, topic),
+        PATIENCE_SECONDS,
+        f"a commit of each partition of {topic}",
+        until=dict.fromkeys(range(partitions), 1).__eq__,
+    )
 
 
 @pytest.mark.long("the other protocol, and what waits", keep=("classic",))
-@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+@both_protocols
 def test_many_far_partitions_begin_soon_and_the_loop_turns_meanwhile(
-    scenario: "Scenario", new_topic: "Callable[..., str]", broker: "Broker", api: "FaultyApi"
+    scenario: Scenario, new_topic: "Callable[..., str]", broker: Broker, api: "FaultyApi"
 ) -> None:
     """Each asked for by itself, they stopped the loop for 54 s."""
     topic = new_topic(PARTITIONS)
-    records = [Record("k", event(1, "add", f"c{n}"), partition=n) for n in range(PARTITIONS)]
-    scenario.produce(records, topic)
+    scenario.produce(one_each(topic, PARTITIONS), topic)
     bootstrap, proxy = broker.proxied(0)
     proxy.delay(ONE_WAY_SECONDS)
     daemon = scenario.start(
@@ -54,11 +80,37 @@ def test_many_far_partitions_begin_soon_and_the_loop_turns_meanwhile(
     daemon.wait_log("assigned", 20)
     with Beat(daemon) as beat:
         scenario.await_accepted(PARTITIONS, timeout=20)
-        eventually(
-            lambda: broker.committed(scenario.group, topic),
-            20,
-            "a commit of each partition",
-            until=dict.fromkeys(range(PARTITIONS), 1).__eq__,
-        )
-    assert beat.longest_seconds < MOST_SECONDS
+        await_one_committed_each(scenario, topic, PARTITIONS)
+    assert beat.longest_seconds < LONGEST_GAP_SECONDS
     assert api.counters().duplicates == 0
+
+
+@pytest.mark.xdist_group("a broker of five thousand partitions")
+@pytest.mark.long("a broker of five thousand partitions")
+@both_protocols
+def test_thousands_of_partitions_and_a_new_topic_of_a_thousand_do_not_stop_the_loop(
+    api: "FaultyApi", protocol: str
+) -> None:
+    """Scrapes are seldom: one has several lines for each partition."""
+    topics = [f"audience-{number}" for number in range(TOPICS)]
+    with Broker(session_seconds=20, properties=SMALL_FILES) as broker:
+        if broker.external:
+            pytest.skip("needs a broker that it may fill with partitions")
+        with closing(Scenario(broker, api, topics[0], "group", protocol)) as scenario:
+            for topic in topics:
+                broker.create_topic(topic, PARTITIONS_EACH)
+                scenario.produce(one_each(topic, PARTITIONS_EACH), topic)
+            daemon = scenario.start(KAFKA_TOPICS="^audience-.*", KAFKA_SESSION_TIMEOUT_SECONDS=20)
+            daemon.wait_log("listening", PATIENCE_SECONDS)
+            with Beat(daemon, pause_seconds=0.3) as beat:
+                scenario.await_accepted(TOPICS * PARTITIONS_EACH, PATIENCE_SECONDS)
+                for topic in topics:
+                    await_one_committed_each(scenario, topic, PARTITIONS_EACH)
+                daemon.wait_ready(PATIENCE_SECONDS)
+                broker.create_topic("audience-new", PARTITIONS_EACH)
+                scenario.produce(one_each("audience-new", PARTITIONS_EACH), "audience-new")
+                scenario.await_accepted((TOPICS + 1) * PARTITIONS_EACH, PATIENCE_SECONDS)
+                await_one_committed_each(scenario, "audience-new", PARTITIONS_EACH)
+            assert beat.looks > 0
+            assert beat.longest_seconds < LONGEST_GAP_SECONDS
+            assert api.counters().duplicates == 0

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka import Producer
 from confluent_kafka.admin import AclOperation, AdminClient, ResourceType
 
 from tests.support.cluster import Record
 from tests.support.kafka import Broker
 from tests.support.scenario import PATIENCE_SECONDS, PREFIX, Scenario, additions
+from tests.support.transactions import open_transaction
 from tests.support.waiting import eventually
 from tests.test_permissions import AUTHORIZER, allow_everything, deny
 from tests.test_replay import NOT_ALL, Replays, dead_letter
@@ -49,19 +49,6 @@ def admin(broker: Broker) -> Iterator[AdminClient]:
 
 def in_partition(partition: int, records: list[Record]) -> list[Record]:
     return [record._replace(partition=partition) for record in records]
-
-
-def transaction(scenario: Scenario, topic: str, records: list[Record]) -> Producer:
-    """Open a transaction and write these; it stays open until the producer ends it."""
-    producer = Producer(
-        {"bootstrap.servers": scenario.broker.bootstrap, "transactional.id": topic, "log_level": 2}
-    )
-    producer.init_transactions(PATIENCE_SECONDS)
-    producer.begin_transaction()
-    for record in records:
-        producer.produce(topic, record.value, record.key, partition=record.partition or 0)
-    producer.flush(PATIENCE_SECONDS)
-    return producer
 
 
 def stalled(daemon: "Daemon") -> set[tuple[str, int]]:
@@ -111,9 +98,10 @@ def test_an_open_transaction_and_a_forbidden_topic_are_told_and_go_on_when_that_
         scenario.produce(additions(1, 5), topic)
     plain, open_, forbidden, committed, aborted = topics
     deny(admin, ResourceType.TOPIC, forbidden, AclOperation.READ)
-    transaction(scenario, committed, additions(2, 5)).commit_transaction(PATIENCE_SECONDS)
-    transaction(scenario, aborted, additions(3, 5)).abort_transaction(PATIENCE_SECONDS)
-    producer = transaction(scenario, open_, additions(4, 5))
+    server = broker.bootstrap
+    open_transaction(server, committed, additions(2, 5)).commit_transaction(PATIENCE_SECONDS)
+    open_transaction(server, aborted, additions(3, 5)).abort_transaction(PATIENCE_SECONDS)
+    producer = open_transaction(server, open_, additions(4, 5))
     daemon = scenario.start_ready(KAFKA_TOPICS=f"^{re.escape(name)}-.*")
     scenario.await_accepted(10)
     detail = await_stalled(daemon, (forbidden, 0), (open_, 0))

@@ -11,6 +11,7 @@ Range = tuple[float, float]
 
 AT_ONCE: Range = (0.0, 0.0)
 A_WHILE: Range = (1.0, 6.0)
+SOON: Range = (0.0, 2.0)  # after records were written, so that some were delivered
 # Never about a session: with KIP-848 a link that comes back just before its end is no promise. Long
 # enough that the others have taken over, and delivered something, when the silence is over.
 SHORT: Range = (0.1 * SESSION_SECONDS, 0.4 * SESSION_SECONDS)
@@ -71,6 +72,18 @@ BROKER_KINDS: Kinds = (
     ("pause", SHORT),
 )
 TOPIC_KINDS: Kinds = (("junk", AT_ONCE), ("junk", AT_ONCE), ("grow", AT_ONCE))
+LOG_KINDS: Kinds = (
+    ("cut off", SOON),
+    ("cut off", SOON),
+    ("made anew", SOON),
+    ("retention", SOON),
+    ("aborted", (2.0, 12.0)),  # so long the transaction is open
+    ("committed", (2.0, 12.0)),
+    ("damaged", (3.0, 8.0)),
+)
+"""The log of a topic of its own, if it fails at all."""
+
+_SHARE_WITH_LOG_FAULTS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +119,11 @@ class Setup:
         """How long a change waits for others."""
         return self.draw("linger").choice((0.1, 0.3, 0.8))
 
+    @property
+    def has_log_faults(self) -> bool:
+        """Whether a log fails, too."""
+        return self.draw("the log").random() < _SHARE_WITH_LOG_FAULTS
+
     def draw(self, what: str) -> random.Random:
         """Return the source of chance for one part, which no other part disturbs."""
         return random.Random(f"{self.seed} {what}")
@@ -116,6 +134,7 @@ class Setup:
             f"seed {self.seed}, protocol {self.protocol}, {self.places} {kind} members,"
             f" {self.partitions} partitions, linger {self.linger_seconds:g} s,"
             f" {self.max_in_flight} requests at a time of {self.api_seconds:g} s"
+            f"{', a faulty log' if self.has_log_faults else ''}"
         )
 
 
@@ -158,10 +177,12 @@ WAY = Track("way", WAY_KINDS, (2.0, 6.0))
 WEATHER = Track("weather", WEATHER_KINDS, (2.0, 8.0))
 BROKER = Track("broker", BROKER_KINDS, (12.0, 25.0))
 TOPIC = Track("topic", TOPIC_KINDS, (3.0, 7.0))
+LOG = Track("log", LOG_KINDS, (1.0, 5.0))
 
 
 def tracks(setup: Setup) -> Mapping[str, Iterator[Step]]:
     """Return all that goes wrong, by whom it happens to: ``place 0``, …, ``way``, …."""
     places = {f"place {n}": PLACE.steps(setup, n, setup.places) for n in range(setup.places)}
-    others = {track.name: track.steps(setup) for track in (WAY, WEATHER, BROKER, TOPIC)}
+    log = (LOG,) if setup.has_log_faults else ()
+    others = {track.name: track.steps(setup) for track in (WAY, WEATHER, BROKER, TOPIC, *log)}
     return {**places, **others}

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 from tests.chaos import plan
+from tests.chaos.faulty_log import FaultyLog
 from tests.chaos.junk import REFUSED, Junk
 from tests.chaos.ledger import LedgerApi
 from tests.chaos.place import BATCH_MAX_IDS, Place
@@ -83,9 +84,13 @@ class Round:
         self._began = time.monotonic()
         self._said: list[str] = []
         self._verdict = Verdict(setup)
-        topics = f"{scenario.topic},{junk.topic}"
+        self._log = (
+            FaultyLog(scenario, setup, api.applied, self._say) if setup.has_log_faults else None
+        )
+        self._topics = [scenario.topic, junk.topic, *([self._log.topic] if self._log else [])]
         self._places = [
-            Place(number, scenario, topics, setup, self._complain) for number in range(setup.places)
+            Place(number, scenario, ",".join(self._topics), setup, self._complain)
+            for number in range(setup.places)
         ]
         self._flipping = Flipping(
             scenario,
@@ -101,6 +106,7 @@ class Round:
             self._places,
             self._flipping,
             junk,
+            self._log,
             self._say,
             self._complain,
         )
@@ -110,6 +116,8 @@ class Round:
 
     def __enter__(self) -> Self:
         self._pulse.__enter__()
+        if self._log:
+            self._log.__enter__()
         self._flipping.__enter__()
         return self
 
@@ -117,6 +125,8 @@ class Round:
         self._stopping.set()
         self._troubles.end()
         self._flipping.__exit__()
+        if self._log:
+            self._log.__exit__()
         self._pulse.__exit__()
         for place in self._places:
             place.close()
@@ -168,7 +178,7 @@ class Round:
             place.look_alive()
         daemons = [place.daemon for place in self._places]
         verdict = self._flipping.finish(*daemons, request_seconds=plan.REQUEST_SECONDS)
-        for topic in (self._scenario.topic, self._junk.topic):
+        for topic in self._topics:
             self._await_committed(topic)
         self._verdict.wrong = verdict.wrong
         self._verdict.figures = {
@@ -204,7 +214,14 @@ class Round:
         early = early_commits(all_flips, watch.seen, api.applied)
         back = watch.steps_back()
         dead_letters = self._junk.problems(broker.read_all(self._scenario.dead_letter_topic))
-        for complaint in (*some(wrong), *some(early), *some(back), *some(dead_letters)):
+        log = self._log.problems() if self._log else []
+        for complaint in (
+            *some(wrong),
+            *some(early),
+            *some(back),
+            *some(dead_letters),
+            *some(log),
+        ):
             self._complain(complaint)
         counters = api.counters()
         if counters.repeated_ids or counters.largest_request > BATCH_MAX_IDS:
@@ -214,7 +231,13 @@ class Round:
             "times that one lost its partitions": sum(
                 len(daemon.logs("lost")) for place in self._places for daemon in place.daemons
             ),
+            "positions that a log no longer had": sum(
+                len(daemon.logs("offsets_gone"))
+                for place in self._places
+                for daemon in place.daemons
+            ),
             "scrapes": sum(place.scrapes for place in self._places),
+            "records of the faulty log": self._log.written if self._log else 0,
             "s that the tests stood still at most": round(self._pulse.longest_seconds, 2),
         }
 

@@ -45,8 +45,9 @@ class Silences:
 
     @contextlib.contextmanager
     def of_broker(self) -> "Iterator[None]":
-        """Wait until the broker may be silent, and let it be."""
+        """Wait until the broker may be silent, and let it be: for one reason at a time."""
         with self._change:
+            self._change.wait_for(lambda: not self._is_broker_silent)
             self._is_broker_silent = True  # no member begins to be silent any more
             self._change.wait_for(lambda: self._broker_too or not self._silent_members)
         try:

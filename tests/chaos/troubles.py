@@ -7,6 +7,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from tests.chaos import plan, ways, weather
+from tests.chaos.faulty_log import RESTARTS
 from tests.chaos.place import SILENT
 from tests.chaos.silence import Silences
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
+    from tests.chaos.faulty_log import FaultyLog
     from tests.chaos.junk import Junk
     from tests.chaos.ledger import LedgerApi
     from tests.chaos.place import Place
@@ -41,6 +43,7 @@ class Troubles:
         places: "Sequence[Place]",
         flipping: "Flipping",
         junk: "Junk",
+        log: "FaultyLog | None",
         say: "Callable[[str], None]",
         complain: "Callable[[str], None]",
     ) -> None:
@@ -50,6 +53,7 @@ class Troubles:
         self._places = places
         self._flipping = flipping
         self._junk = junk
+        self._log = log
         self._silences = Silences(at_most=setup.places // 2, broker_too=setup.protocol == "classic")
         self._say = say
         self._complain = complain
@@ -87,7 +91,7 @@ class Troubles:
             self._complain(f"{name} failed: {traceback.format_exc()}")
 
     def _silence(self, name: str, step: "Step") -> "AbstractContextManager[None]":
-        if name == "broker":
+        if name == "broker" or (name == "log" and step.kind in RESTARTS):
             return self._silences.of_broker()
         if step.kind in SILENT and name != "way":
             return self._silences.of_member()
@@ -104,6 +108,9 @@ class Troubles:
                 self._let_weather(step)
             case ["broker"]:
                 self._disturb_broker(step)
+            case ["log"]:
+                assert self._log is not None, "the plan has faults of it"
+                self._log.strike(step, self._broker_is_there)
             case _:
                 self._change_topic(step)
 
