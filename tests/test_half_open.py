@@ -1,21 +1,19 @@
 """A connection to Kafka whose other side is gone without a word costs seconds, and nothing else."""
 
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.flipping import Flipping
+from tests.support.gaps import Gaps
 from tests.support.kafka import Broker
-from tests.support.repeating import Repeating
 
 if TYPE_CHECKING:
     from tests.support.scenario import Scenario
 
 SESSION_SECONDS = 45  # the default
 MOST_SECONDS = 20.0
-LOOKS_SECONDS = 0.1
 pytestmark = pytest.mark.xdist_group("a broker with long sessions")
 
 
@@ -24,24 +22,6 @@ def broker() -> Iterator[Broker]:
     """Make a broker whose sessions are as long as by default."""
     with Broker(proxied_listeners=1, session_seconds=SESSION_SECONDS, heartbeat_seconds=5) as it:
         yield it
-
-
-class Gaps(Repeating):
-    """Looks how long no change is delivered, from its start to its end."""
-
-    def __init__(self, scenario: "Scenario") -> None:
-        super().__init__(LOOKS_SECONDS)
-        self._scenario = scenario
-        self._ids = 0
-        self._since = time.monotonic()
-        self.longest_seconds = 0.0
-
-    def turn(self) -> None:
-        """Look once."""
-        ids, now = self._scenario.api.counters().ids, time.monotonic()
-        self.longest_seconds = max(self.longest_seconds, now - self._since)
-        if ids > self._ids:
-            self._ids, self._since = ids, now
 
 
 @pytest.mark.long("freezes and cuts beyond one of each kind", keep=("consumer",))

@@ -3,7 +3,7 @@
 A real broker with an authorizer, behind a proxy that can be deaf to an admin client alone.
 """
 
-import time
+import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka.admin import AclOperation, AdminClient, ResourceType
 
 from tests.support.authorizer import AUTHORIZER, deny
-from tests.support.cluster import Record
+from tests.support.gaps import Gaps
 from tests.support.kafka import Broker
 from tests.support.kafka_frames import OF_A_MEMBER, Deaf
 from tests.support.scenario import Load, additions
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tests.support.daemon import Daemon
     from tests.support.scenario import Scenario
 
-GOING_ON = 200
-"""Customers that come in about ten seconds."""
+GOING_ON = 50
+"""More changes than may be on their way when a hold begins."""
 LONGEST_GAP_SECONDS = 12
 """Less than the grace of a hold that would stop them, more than a machine stalls."""
 pytestmark = pytest.mark.xdist_group("a broker that only tells")
@@ -43,40 +43,13 @@ def deaf(broker: Broker) -> Deaf:
     return deaf
 
 
-class Customers:
-    """Adds another customer each time, and looks how long no other one is delivered."""
-
-    def __init__(self, scenario: "Scenario") -> None:
-        self._scenario = scenario
-        self._next = self._seen = 0
-        self._seen_at = time.monotonic()
-        self.longest_gap = 0.0
-
-    def more(self) -> list[Record]:
-        """Return one more."""
-        self._next += 1
-        return additions(1, 1, self._next)
-
-    def look(self) -> None:
-        """Look how many were delivered by now."""
-        count, now = self._scenario.api.counters().ids, time.monotonic()
-        self.longest_gap = max(self.longest_gap, now - self._seen_at)
-        if count > self._seen:
-            self._seen, self._seen_at = count, now
-
-
 def assert_goes_on(scenario: "Scenario", daemon: "Daemon", hold: str) -> None:
     """Wait for a hold, and for many changes that are delivered though it is there."""
-    customers = Customers(scenario)
-
-    def told() -> bool:
-        customers.look()
-        return hold in daemon.holds()
-
-    with Load(scenario, customers.more):
-        eventually(told, PATIENCE_SECONDS, hold)
+    numbers = itertools.count()
+    with Load(scenario, lambda: additions(1, 1, next(numbers))), Gaps(scenario) as gaps:
+        eventually(daemon.holds, PATIENCE_SECONDS, hold, until=lambda holds: hold in holds)
         scenario.await_accepted(scenario.api.counters().ids + GOING_ON)
-    assert customers.longest_gap < LONGEST_GAP_SECONDS
+    assert gaps.longest_seconds < LONGEST_GAP_SECONDS
     assert hold in daemon.holds()
     assert daemon.get("/readyz")[0] == 503
 
