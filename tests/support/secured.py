@@ -51,7 +51,7 @@ class Secured(Broker):
 
     @property
     def with_password(self) -> "Proxied":
-        """The listener for `USER` with the password of the mechanism that was set last."""
+        """The listener for `USER` with the passwords that were set last."""
         return self.proxied(0)
 
     @property
@@ -81,15 +81,17 @@ class Secured(Broker):
 
     def _lets_in(self, mechanism: str, password: str) -> bool:
         """Come with this password. Raises KafkaException if it is refused."""
-        client = {
-            "bootstrap.servers": self.with_password.bootstrap,
-            "security.protocol": "sasl_plaintext",
-            "sasl.mechanism": mechanism,
-            "sasl.username": USER,
-            "sasl.password": password,
-            "log_level": 2,  # that it is refused at first is no news
-        }
-        return bool(AdminClient(client).list_topics(timeout=2).brokers)
+        asking = AdminClient(
+            {
+                "bootstrap.servers": self.with_password.bootstrap,
+                "security.protocol": "sasl_plaintext",
+                "sasl.mechanism": mechanism,
+                "sasl.username": USER,
+                "sasl.password": password,
+                "log_level": 2,  # that it is refused at first is no news
+            }
+        )
+        return bool(asking.list_topics(timeout=2).brokers)
 
 
 def _plain(password: str) -> str:
