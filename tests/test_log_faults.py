@@ -42,6 +42,7 @@ def the_loss(daemon: "Daemon", scenario: Scenario) -> tuple[str, str]:
 # A truncated log
 
 
+@pytest.mark.long("the other protocol where one shows it", keep=("classic",))
 @both_protocols
 def test_a_truncated_log_goes_on_where_it_diverges(scenario: Scenario) -> None:
     daemon = scenario.start_ready()
@@ -60,6 +61,7 @@ def test_a_truncated_log_goes_on_where_it_diverges(scenario: Scenario) -> None:
     assert_accounted(daemon.metrics())
 
 
+@pytest.mark.long("the other protocol where one shows it", keep=("classic",))
 @both_protocols
 def test_a_log_that_was_truncated_and_has_grown_is_read_from_where_it_diverges(
     scenario: Scenario,
@@ -82,6 +84,7 @@ def test_a_log_that_was_truncated_and_has_grown_is_read_from_where_it_diverges(
     assert scenario.api.counters().duplicates == 0
 
 
+@pytest.mark.long("the other protocol where one shows it", keep=("classic",))
 @both_protocols
 def test_a_broker_that_was_killed_and_lost_nothing_costs_no_position(scenario: Scenario) -> None:
     daemon = scenario.start_ready()
@@ -107,6 +110,7 @@ def make_anew(scenario: Scenario) -> None:
     scenario.broker.create_topic(scenario.topic, 4)
 
 
+@pytest.mark.long("the other protocol where one shows it", keep=("classic",))
 @both_protocols
 def test_a_topic_made_anew_that_has_outgrown_the_old_one_is_read_from_its_beginning(
     scenario: Scenario,
@@ -127,6 +131,7 @@ def test_a_topic_made_anew_that_has_outgrown_the_old_one_is_read_from_its_beginn
     assert_accounted(daemon.metrics())
 
 
+@pytest.mark.long("the other protocol where one shows it", keep=("classic",))
 @both_protocols
 def test_a_member_that_takes_over_sees_that_the_topic_was_made_anew(scenario: Scenario) -> None:
     """Though the one before it, that had not noticed, committed the old position once more."""
@@ -188,6 +193,7 @@ def test_offsets_that_expired_are_told_with_what_is_skipped_or_read_again(
 # Metadata that the broker finds too long
 
 
+@pytest.mark.long("the other protocol where one shows it", keep=("classic",))
 @both_protocols
 def test_metadata_that_the_broker_finds_too_long_is_done_without(
     api: "FaultyApi", protocol: str

@@ -90,6 +90,7 @@ def test_a_topic_that_may_be_described_and_not_read_is_said_and_read_when_it_may
     assert len(scenario.api.members(1)) == 6
 
 
+@pytest.mark.long("the other protocol where one shows it", keep=("consumer",))
 @both_protocols
 def test_whoever_may_not_be_in_the_group_waits_and_joins_when_they_may(
     scenario: "Scenario", admin: AdminClient
@@ -113,6 +114,7 @@ def test_whoever_may_not_be_in_the_group_waits_and_joins_when_they_may(
     daemon.stop()
 
 
+@pytest.mark.long("the other protocol where one shows it", keep=("consumer",))
 @both_protocols
 def test_whoever_finds_the_group_full_waits_until_there_is_room(scenario: "Scenario") -> None:
     first = scenario.start_ready()

@@ -66,6 +66,7 @@ def bytes_per_second(scenario: "Scenario", seconds: float, topics: str) -> float
     return (proxy.answered_bytes - before) / (time.monotonic() - begun)
 
 
+@pytest.mark.long("the other protocol where one shows it", keep=("classic",))
 @both_protocols
 def test_an_idle_member_receives_little(scenario: "Scenario") -> None:
     """However big the cluster is."""
@@ -99,6 +100,7 @@ def await_partitions(daemon: "Daemon", count: int) -> None:
     )
 
 
+@pytest.mark.long("the other protocol where one shows it", keep=("classic",))
 @both_protocols
 def test_i8_hundreds_of_topics_of_an_expression_do_not_stop_the_loop(scenario: "Scenario") -> None:
     """Those that grow are noticed in time: the classic client is told of each by its name."""

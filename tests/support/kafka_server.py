@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _CLUSTER_ID = "c2VnbWVudC1jb25zdW1lcg"
 _START_SECONDS = 60
 _STOP_SECONDS = 30
+_TOOL_SECONDS = 120
 _LOG_EXCERPT = 3000
 # The collector and the compiler that are ready soonest on a machine with few cores.
 _JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
@@ -131,7 +132,13 @@ class KafkaServer:
         """Run one of Kafka's own tools by the name of its class; return what it says."""
         command = [str(java()), *_JVM, "-cp", class_path(artifact="kafka-tools"), name, *arguments]
         result = subprocess.run(
-            command, env={}, cwd=self._folder, capture_output=True, text=True, check=False
+            command,
+            env={},
+            cwd=self._folder,
+            capture_output=True,
+            text=True,
+            timeout=_TOOL_SECONDS,
+            check=False,
         )
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout
