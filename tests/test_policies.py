@@ -120,8 +120,7 @@ def await_count(daemon: "Daemon", expected: int, name: str, **labels: str) -> No
 
 def stop(daemon: "Daemon") -> None:
     """Send SIGTERM and see that it ends well, in the time that it is given."""
-    daemon.terminate()
-    assert daemon.wait(15) == 0
+    daemon.stop()
     assert daemon.logs("stopped"), "ended hard"
 
 
