@@ -7,6 +7,7 @@ pytest_plugins = [
     "tests.support.selection",
     "tests.support.evidence",
     "tests.support.fixtures",
+    "tests.support.authorizer",
     "tests.support.api_fixtures",
     "tests.support.scenario_fixtures",
 ]

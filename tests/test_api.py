@@ -6,7 +6,6 @@ import gzip
 import itertools
 import json
 import math
-import shutil
 import socket
 import ssl
 import subprocess
@@ -37,6 +36,7 @@ from consumer.customerio import client as client_module
 from consumer.customerio.api import Api, Request
 from consumer.customerio.client import retry_after_seconds
 from tests.support.api import LOST_ANSWER, LOST_BEFORE, FaultyApi
+from tests.support.certificates import need_openssl
 from tests.support.peer import (
     MORE_THAN_BUFFERS,
     NOT_FOUND,
@@ -836,8 +836,7 @@ def test_other_credentials_have_to_be_vouched_for_anew() -> None:
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> "Path":
     """Make a certificate for 127.0.0.1 that signs itself; its key is in the same file."""
-    if shutil.which("openssl") is None:
-        pytest.skip("needs the openssl command to make a certificate")
+    need_openssl()
     path = tmp_path_factory.mktemp("tls") / "certificate.pem"
     command = (
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"

@@ -20,6 +20,7 @@ from consumer.commands.check.check import run
 from consumer.commands.check.finding import State
 from consumer.core.outcomes import Answered
 from consumer.settings import Settings, load
+from tests.support.authorizer import AUTHORIZER
 from tests.support.daemon import Daemon
 from tests.support.kafka import Broker
 from tests.support.waiting import eventually
@@ -344,9 +345,7 @@ LONG_POLLS = '{"max.poll.interval.ms": 4000000}'
 @pytest.fixture(scope="module")
 def strict() -> "Iterator[Broker]":
     """Start a Kafka where clients may do what no rule is about, and else what a rule allows."""
-    authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
-    properties = {"authorizer.class.name": authorizer, "allow.everyone.if.no.acl.found": "true"}
-    with Broker(properties=properties) as broker:
+    with Broker(properties=AUTHORIZER) as broker:
         admin = AdminClient({"bootstrap.servers": broker.bootstrap})
         for name in ("readable", "secret", "letters"):
             broker.create_topic(name, 1)

@@ -286,7 +286,7 @@ def test_an_idle_connection_is_closed_when_its_time_is_over(
         assert outcome_of(c.post(request())) == Delivered()
         started = clock.now()
         eventually(lambda: not api.connections, PATIENCE_SECONDS, "the idle one to be closed")
-        assert 0.3 < clock.now() - started < PATIENCE_SECONDS / 2
+        assert clock.now() - started > 0.3
 
 
 def test_connections_outlive_a_default_linger() -> None:

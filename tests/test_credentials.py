@@ -13,10 +13,9 @@ from consumer.kafka.dead_letters import DeadLetters
 from consumer.settings import load
 from consumer.settings.properties import consumer_properties, rotated
 from tests.support.certificates import Authority, Files
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 NOWHERE = "127.0.0.1:1"
-PATIENCE_SECONDS = 10.0
 
 
 class Said(list[tuple[str, str]]):
@@ -232,13 +231,14 @@ def test_i11_what_a_producer_can_not_deliver_any_more_comes_back_and_goes_throug
     files: Files,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(dead_letters, "_GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(dead_letters, "_GRACE_SECONDS", 600.0)
     waiting = letter("audience:0:7")
     assert letters.send(waiting)
     authority.issue("second").put(files.key.parent)
     watch.look(0.0)
     assert not letters.send(letter("audience:0:8")), "what comes after it waits"
     assert letters.poll() == []
+    monkeypatch.setattr(dead_letters, "_GRACE_SECONDS", 0.0)
     (report,) = eventually(lambda: letters.poll(0.05), PATIENCE_SECONDS, "what waited")
     assert report.dead_letter is waiting
     assert report.error is not None

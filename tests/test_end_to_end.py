@@ -39,10 +39,12 @@ both_protocols = pytest.mark.parametrize("protocol", ["classic", "consumer"])
 OK, UNAVAILABLE = 200, 503
 
 
-def await_unready(daemon: "Daemon", pattern: str, timeout: float = PATIENCE_SECONDS) -> None:
+def await_unready(daemon: "Daemon", pattern: str) -> None:
     """Wait until ``/readyz`` gives a reason that matches."""
     found = re.compile(pattern)
-    eventually(daemon.reasons, timeout, f"unready because of {pattern!r}", until=found.search)
+    eventually(
+        daemon.reasons, PATIENCE_SECONDS, f"unready because of {pattern!r}", until=found.search
+    )
 
 
 def config_of(broker: "Broker", topic: str) -> dict[str, str]:
@@ -334,18 +336,21 @@ def test_a_mistake_of_ours_holds_the_daemon_and_no_record_pays_for_it(
     assert status["state"] == "held"
     assert [hold["reason"] for hold in status["holds"]] == [reason]
     assert daemon.get("/livez")[0] == OK
-    assert daemon.wait_log("hold", 5)["reason"] == reason
+    assert daemon.wait_log("hold", PATIENCE_SECONDS)["reason"] == reason
     probes = scenario.api.counters().requests
     eventually(
-        lambda: scenario.api.counters().requests, 10, "probes", until=lambda n: n >= probes + 3
+        lambda: scenario.api.counters().requests,
+        PATIENCE_SECONDS,
+        "probes",
+        until=lambda n: n >= probes + 3,
     )
     assert daemon.holds() == {reason}
     assert not any(scenario.committed().values())
     scenario.api.heal()
     scenario.await_all_committed()
-    eventually(daemon.reasons, 5, "readiness", until=lambda text: not text)
+    eventually(daemon.reasons, PATIENCE_SECONDS, "readiness", until=lambda text: not text)
     assert daemon.holds() == set()
-    assert daemon.wait_log("hold_ended", 5)["reason"] == reason
+    assert daemon.wait_log("hold_ended", PATIENCE_SECONDS)["reason"] == reason
     assert len(scenario.api.members(1)) == len(scenario.api.members(2)) == 30
     assert not any(scenario.broker.end_offsets(scenario.dead_letter_topic).values())
 
@@ -406,7 +411,7 @@ def test_latest_skips_what_was_there_at_the_first_start_and_nothing_later(
     scenario.await_accepted(110)
     scenario.await_all_committed()
     daemon.terminate()
-    assert daemon.wait(15) == 0
+    assert daemon.wait(PATIENCE_SECONDS) == 0
     scenario.produce(additions(4, 50))  # while nobody reads
     scenario.start_ready(KAFKA_AUTO_OFFSET_RESET="latest")
     scenario.await_accepted(160)
@@ -462,7 +467,7 @@ def stop_after(scenario: "Scenario", count: int) -> None:
     scenario.produce([record._replace(partition=0) for record in additions(1, count)])
     scenario.await_all_committed()
     daemon.terminate()
-    assert daemon.wait(15) == 0
+    assert daemon.wait(PATIENCE_SECONDS) == 0
 
 
 @both_protocols
@@ -472,7 +477,7 @@ def test_deleted_records_are_told_and_reading_goes_on(scenario: "Scenario") -> N
     scenario.broker.delete_records(scenario.topic, {0: 25})
     daemon = scenario.start_ready()
     scenario.await_all_committed()
-    gone = daemon.wait_log("offsets_gone", 5)
+    gone = daemon.wait_log("offsets_gone", PATIENCE_SECONDS)
     assert (gone["level"], gone["topic"], gone["partition"]) == ("error", scenario.topic, 0)
     assert gone["missed"] == "10 to 24"
     assert daemon.metric("offset_resets_total", topic=scenario.topic) == 1
@@ -504,7 +509,7 @@ def test_a_topic_made_anew_is_read_from_its_beginning(scenario: "Scenario") -> N
     scenario.produce(additions(2, 20))
     scenario.await_accepted(220)
     scenario.await_all_committed()
-    eventually(daemon.reasons, 5, "readiness", until=lambda text: not text)
+    eventually(daemon.reasons, PATIENCE_SECONDS, "readiness", until=lambda text: not text)
     assert len(scenario.api.members(2)) == 20
 
 
@@ -527,7 +532,10 @@ def test_an_expression_means_the_whole_name(scenario: "Scenario") -> None:
     scenario.produce(additions(4, 5), f"{name}.b")
     scenario.await_accepted(15, timeout=PATIENCE_SECONDS + 30)  # topics are listed every 30 s
     eventually(
-        lambda: broker.committed(scenario.group, f"{name}.b"), 5, "its commit", until={0: 5}.__eq__
+        lambda: broker.committed(scenario.group, f"{name}.b"),
+        PATIENCE_SECONDS,
+        "its commit",
+        until={0: 5}.__eq__,
     )
     assert {n: len(scenario.api.members(n)) for n in range(1, 5)} == {1: 0, 2: 5, 3: 5, 4: 5}
 
@@ -543,7 +551,7 @@ def test_a_missing_topic_is_waited_for(scenario: "Scenario") -> None:
     scenario.broker.create_topic(missing, 2)
     scenario.produce(additions(2, 5), missing)
     scenario.await_accepted(10)
-    daemon.wait_ready(5)
+    daemon.wait_ready(PATIENCE_SECONDS)
 
 
 @pytest.mark.long("ways of an outage beyond one of each kind", keep=("classic",))
@@ -555,14 +563,14 @@ def test_a_broker_that_is_away_at_the_start_is_waited_for(scenario: "Scenario") 
     scenario.produce(additions(1, 5))
     await_unready(daemon, "not joined")
     assert daemon.status()["state"] == "starting"
-    await_unready(daemon, "kafka-unavailable: no broker reachable", timeout=25)
+    await_unready(daemon, "kafka-unavailable: no broker reachable")
     assert daemon.holds() == {"kafka-unavailable"}
     assert daemon.get("/livez")[0] == OK
     # What repeats is said at most every 30 s: librdkafka would say it twenty times a second.
     assert len(daemon.output.splitlines()) < 20
     proxy.mend()
     scenario.await_all_committed()
-    daemon.wait_ready(10)
+    daemon.wait_ready(PATIENCE_SECONDS)
     assert daemon.holds() == set()
 
 
@@ -570,10 +578,10 @@ def test_a_dead_letter_topic_that_cannot_be_made_holds(scenario: "Scenario") -> 
     """Its name collides with another one's, as ``.`` and ``_`` do; then that one goes."""
     scenario.broker.create_topic("collides_with", 1)
     daemon = scenario.start(DEAD_LETTER_TOPIC="collides.with")
-    await_unready(daemon, "dead-letter-unavailable: .*collides", timeout=40)
+    await_unready(daemon, "dead-letter-unavailable: .*collides")
     assert daemon.holds() == {"dead-letter-unavailable"}
     scenario.broker.delete_topic("collides_with")
-    daemon.wait_ready(10)
+    daemon.wait_ready(PATIENCE_SECONDS)
     scenario.broker.delete_topic("collides.with")
 
 
@@ -586,7 +594,7 @@ def test_wrong_settings_are_told_all_at_once(scenario: "Scenario") -> None:
         BATCH_MAX_IDS="many",
         DRAIN_TIMEOUT_SECONDS=0.5,
     )
-    assert daemon.wait(10) == 2
+    assert daemon.wait(PATIENCE_SECONDS) == 2
     for name in (
         "KAFKA_TOPICS",
         "KAFKA_GROUP_PROTOCOL",
@@ -607,7 +615,7 @@ def test_every_series_of_the_contract_is_there_at_zero_from_the_start(
     bootstrap, proxy = scenario.broker.proxied(0)
     proxy.cut()
     daemon = scenario.start(KAFKA_BOOTSTRAP_SERVERS=bootstrap)
-    eventually(lambda: daemon.metric("buffer_limit_ids"), 10, "the first turn")
+    eventually(lambda: daemon.metric("buffer_limit_ids"), PATIENCE_SECONDS, "the first turn")
     found = {
         name.removeprefix(PREFIX) + "".join(f",{k}={v}" for k, v in sorted(labels)): value
         for (name, labels), value in daemon.metrics().items()
@@ -694,7 +702,7 @@ def test_a_full_buffer_pauses_reading_and_the_member_stays(scenario: "Scenario")
     scenario.produce(additions(1, 10_000))
     (member,) = scenario.broker.group_members(scenario.group)
     eventually(lambda: daemon.metric("paused"), PATIENCE_SECONDS, "a pause")
-    assert daemon.wait_log("paused", 5)
+    assert daemon.wait_log("paused", PATIENCE_SECONDS)
     assert daemon.status()["partitions"][0]["paused"]
     eventually(
         lambda: daemon.metric("oldest_unsettled_seconds"),
@@ -715,7 +723,7 @@ def test_a_full_buffer_pauses_reading_and_the_member_stays(scenario: "Scenario")
     eventually(committed, PATIENCE_SECONDS, "all commits", until=ends.__eq__)
     assert len(scenario.api.members(1)) == 10_000
     assert daemon.metric("paused") == 0
-    assert daemon.wait_log("resumed", 5)
+    assert daemon.wait_log("resumed", PATIENCE_SECONDS)
 
 
 @pytest.mark.long("the other protocol where one shows it", keep=("consumer",))
@@ -734,7 +742,7 @@ def test_partitions_that_come_and_come_back_during_a_pause_are_read(scenario: "S
     )
     eventually(lambda: first.metric("paused"), PATIENCE_SECONDS, "a pause again")
     second.terminate()
-    assert second.wait(15) == 0
+    assert second.wait(PATIENCE_SECONDS) == 0
     eventually(
         lambda: first.metric("assigned_partitions"),
         PATIENCE_SECONDS,

@@ -40,12 +40,6 @@ def scenario(
     scenario.close()
 
 
-@pytest.fixture
-def flipping(scenario: Scenario) -> "Iterator[Flipping]":
-    with Flipping(scenario) as flipping:
-        yield flipping
-
-
 def losses(daemon: "Daemon") -> int:
     """Return how often it heard that its partitions are gone.
 

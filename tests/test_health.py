@@ -16,7 +16,7 @@ from consumer.core.snapshot import Board, Snapshot, initial_snapshot, snapshot_o
 from consumer.core.tally import Tally
 from consumer.observability import http_server
 from consumer.observability.health import HealthServer
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 LIMIT_SECONDS = 30.0
 
@@ -302,7 +302,7 @@ def test_a_client_that_takes_no_answer_holds_no_thread(
     publish(board, segments=["x" * 1000] * 20_000)
     with dial(address) as connection:
         connection.sendall(b"GET /status HTTP/1.1\r\n\r\n")
-        eventually(lambda: served() == 1, 5, "its thread")
+        eventually(lambda: served() == 1, PATIENCE_SECONDS, "its thread")
         eventually(lambda: served() == 0, impatient + 3, "its end")
 
 
@@ -313,8 +313,10 @@ def test_many_half_open_connections_exhaust_nothing_and_a_probe_gets_through(add
         before = time.monotonic()
         assert ask(address, "/livez")[0].status == 200
         assert time.monotonic() - before < 2
-        eventually(lambda: served() <= http_server.MAX_CONNECTIONS, 5, "the oldest to go")
-    eventually(lambda: served() == 0, 5, "all threads to end")
+        eventually(
+            lambda: served() <= http_server.MAX_CONNECTIONS, PATIENCE_SECONDS, "the oldest to go"
+        )
+    eventually(lambda: served() == 0, PATIENCE_SECONDS, "all threads to end")
 
 
 def test_a_connection_serves_many_requests(address: str) -> None:
@@ -406,7 +408,7 @@ def test_stop_frees_the_port_ends_the_connections_and_may_be_repeated(board: Boa
         server.stop()
         assert time.monotonic() - before < 2
         hear(connection)
-    eventually(lambda: served() == 0, 5, "all threads to end")
+    eventually(lambda: served() == 0, PATIENCE_SECONDS, "all threads to end")
     with pytest.raises(ConnectionRefusedError):
         dial(address)
     again = HealthServer("127.0.0.1", int(address.rpartition(":")[2]), board, LIMIT_SECONDS, "1")

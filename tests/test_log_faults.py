@@ -19,24 +19,14 @@ from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.support.api import FaultyApi
-    from tests.support.cluster import Record
     from tests.support.daemon import Daemon
 
 both_protocols = pytest.mark.parametrize("protocol", ["classic", "consumer"])
 
 
-def in_partition_0(records: "list[Record]") -> "list[Record]":
-    return [record._replace(partition=0) for record in records]
-
-
 def produce(scenario: Scenario, segment_id: int, count: int) -> None:
     """Produce so many additions to partition 0."""
-    scenario.produce(in_partition_0(additions(segment_id, count)))
-
-
-def stop(daemon: "Daemon") -> None:
-    daemon.terminate()
-    assert daemon.wait(15) == 0
+    scenario.produce(additions(segment_id, count, partition=0))
 
 
 def the_loss(daemon: "Daemon", scenario: Scenario) -> tuple[str, str]:
@@ -52,6 +42,7 @@ def the_loss(daemon: "Daemon", scenario: Scenario) -> tuple[str, str]:
 # A truncated log
 
 
+@pytest.mark.long("the other protocol where one shows it", keep=("classic",))
 @both_protocols
 def test_a_truncated_log_goes_on_where_it_diverges(scenario: Scenario) -> None:
     daemon = scenario.start_ready()
@@ -70,6 +61,7 @@ def test_a_truncated_log_goes_on_where_it_diverges(scenario: Scenario) -> None:
     assert_accounted(daemon.metrics())
 
 
+@pytest.mark.long("the other protocol where one shows it", keep=("classic",))
 @both_protocols
 def test_a_log_that_was_truncated_and_has_grown_is_read_from_where_it_diverges(
     scenario: Scenario,
@@ -79,7 +71,7 @@ def test_a_log_that_was_truncated_and_has_grown_is_read_from_where_it_diverges(
     produce(scenario, 1, 490)
     produce(scenario, 2, 10)
     scenario.await_all_committed()
-    stop(daemon)
+    daemon.stop()
     scenario.broker.truncate(scenario.topic, {0: 490})
     produce(scenario, 3, 200)
     with CommitWatch(scenario) as watch:
@@ -92,12 +84,13 @@ def test_a_log_that_was_truncated_and_has_grown_is_read_from_where_it_diverges(
     assert scenario.api.counters().duplicates == 0
 
 
+@pytest.mark.long("the other protocol where one shows it", keep=("classic",))
 @both_protocols
 def test_a_broker_that_was_killed_and_lost_nothing_costs_no_position(scenario: Scenario) -> None:
     daemon = scenario.start_ready()
     produce(scenario, 1, 500)
     scenario.await_all_committed()
-    stop(daemon)
+    daemon.stop()
     scenario.broker.kill()
     scenario.broker.start()
     produce(scenario, 2, 50)
@@ -117,6 +110,7 @@ def make_anew(scenario: Scenario) -> None:
     scenario.broker.create_topic(scenario.topic, 4)
 
 
+@pytest.mark.long("the other protocol where one shows it", keep=("classic",))
 @both_protocols
 def test_a_topic_made_anew_that_has_outgrown_the_old_one_is_read_from_its_beginning(
     scenario: Scenario,
@@ -127,23 +121,27 @@ def test_a_topic_made_anew_that_has_outgrown_the_old_one_is_read_from_its_beginn
     make_anew(scenario)
     produce(scenario, 2, 1000)
     eventually(
-        lambda: len(scenario.api.members(2)), 60, "all of the new topic", until=(1000).__eq__
+        lambda: len(scenario.api.members(2)),
+        PATIENCE_SECONDS,
+        "all of the new topic",
+        until=(1000).__eq__,
     )
     scenario.await_all_committed()
     eventually(daemon.reasons, PATIENCE_SECONDS, "readiness", until=lambda text: not text)
     assert_accounted(daemon.metrics())
 
 
+@pytest.mark.long("the other protocol where one shows it", keep=("classic",))
 @both_protocols
 def test_a_member_that_takes_over_sees_that_the_topic_was_made_anew(scenario: Scenario) -> None:
     """Though the one before it, that had not noticed, committed the old position once more."""
     daemon = scenario.start_ready()
     produce(scenario, 1, 500)
     scenario.await_all_committed()
-    stop(daemon)
+    daemon.stop()
     properties = {"bootstrap.servers": scenario.broker.bootstrap, "group.id": scenario.group}
     with closing(Consumer(properties)) as other:
-        committed = other.committed([TopicPartition(scenario.topic, 0)], timeout=10)
+        committed = other.committed([TopicPartition(scenario.topic, 0)], timeout=PATIENCE_SECONDS)
         make_anew(scenario)
         produce(scenario, 2, 1000)
         other.commit(offsets=committed, asynchronous=False)
@@ -170,7 +168,7 @@ def test_offsets_that_expired_are_told_with_what_is_skipped_or_read_again(
     daemon = scenario.start_ready(KAFKA_AUTO_OFFSET_RESET="earliest")
     produce(scenario, 1, 50)
     scenario.await_all_committed()
-    stop(daemon)
+    daemon.stop()
     produce(scenario, 2, 20)
     forget_commits(scenario)
     daemon = scenario.start(KAFKA_AUTO_OFFSET_RESET=reset)
@@ -195,6 +193,7 @@ def test_offsets_that_expired_are_told_with_what_is_skipped_or_read_again(
 # Metadata that the broker finds too long
 
 
+@pytest.mark.long("the other protocol where one shows it", keep=("classic",))
 @both_protocols
 def test_metadata_that_the_broker_finds_too_long_is_done_without(
     api: "FaultyApi", protocol: str
@@ -210,4 +209,4 @@ def test_metadata_that_the_broker_finds_too_long_is_done_without(
             said = [log for log in daemon.logs("commit_failed") if "too long" in log["message"]]
             costs = [log for log in said if "offset.metadata.max.bytes" in log["message"]]
             assert len(costs) == 1
-            stop(daemon)
+            daemon.stop()

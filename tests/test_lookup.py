@@ -19,13 +19,12 @@ from consumer.kafka.lookup import Lookup
 from consumer.kafka.questions import Questions, id_of
 from tests.support.kafka_frames import LIST_OFFSETS, answers_of, lost
 from tests.support.records import FakeMessage
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 if TYPE_CHECKING:
     from tests.support.kafka import Broker
 
 A, B, C = ("a", 0), ("a", 1), ("b", 0)
-PATIENCE_SECONDS = 10.0
 FIRST_START = FirstStart(group_has_commits=False, census={}, counts={"a": 2})
 
 
@@ -273,8 +272,8 @@ def test_clients_that_get_no_answers_are_thrown_away(
     """What they know of leaders and of the controller may be what is wrong."""
     brokers.silent = {A}
     looking(a0=1)
-    eventually(lambda: brokers.clients, PATIENCE_SECONDS, "new ones", until=lambda n: n > 2)
-    assert brokers.closed >= brokers.clients - 1
+    made = eventually(lambda: brokers.clients, PATIENCE_SECONDS, "new ones", until=lambda n: n > 2)
+    assert brokers.closed >= made - 1
 
 
 def test_topics_that_are_read_no_more_are_forgotten(

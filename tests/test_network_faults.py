@@ -29,6 +29,7 @@ PATIENCE_SECONDS = 30
 REQUEST_SECONDS = 1  # the scenarios' CUSTOMERIO_TIMEOUT_SECONDS
 LONGER_SESSION = 12
 """Where every round trip takes 0.4 s, finding the coordinator again can take half of the 6 s."""
+DEFAULT_SESSION = 45
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 OF_KNOWN_LENGTH = _HEAD + b"Content-Length: 2\r\n\r\n{}"
@@ -39,12 +40,6 @@ IN_CHUNKS = _HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
 def way_to_api(api: "FaultyApi") -> "Iterator[TcpProxy]":
     with TcpProxy(HOST, api.port) as proxy:
         yield proxy
-
-
-@pytest.fixture
-def flipping(scenario: "Scenario") -> "Iterator[Flipping]":
-    with Flipping(scenario) as flipping:
-        yield flipping
 
 
 def start_behind(scenario: "Scenario", way_to_api: TcpProxy) -> "Daemon":
@@ -338,8 +333,14 @@ def test_a_black_hole_before_kafka_that_outlasts_the_session_loses_nothing(
 def test_answers_of_kafka_that_drip_are_read_as_they_come(
     scenario: "Scenario", flipping: Flipping
 ) -> None:
+    """An answer takes seconds then, and a quarter of the session at most before it is given up."""
     way_in, proxy = scenario.broker.proxied(0)
-    daemon = scenario.start_ready(KAFKA_BOOTSTRAP_SERVERS=way_in)
+    daemon = scenario.start_ready(
+        KAFKA_BOOTSTRAP_SERVERS=way_in,
+        KAFKA_SESSION_TIMEOUT_SECONDS=DEFAULT_SESSION,
+        # However much waits, no answer is longer than this of each partition.
+        kafka_config={"max.partition.fetch.bytes": 4000},
+    )
     await_more_accepted(scenario, 100)
     proxy.drip(8000)  # a quarter of what comes in
     await_lag(scenario, 300)

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import shutil
 import socket
 import ssl
 import subprocess
@@ -16,6 +15,7 @@ from consumer import clock
 from consumer.commands.demo.standin import Fault, StandinRequest
 from consumer.engine.loop import CHUNK_RECORDS
 from tests.support.api import FaultyApi
+from tests.support.certificates import need_openssl
 from tests.support.kafka_server import free_ports
 from tests.support.scenario import PATIENCE_SECONDS, PREFIX, Changes, assert_accounted
 from tests.support.tcp_proxy import HOST
@@ -67,8 +67,7 @@ def api() -> "Iterator[MovingApi]":
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> "tuple[Path, Path]":
     """Make two certificates for 127.0.0.1 that sign themselves, each with its key in its file."""
-    if shutil.which("openssl") is None:
-        pytest.skip("needs the openssl command to make certificates")
+    need_openssl()
     folder = tmp_path_factory.mktemp("tls")
     return certificate_at(folder / "right.pem"), certificate_at(folder / "wrong.pem")
 

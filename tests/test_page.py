@@ -204,7 +204,8 @@ def browse(address: str, profile: Path) -> str:
 
 
 @pytest.mark.skipif(
-    CHROMIUM is None and os.environ.get("CI") != "true", reason="chromium isn't installed"
+    CHROMIUM is None and os.environ.get("CI") != "true",
+    reason="needs chromium; to get it: apt-get install chromium, or the like",
 )
 def test_a_browser_shows_what_is_published_and_runs_nothing_of_it(tmp_path: Path) -> None:
     tally = Tally()
@@ -246,7 +247,8 @@ def test_a_browser_shows_what_is_published_and_runs_nothing_of_it(tmp_path: Path
 
 
 @pytest.mark.skipif(
-    CHROMIUM is None and os.environ.get("CI") != "true", reason="chromium isn't installed"
+    CHROMIUM is None and os.environ.get("CI") != "true",
+    reason="needs chromium; to get it: apt-get install chromium, or the like",
 )
 @pytest.mark.parametrize(
     ("state", "pill", "headline"),

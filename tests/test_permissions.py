@@ -7,33 +7,20 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka.admin import (
-    AclBinding,
-    AclBindingFilter,
-    AclOperation,
-    AclPermissionType,
-    AdminClient,
-    ResourcePatternType,
-    ResourceType,
-)
+from confluent_kafka.admin import AclOperation, AdminClient, ResourceType
 
+from tests.support.authorizer import AUTHORIZER, allow_everything, deny
 from tests.support.cluster import Record
 from tests.support.kafka import Broker
 from tests.support.scenario import additions
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 if TYPE_CHECKING:
     from tests.support.daemon import Daemon
     from tests.support.scenario import Scenario
 
-PATIENCE_SECONDS = 40
 pytestmark = pytest.mark.xdist_group("a broker that asks an authorizer")
-AUTHORIZER = {
-    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-    "allow.everyone.if.no.acl.found": "true",
-}
 both_protocols = pytest.mark.parametrize("protocol", ["classic", "consumer"])
-NOBODY = "User:ANONYMOUS"  # who comes without a login, the tests' own clients too
 
 
 @pytest.fixture(scope="module")
@@ -41,58 +28,7 @@ def broker() -> Iterator[Broker]:
     """Make a broker that asks an authorizer."""
     full = {"group.max.size": "1", "group.consumer.max.size": "1"}
     with Broker(properties=AUTHORIZER | full) as broker:
-        if broker.external:
-            pytest.skip("needs a broker whose rules it may change")
         yield broker
-
-
-@pytest.fixture
-def admin(broker: Broker) -> Iterator[AdminClient]:
-    """Ask the broker as an administrator; its rules end with the test."""
-    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
-    yield admin
-    allow_everything(admin)
-
-
-def deny(admin: AdminClient, kind: ResourceType, name: str, operation: AclOperation) -> None:
-    """Forbid one thing. Where there is a rule nothing else is allowed, unless another says so."""
-    rules = [
-        AclBinding(kind, name, ResourcePatternType.LITERAL, NOBODY, "*", given, permission)
-        for given, permission in (
-            (AclOperation.ALL, AclPermissionType.ALLOW),
-            (operation, AclPermissionType.DENY),
-        )
-    ]
-    for future in admin.create_acls(rules).values():
-        future.result()
-
-
-def allow_everything(admin: AdminClient, *kinds: ResourceType) -> None:
-    """Leave no rule, or none about some kinds of things."""
-    for kind in kinds or (ResourceType.TOPIC, ResourceType.GROUP, ResourceType.BROKER):
-        rules = AclBindingFilter(
-            kind,
-            None,  # type: ignore[arg-type]  # any
-            ResourcePatternType.ANY,
-            None,  # type: ignore[arg-type]  # any
-            None,  # type: ignore[arg-type]  # any
-            AclOperation.ANY,
-            AclPermissionType.ANY,
-        )
-        for future in admin.delete_acls([rules]).values():
-            future.result()
-
-
-def await_reason(daemon: "Daemon", words: str) -> None:
-    """Wait until the daemon isn't ready, and says so of it."""
-    what = f"not to be ready for {words!r}"
-    eventually(
-        lambda: daemon.get("/readyz")[1],
-        PATIENCE_SECONDS,
-        what,
-        until=lambda told: words in told,
-        ignoring=(OSError,),
-    )
 
 
 def await_holds(daemon: "Daemon", *holds: str) -> None:
@@ -154,6 +90,7 @@ def test_a_topic_that_may_be_described_and_not_read_is_said_and_read_when_it_may
     assert len(scenario.api.members(1)) == 6
 
 
+@pytest.mark.long("the other protocol where one shows it", keep=("consumer",))
 @both_protocols
 def test_whoever_may_not_be_in_the_group_waits_and_joins_when_they_may(
     scenario: "Scenario", admin: AdminClient
@@ -162,27 +99,27 @@ def test_whoever_may_not_be_in_the_group_waits_and_joins_when_they_may(
     deny(admin, ResourceType.GROUP, scenario.group, AclOperation.READ)
     scenario.produce(additions(1, 20))
     daemon = scenario.start()
-    await_reason(daemon, "group ACL: READ on the group is denied")
+    daemon.await_reason("group ACL: READ on the group is denied")
     allow_everything(admin, ResourceType.GROUP)
     daemon.wait_ready(PATIENCE_SECONDS)
     scenario.await_all_committed(PATIENCE_SECONDS)
     deny(admin, ResourceType.GROUP, scenario.group, AclOperation.READ)
-    await_reason(daemon, "group ACL: READ on the group is denied")
+    daemon.await_reason("group ACL: READ on the group is denied")
     scenario.produce(additions(1, 20, start=20))
     assert daemon.get("/livez")[0] == 200
     allow_everything(admin, ResourceType.GROUP)
     daemon.wait_ready(PATIENCE_SECONDS)
     scenario.await_all_committed(PATIENCE_SECONDS)
     assert len(scenario.api.members(1)) == 40
-    daemon.terminate()
-    assert daemon.wait(PATIENCE_SECONDS) == 0
+    daemon.stop()
 
 
+@pytest.mark.long("the other protocol where one shows it", keep=("consumer",))
 @both_protocols
 def test_whoever_finds_the_group_full_waits_until_there_is_room(scenario: "Scenario") -> None:
     first = scenario.start_ready()
     second = scenario.start()
-    await_reason(second, "the group is full")
+    second.await_reason("the group is full")
     scenario.produce(additions(1, 20))
     scenario.await_all_committed(PATIENCE_SECONDS)
     assert second.exit_code is None

@@ -2,7 +2,7 @@
 
 import json
 import re
-from contextlib import closing, suppress
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,8 +17,7 @@ from confluent_kafka.admin import (
 )
 
 from tests.support.cluster import Record
-from tests.support.deaf_proxy import PRODUCE, DeafProxy
-from tests.support.kafka import Broker
+from tests.support.kafka_frames import PRODUCE, Deaf
 from tests.support.scenario import (
     PATIENCE_SECONDS,
     PREFIX,
@@ -35,7 +34,6 @@ from tests.support.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from tests.support.api import FaultyApi
     from tests.support.daemon import Daemon
 
 OK, UNAVAILABLE = 200, 503
@@ -122,8 +120,7 @@ def await_count(daemon: "Daemon", expected: int, name: str, **labels: str) -> No
 
 def stop(daemon: "Daemon") -> None:
     """Send SIGTERM and see that it ends well, in the time that it is given."""
-    daemon.terminate()
-    assert daemon.wait(15) == 0
+    daemon.stop()
     assert daemon.logs("stopped"), "ended hard"
 
 
@@ -431,32 +428,28 @@ def test_a_dead_letter_topic_that_refuses_a_letter_is_waited_for(scenario: Scena
 
 @pytest.mark.long("ways of an outage beyond one of each kind")
 def test_dead_letters_that_are_never_acknowledged_hold_and_are_there_at_least_once(
-    api: "FaultyApi", monkeypatch: pytest.MonkeyPatch
+    scenario: Scenario,
 ) -> None:
     """The library tries again without a word, and the broker keeps what it has each time."""
-    monkeypatch.setattr("tests.support.kafka.TcpProxy", DeafProxy)
-    with Broker(proxied_listeners=1) as broker:
-        bootstrap, proxy = broker.proxied(0)
-        assert isinstance(proxy, DeafProxy)
-        proxy.deaf_to = lambda asked: PRODUCE in asked
-        broker.create_topic("audience", 4)
-        scenario = Scenario(broker, api, "audience", "group", "classic")
-        with closing(scenario), CommitWatch(scenario) as watch:
-            daemon = scenario.start_ready(
-                KAFKA_BOOTSTRAP_SERVERS=bootstrap, kafka_config={"socket.timeout.ms": 5000}
-            )
-            proxy.is_deaf = True
-            produce_mixed(scenario)
-            said = await_hold(daemon, "dead-letter-unavailable", timeout=60)
-            assert "not acknowledged a dead letter for 1" in said
-            watch.await_looks(LOOKS)
-            assert watch.highest[0] == 3
-            proxy.is_deaf = False
-            await_going_on(daemon, "dead-letter-unavailable")
-            scenario.await_all_committed()
-            assert {each.source[1] for each in dead_letters_by_now(scenario)} == {3, 4, 8}
-            assert daemon.metric("dead_letters_total", reason="malformed") == 2
-            assert not watch.went_back
+    bootstrap, proxy = scenario.broker.proxied(0)
+    deaf = Deaf(lambda asked: PRODUCE in asked)
+    proxy.meddle(deaf)
+    with CommitWatch(scenario) as watch:
+        daemon = scenario.start_ready(
+            KAFKA_BOOTSTRAP_SERVERS=bootstrap, kafka_config={"socket.timeout.ms": 5000}
+        )
+        deaf.is_deaf = True
+        produce_mixed(scenario)
+        said = await_hold(daemon, "dead-letter-unavailable")
+        assert "not acknowledged a dead letter for " in said
+        watch.await_looks(LOOKS)
+        assert watch.highest[0] == 3
+        deaf.is_deaf = False
+        await_going_on(daemon, "dead-letter-unavailable")
+        scenario.await_all_committed()
+        assert {each.source[1] for each in dead_letters_by_now(scenario)} == {3, 4, 8}
+        assert daemon.metric("dead_letters_total", reason="malformed") == 2
+    assert not watch.went_back
 
 
 def test_a_stop_while_dead_letters_cannot_be_written_loses_nothing(scenario: Scenario) -> None:

@@ -3,7 +3,6 @@
 import json
 import logging
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from confluent_kafka.admin import AdminClient
 from consumer.settings import Settings, SettingsError, load
 from consumer.settings.properties import admin_properties, consumer_properties, producer_properties
 from consumer.settings.property_checks import expression_problem, property_problems
+from tests.support.certificates import need_openssl
 
 silent = logging.getLogger("test.silent")
 silent.addHandler(logging.NullHandler())
@@ -24,8 +24,7 @@ silent.propagate = False
 
 def _a_key() -> str:
     """Return a private key that nobody else has."""
-    if shutil.which("openssl") is None:
-        pytest.skip("needs the openssl command to make a key")
+    need_openssl()
     made = subprocess.run(
         ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
         capture_output=True,

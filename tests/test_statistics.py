@@ -10,9 +10,8 @@ from confluent_kafka import Consumer
 from consumer.core import metrics
 from consumer.kafka.statistics import CLIENTS, INTERVAL_SECONDS, Statistics
 from tests.support.embedded import embedded_broker
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
-PATIENCE_SECONDS = 10.0
 NEVER_0 = {
     "kafka_round_trip_seconds",
     "kafka_prefetch_bytes",

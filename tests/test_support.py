@@ -20,9 +20,9 @@ from tests.support import kafka_jars
 from tests.support.child import Child
 from tests.support.daemon import Daemon
 from tests.support.kafka import Broker, Record
-from tests.support.kafka_frames import answers_of, lost, refused
+from tests.support.kafka_frames import PRODUCE, Deaf, answers_of, lost, refused
 from tests.support.tcp_proxy import HOST, TcpProxy
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -171,7 +171,7 @@ def proxy(echo: int) -> "Iterator[TcpProxy]":
 
 
 def connect(proxy: TcpProxy) -> socket.socket:
-    return socket.create_connection((proxy.host, proxy.port), timeout=5)
+    return socket.create_connection((proxy.host, proxy.port), timeout=PATIENCE_SECONDS)
 
 
 def exchange(client: socket.socket, sent: bytes) -> bytes:
@@ -247,7 +247,7 @@ def test_a_meddler_changes_the_answers_of_one_api(proxy: TcpProxy) -> None:
     for change in (refused(-1), lost):
         proxy.meddle(answers_of(0, change, lambda: True))
         with connect(proxy) as client:
-            client.settimeout(0.2)
+            client.settimeout(0.2 if change is lost else PATIENCE_SECONDS)
             frame = bytes(4) + bytes(4) + bytes(8)
             client.sendall(struct.pack(">i", len(frame)) + frame)
             try:
@@ -257,13 +257,34 @@ def test_a_meddler_changes_the_answers_of_one_api(proxy: TcpProxy) -> None:
     assert answers == [struct.pack(">i9sh5s", 16, bytes(9), -1, bytes(5)), b""]
 
 
+def test_a_deaf_proxy_keeps_the_answers_of_connections_on_which_something_was_asked(
+    proxy: TcpProxy,
+) -> None:
+    deaf = Deaf(lambda asked: PRODUCE in asked)
+    deaf.is_deaf = True
+    proxy.meddle(deaf)
+
+    def ask(client: socket.socket, api: int) -> None:
+        request = struct.pack(">hhi", api, 0, 1)
+        client.sendall(struct.pack(">i", len(request)) + request)
+
+    with connect(proxy) as client:
+        ask(client, PRODUCE)
+        client.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            client.recv(100)
+    with connect(proxy) as client:
+        ask(client, 3)
+        assert client.recv(100)
+
+
 def test_a_proxy_delays_each_way(proxy: TcpProxy) -> None:
     with connect(proxy) as client:
         exchange(client, b"hello")
         proxy.delay(0.1)
         start = time.monotonic()
         exchange(client, b"hello")
-        assert 0.2 <= time.monotonic() - start < 2
+        assert time.monotonic() - start >= 0.2
 
 
 def test_a_proxy_cuts_one_answer_after_so_many_bytes(proxy: TcpProxy) -> None:
@@ -280,7 +301,7 @@ def test_a_proxy_drips(proxy: TcpProxy) -> None:
     with connect(proxy) as client:
         start = time.monotonic()
         assert exchange(client, b"x" * 30) == b"x" * 30
-        assert 0.2 <= time.monotonic() - start < 2
+        assert time.monotonic() - start >= 0.2
 
 
 def test_a_proxy_closes_when_the_target_is_gone() -> None:
@@ -401,11 +422,13 @@ def test_a_kip_848_member_cut_off_is_forgotten_after_its_session(
         stderr=subprocess.DEVNULL,
     )
     try:
-        eventually(lambda: broker.group_members(group), 20, "a member")
+        eventually(lambda: broker.group_members(group), PATIENCE_SECONDS, "a member")
         start = time.monotonic()
         proxy.cut()
-        eventually(lambda: broker.group_members(group), 20, "no member", until=[].__eq__)
-        assert 4 < time.monotonic() - start < 12
+        eventually(
+            lambda: broker.group_members(group), PATIENCE_SECONDS, "no member", until=[].__eq__
+        )
+        assert 4 < time.monotonic() - start < PATIENCE_SECONDS
     finally:
         member.kill()
 
@@ -481,6 +504,8 @@ def test_somebody_elses_broker_is_used_and_not_harmed(
             somebody_elses.restart,
             somebody_elses.pause,
             lambda: somebody_elses.proxied(0),
+            lambda: Broker(properties={"log.dirs": "data"}),
+            lambda: Broker(session_seconds=45),
         ):
             with pytest.raises(pytest.skip.Exception, match="the tests' own broker"):
                 harm()

@@ -4,7 +4,6 @@ And the protocol itself switched off and on at the broker.
 """
 
 import io
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,20 +14,13 @@ from consumer.settings import load
 from tests.support.flipping import Flipping
 from tests.support.kafka import Broker
 from tests.support.scenario import Scenario, additions
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 if TYPE_CHECKING:
     from tests.support.api import FaultyApi
     from tests.support.daemon import Daemon
 
-PATIENCE_SECONDS = 40
 REQUEST_SECONDS = 1  # the scenarios' CUSTOMERIO_TIMEOUT_SECONDS
-
-
-@pytest.fixture
-def flipping(scenario: Scenario) -> Iterator[Flipping]:
-    with Flipping(scenario) as flipping:
-        yield flipping
 
 
 def start(scenario: Scenario, protocol: str) -> "Daemon":
@@ -43,16 +35,6 @@ def checked(scenario: Scenario, protocol: str) -> str:
     tried = f"group {scenario.group}:"
     (line,) = [line for line in stream.getvalue().splitlines() if line[9:].startswith(tried)]
     return line
-
-
-def await_reason(daemon: "Daemon", words: str) -> None:
-    eventually(
-        lambda: daemon.get("/readyz")[1],
-        PATIENCE_SECONDS,
-        f"not to be ready for {words!r}",
-        until=lambda told: words in told,
-        ignoring=(OSError,),
-    )
 
 
 def finish(flipping: Flipping, *daemons: "Daemon") -> None:
@@ -70,7 +52,7 @@ def test_members_of_the_classic_protocol_keep_kip_848_ones_out_who_say_so_and_jo
     flipping.await_members(2)
     flipping.await_caught_up()
     new = [start(scenario, "consumer")]
-    await_reason(new[0], "the group still has members of the classic protocol (2)")
+    new[0].await_reason("the group still has members of the classic protocol (2)")
     assert new[0].get("/livez")[0] == 200
     said = checked(scenario, "consumer")
     assert said.startswith("FAILED")
@@ -119,7 +101,7 @@ def test_members_of_another_assignor_keep_ours_out_which_is_said(scenario: Scena
             lambda: other.poll(0.1) or other.assignment(), PATIENCE_SECONDS, "the other to join"
         )
         daemon = scenario.start()
-        await_reason(daemon, "members of another assignor, range (1)")
+        daemon.await_reason("members of another assignor, range (1)")
         said = checked(scenario, "classic")
         assert said.startswith("FAILED")
         assert "range (1)" in said
@@ -138,8 +120,6 @@ def test_the_protocol_switched_off_at_the_broker_is_waited_for(
     only_classic = {"group.coordinator.rebalance.protocols": "classic"}
     both = {"group.coordinator.rebalance.protocols": "classic,consumer"}
     with Broker(properties=both) as broker:
-        if broker.external:
-            pytest.skip("needs a broker that it may restart")
         topic = f"topic-of-{group}"
         broker.create_topic(topic, 2)
         scenario = Scenario(broker, api, topic, group, "consumer")
@@ -148,7 +128,7 @@ def test_the_protocol_switched_off_at_the_broker_is_waited_for(
             daemon = scenario.start_ready()
             scenario.await_all_committed(PATIENCE_SECONDS)
             broker.configure(only_classic)
-            await_reason(daemon, "the broker doesn't offer KAFKA_GROUP_PROTOCOL=consumer")
+            daemon.await_reason("the broker doesn't offer KAFKA_GROUP_PROTOCOL=consumer")
             broker.configure(both)
             daemon.wait_ready(PATIENCE_SECONDS)
             scenario.produce(additions(1, 20, start=20))

@@ -16,7 +16,7 @@ database = {folder}/index
 new_certs_dir = {folder}
 default_md = sha256
 policy = any
-rand_serial = yes
+serial = {folder}/serial
 unique_subject = no
 copy_extensions = copy
 [any]
@@ -51,11 +51,11 @@ class Authority:
     """Signs what it is asked for; ``path`` is its own certificate."""
 
     def __init__(self, folder: Path) -> None:
-        if shutil.which("openssl") is None:
-            pytest.skip("needs the openssl command to make certificates")
+        need_openssl()
         self._folder = folder
         folder.mkdir(parents=True)
         (folder / "index").touch()
+        (folder / "serial").write_text("01\n")
         (folder / "config").write_text(_CONFIG.format(folder=folder))
         self.path = folder / "authority.pem"
         self._key = folder / "authority.key"
@@ -78,6 +78,12 @@ class Authority:
         signer = f"-config {self._folder}/config -cert {self.path} -keyfile {self._key}"
         _run(f"openssl ca -batch -notext {signer} {dates} -in {request} -out {made}")
         return Issued(made.read_text(), key.read_text())
+
+
+def need_openssl() -> None:
+    """Skip the test where there is no openssl command."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs the openssl command; to get it: apt-get install openssl, or the like")
 
 
 def _date(seconds: float) -> str:

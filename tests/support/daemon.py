@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, Self
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.child import Child
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -100,6 +100,11 @@ class Daemon:
     def terminate(self) -> None:
         """Send SIGTERM, as an orchestrator that stops it."""
         self._child.terminate()
+
+    def stop(self) -> None:
+        """Send SIGTERM, and see that it ends well."""
+        self.terminate()
+        assert self.wait(PATIENCE_SECONDS) == 0
 
     def interrupt(self) -> None:
         """Send SIGINT, as Ctrl-C."""
@@ -228,6 +233,16 @@ class Daemon:
         status, body = self.get("/readyz")
         assert status in {HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE}
         return "" if status == HTTPStatus.OK else body
+
+    def await_reason(self, words: str, timeout: float = PATIENCE_SECONDS) -> None:
+        """Wait until it isn't ready, and says so of it."""
+
+        def is_said(reasons: str) -> bool:
+            return words in reasons
+
+        eventually(
+            self.reasons, timeout, f"{words!r} on /readyz", until=is_said, ignoring=(OSError,)
+        )
 
     def holds(self) -> set[str]:
         """Return what holds it, as the metrics have it."""

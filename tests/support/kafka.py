@@ -1,7 +1,7 @@
 """The tests' Kafka: a real broker that can be killed, frozen and cut off.
 
 With ``KAFKA_BOOTSTRAP_SERVERS_FOR_TESTS`` in the environment it is that one instead; a test that
-would do such things to it is skipped.
+would do such things to it, or needs one with other properties, is skipped.
 """
 
 import atexit
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Broker", "Member", "Proxied", "Record"]
 
+
+_SESSION_SECONDS, _HEARTBEAT_SECONDS = 6, 1
 
 _TOOLS = {
     "kafka-consumer-groups.sh": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
@@ -51,8 +53,8 @@ class Broker(Cluster):
         self,
         *,
         proxied_listeners: int = 0,
-        session_seconds: float = 6,
-        heartbeat_seconds: float = 1,
+        session_seconds: float = _SESSION_SECONDS,
+        heartbeat_seconds: float = _HEARTBEAT_SECONDS,
         properties: "Mapping[str, str] | None" = None,
         version: str = VERSION,
     ) -> None:
@@ -60,6 +62,9 @@ class Broker(Cluster):
         self._server: KafkaServer | None = None
         external = os.environ.get("KAFKA_BOOTSTRAP_SERVERS_FOR_TESTS")
         if external:
+            times = session_seconds, heartbeat_seconds
+            if properties or version != VERSION or times != (_SESSION_SECONDS, _HEARTBEAT_SECONDS):
+                self._own()
             super().__init__(external)
             return
         port, controller_port, *proxied_ports = free_ports(2 + proxied_listeners)

@@ -9,8 +9,11 @@ if TYPE_CHECKING:
     from tests.support.tcp_proxy import Meddler
 
 LIST_OFFSETS = 2
+PRODUCE = 0
 OFFSET_COMMIT = 8
 CONSUMER_GROUP_HEARTBEAT = 68
+OF_A_MEMBER = frozenset({1, OFFSET_COMMIT, 9, 11, 12, 14, CONSUMER_GROUP_HEARTBEAT})
+"""What only a member of a group asks: Fetch, its offsets, both protocols' heartbeats, joining."""
 
 _SIZE = struct.Struct(">i")
 _REQUEST = struct.Struct(">hhi")  # which API, its version, the request's number
@@ -36,6 +39,29 @@ class Frames:
             frames.append(self._rest[_SIZE.size : end])
             self._rest = self._rest[end:]
         return frames
+
+
+class Deaf:
+    """While ``is_deaf``, no answer gets through on the connections that it is deaf to.
+
+    ``to`` is asked with the APIs of all that was asked on one.
+    """
+
+    def __init__(self, to: "Callable[[set[int]], bool]") -> None:
+        self.is_deaf = False
+        self._to = to
+
+    def __call__(self) -> "Meddler":
+        """Return what meddles with a connection."""
+        requests = Frames()
+        asked: set[int] = set()
+
+        def meddle(is_answer: bool, chunk: bytes) -> bytes:
+            if not is_answer:
+                asked.update(_REQUEST.unpack_from(frame)[0] for frame in requests.take(chunk))
+            return b"" if is_answer and self.is_deaf and self._to(asked) else chunk
+
+        return meddle
 
 
 def answers_of(

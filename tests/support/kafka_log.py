@@ -7,6 +7,7 @@ from typing import NamedTuple
 _HEADER = struct.Struct(">qi")  # of a batch: its first offset, and the bytes that follow
 _LAST_DELTA = struct.Struct(">i")
 _LAST_DELTA_AT = 23
+_BEHIND_AN_ID = 4  # bytes of a batch's end: an event's `"}`, no headers, and the id's last letter
 
 
 class Batch(NamedTuple):
@@ -31,6 +32,16 @@ def batches(log: bytes) -> list[Batch]:
         found.append(Batch(first, first + delta, at, ends))
         at = ends
     return found
+
+
+def damage_batch(segment: Path, offset: int) -> range:
+    """Flip a bit of the last record's id in the batch that has this offset; return its offsets."""
+    content = segment.read_bytes()
+    batch = next(each for each in batches(content) if each.first <= offset <= each.last)
+    damaged = bytearray(content)
+    damaged[batch.ends - _BEHIND_AN_ID] ^= 1
+    segment.write_bytes(damaged)
+    return range(batch.first, batch.last + 1)
 
 
 def truncate_log(folder: Path, end: int) -> None:

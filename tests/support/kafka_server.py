@@ -6,28 +6,24 @@ Before 3 there is a ZooKeeper beside it in place of the controller: KRaft is a p
 import contextlib
 import random
 import socket
-import struct
 import subprocess
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.support.child import Child
 from tests.support.kafka_jars import VERSION, class_path, java
+from tests.support.kafka_log import damage_batch
 from tests.support.tcp_proxy import HOST
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _CLUSTER_ID = "c2VnbWVudC1jb25zdW1lcg"
 _START_SECONDS = 60
 _STOP_SECONDS = 30
+_TOOL_SECONDS = 120
 _LOG_EXCERPT = 3000
-# Of a batch as it is stored: its first offset, its length; behind its leader epoch, magic, CRC and
-# attributes, the last offset as a distance.
-_BATCH_HEAD = struct.Struct(">qi11xi")
-_BATCH_PREFIX_BYTES = 12  # that its length doesn't count
-_BEHIND_AN_ID = 4  # bytes of a batch's end: an event's `"}`, no headers, and the id's last letter
 # The collector and the compiler that are ready soonest on a machine with few cores.
 _JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
@@ -126,12 +122,7 @@ class KafkaServer:
         The broker was stopped in good order: it doesn't look at what is on the disk then.
         """
         assert not self._runs(), "it would not read what it has in memory"
-        segment = self.segment(topic, partition)
-        content = bytearray(segment.read_bytes())
-        end, offsets = next(each for each in _batches(content) if offset in each[1])
-        content[end - _BEHIND_AN_ID] ^= 1
-        segment.write_bytes(content)
-        return offsets
+        return damage_batch(self.segment(topic, partition), offset)
 
     def segment(self, topic: str, partition: int) -> "Path":
         """Return the first file of a partition's log."""
@@ -141,7 +132,13 @@ class KafkaServer:
         """Run one of Kafka's own tools by the name of its class; return what it says."""
         command = [str(java()), *_JVM, "-cp", class_path(artifact="kafka-tools"), name, *arguments]
         result = subprocess.run(
-            command, env={}, cwd=self._folder, capture_output=True, text=True, check=False
+            command,
+            env={},
+            cwd=self._folder,
+            capture_output=True,
+            text=True,
+            timeout=_TOOL_SECONDS,
+            check=False,
         )
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout
@@ -198,15 +195,6 @@ class KafkaServer:
 
     def _java(self, *arguments: "str | Path") -> "list[str | Path]":
         return [java(), *_JVM, "-cp", class_path(self._version), *arguments]
-
-
-def _batches(segment: bytearray) -> "Iterator[tuple[int, range]]":
-    """Yield where each batch of a segment ends, and its offsets."""
-    start = 0
-    while start + _BATCH_HEAD.size <= len(segment):
-        first, length, last_delta = _BATCH_HEAD.unpack_from(segment, start)
-        start += _BATCH_PREFIX_BYTES + length
-        yield start, range(first, first + last_delta + 1)
 
 
 def server_properties(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException, Message
 
+from tests.support import waiting
 from tests.support.cluster import Record
 from tests.support.daemon import Daemon
 from tests.support.repeating import Repeating
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tests.support.kafka import Broker
 
 PREFIX = "segment_consumer_"
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = waiting.PATIENCE_SECONDS
 
 _QUICK: dict[str, object] = {
     "CUSTOMERIO_SITE_ID": "site",
@@ -258,10 +259,12 @@ def event(segment_id: int, action: str, *ids: object, id_type: str | None = None
     return json.dumps({"segment_id": segment_id, "action": action, **named}).encode()
 
 
-def additions(segment_id: int, count: int, start: int = 0) -> list[Record]:
+def additions(
+    segment_id: int, count: int, start: int = 0, *, partition: int | None = None
+) -> list[Record]:
     """Return events that add different customers, keyed by customer."""
     names = [f"customer-{number}" for number in range(start, start + count)]
-    return [Record(name, event(segment_id, "add", name)) for name in names]
+    return [Record(name, event(segment_id, "add", name), partition=partition) for name in names]
 
 
 def assert_accounted(metrics: "Metrics") -> None:

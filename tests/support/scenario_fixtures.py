@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.flipping import Flipping
 from tests.support.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -27,3 +28,10 @@ def scenario(
     scenario = Scenario(broker, api, topic, group, protocol)
     yield scenario
     scenario.close()
+
+
+@pytest.fixture
+def flipping(scenario: Scenario) -> "Iterator[Flipping]":
+    """Let customers of the scenario enter and leave segments all the time."""
+    with Flipping(scenario) as flipping:
+        yield flipping

@@ -8,6 +8,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+PATIENCE_SECONDS = 60
+"""A guard against hanging, not a claim: a machine that is busy stalls for seconds, again and again.
+What must happen soon says so itself."""
+
 _POLL_SECONDS = 0.02
 _LONGEST_POLL_SECONDS = 0.2
 
