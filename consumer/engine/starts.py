@@ -119,6 +119,7 @@ class Starts:
             ranges.append(f"{topic}:{partition}, {log.first} to {log.end - 1}")
             if is_skipped:
                 self._pipeline.tally.add("offset_resets_total", topic)
+                self._pipeline.tally.add("starts_at_end_total", topic)
         return Going(log.end if is_skipped else log.first)
 
     def _tell_loss(
