@@ -124,7 +124,7 @@ def test_i1_a_truncated_log_goes_on_at_the_cut_and_its_commits_go_back_there_onc
 
 def test_a_commit_without_metadata_is_gone_on_with_at_the_cut_all_the_same() -> None:
     """Its leader epoch tells of a log that was truncated while nobody read it."""
-    world = quick(records=510)
+    world = quick(records=500)
     world.committed = Committed(500, "", 3)
     world.leader_epoch = 4
     world.run_until(1)
