@@ -38,6 +38,7 @@ from consumer.settings.properties import (
     producer_properties,
     rotated,
 )
+from consumer.settings.property_checks import objection
 from consumer.stopper import Stopper
 
 
@@ -205,7 +206,8 @@ def lookup_of(settings: Settings) -> Lookup:
 
 def login_watch_of(settings: Settings) -> LoginWatch:
     """Return what watches how to log in at Kafka."""
-    return LoginWatch(consumer_properties(settings), partial(rotated, settings), logs.Repeats().log)
+    properties, say = consumer_properties(settings), logs.Repeats().log
+    return LoginWatch(properties, partial(rotated, settings), objection, say)
 
 
 def api_of(settings: Settings) -> Api:

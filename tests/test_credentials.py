@@ -12,6 +12,7 @@ from consumer.kafka.credentials import Follower, LoginWatch
 from consumer.kafka.dead_letters import DeadLetters
 from consumer.settings import load
 from consumer.settings.properties import consumer_properties, rotated
+from consumer.settings.property_checks import objection
 from tests.support.certificates import Authority, Files
 from tests.support.waiting import PATIENCE_SECONDS, eventually
 
@@ -68,7 +69,7 @@ def encrypted(authority: Authority, files: Files, **more: str) -> dict[str, str]
 
 @pytest.fixture
 def watch(authority: Authority, files: Files, said: Said) -> LoginWatch:
-    return LoginWatch(encrypted(authority, files), dict, said)
+    return LoginWatch(encrypted(authority, files), dict, objection, said)
 
 
 def test_what_did_not_change_is_not_news(watch: LoginWatch, said: Said) -> None:
@@ -122,7 +123,7 @@ def test_a_link_that_is_swapped_is_a_change(
     links = Files(tmp_path / "certificate.pem", tmp_path / "key.pem")
     for link in links:
         link.symlink_to(Path("..data") / link.name)
-    watch = LoginWatch(encrypted(authority, links), dict, said)
+    watch = LoginWatch(encrypted(authority, links), dict, objection, said)
     (tmp_path / "..tmp").symlink_to("two")
     (tmp_path / "..tmp").rename(data)
     watch.look(0.0)
@@ -133,17 +134,36 @@ def test_files_that_nothing_is_encrypted_with_are_not_looked_at(
     authority: Authority, files: Files, said: Said
 ) -> None:
     properties = encrypted(authority, files) | {"security.protocol": "plaintext"}
-    watch = LoginWatch(properties, dict, said)
+    watch = LoginWatch(properties, dict, objection, said)
     files.key.write_text("no key")
     watch.look(0.0)
     assert said == []
+
+
+def test_what_is_said_of_unusable_files_repeats_no_value_and_is_in_plain_words(
+    authority: Authority, files: Files, tmp_path: Path, said: Said
+) -> None:
+    """What librdkafka quotes of a keystore is its path, which came with ``KAFKA_CONFIG``."""
+    keystore = tmp_path / "hunter2.p12"
+    keystore.write_bytes(b"one")
+    more = {"ssl.keystore.location": str(keystore), "ssl.keystore.password": "swordfish"}
+    properties = {**encrypted(authority, files), **more}
+    del properties["ssl.certificate.location"], properties["ssl.key.location"]
+    watch = LoginWatch(properties, dict, objection, said)
+    keystore.write_bytes(b"two")
+    watch.look(0.0)
+    (event, text) = said[0]
+    assert event == "credentials_unusable"
+    assert "ssl.keystore.location" in text
+    for unwanted in ("hunter2", "swordfish", "error:", "Failed to create"):
+        assert unwanted not in text
 
 
 def test_a_password_does_not_wait_for_files_that_can_not_be_used(
     authority: Authority, files: Files, said: Said
 ) -> None:
     login = {"sasl.username": "me", "sasl.password": "old"}
-    watch = LoginWatch({**encrypted(authority, files), **login}, lambda: login, said)
+    watch = LoginWatch({**encrypted(authority, files), **login}, lambda: login, objection, said)
     before = watch.now
     follower = Follower({})
     follower.follow(watch)
@@ -168,7 +188,7 @@ def test_only_files_for_tls_take_a_new_client_and_the_running_one_is_told_a_pass
             super().set_sasl_credentials(username, password)
 
     login = {"sasl.username": "me", "sasl.password": "old"}
-    watch = LoginWatch({**encrypted(authority, files), **login}, lambda: login, said)
+    watch = LoginWatch({**encrypted(authority, files), **login}, lambda: login, objection, said)
     follower = Follower(login)
     follower.follow(watch)
     client = Told({})

@@ -119,6 +119,19 @@ def test_i1_a_truncated_log_goes_on_at_the_cut_and_its_commits_go_back_there_onc
     told = [fields for said, fields in world.told if said == "offsets_gone"]
     assert [(each["partition"], each["missed"]) for each in told] == [(0, "490 to 499")]
     assert world.pipeline.tally.counters["offset_resets_total", TOPIC] == 1
+    assert ("starts_at_end_total", TOPIC) not in world.pipeline.tally.counters
+
+
+def test_a_commit_without_metadata_is_gone_on_with_at_the_cut_all_the_same() -> None:
+    """Its leader epoch tells of a log that was truncated while nobody read it."""
+    world = quick(records=500)
+    world.committed = Committed(500, "", 3)
+    world.leader_epoch = 4
+    world.run_until(1)
+    assert world.started == [(FIRST, Going(500, 3, is_doubtful=True))]
+    cut_off(world, 500, records=510, diverges_at=490)
+    world.run_until(5)
+    assert world.started[-1] == (FIRST, Going(490, 3, Loss.CUT_OFF))
 
 
 def test_i1_what_was_read_beyond_a_cut_is_delivered_and_holds_the_commit_there() -> None:
@@ -277,6 +290,7 @@ def test_latest_tells_what_it_skips() -> None:
     assert "and 5 more" in told
     assert "are skipped" in told
     assert world.pipeline.tally.counters["offset_resets_total", TOPIC] == 25
+    assert world.pipeline.tally.counters["starts_at_end_total", TOPIC] == 25
     assert not world.sent
 
 

@@ -74,6 +74,7 @@ CONTRACT: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
     "assigned_partitions": ("gauge", ()),
     "commits_total": ("counter", (("outcome=ok", "outcome=failed"),)),
     "offset_resets_total": ("counter", ((OPEN,),)),
+    "starts_at_end_total": ("counter", ((OPEN,),)),
     "rebalances_total": ("counter", (("event=assigned", "event=revoked", "event=lost"),)),
     "dead_letters_total": (
         "counter",

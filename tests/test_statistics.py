@@ -9,6 +9,7 @@ from confluent_kafka import Consumer
 
 from consumer.core import metrics
 from consumer.kafka.statistics import CLIENTS, INTERVAL_SECONDS, Statistics
+from consumer.settings.librdkafka import RELIED_ON
 from tests.support.embedded import embedded_broker
 from tests.support.waiting import PATIENCE_SECONDS, eventually
 
@@ -127,10 +128,16 @@ def test_each_figure_is_a_metric_that_is_declared(statistics: Statistics) -> Non
     assert samples.keys() == {key for metric in of_kafka for key in metric.known_series()}
 
 
-def test_operators_have_it_seldomer_and_not_elsewhere(statistics: Statistics) -> None:
-    watched = statistics.watched({"client.id": "c"}, "admin")
+def test_the_interval_is_the_one_that_the_metrics_say_and_not_an_operators(
+    statistics: Statistics,
+) -> None:
+    watched = statistics.watched({"client.id": "c", "statistics.interval.ms": 0}, "admin")
+    assert watched["client.id"] == "c"
     assert watched["statistics.interval.ms"] == INTERVAL_SECONDS * 1000
-    assert statistics.watched({"statistics.interval.ms": 0}, "admin")["statistics.interval.ms"] == 0
+    assert "statistics.interval.ms" in RELIED_ON
+    in_help = f"in the last {INTERVAL_SECONDS:g} s"
+    of_it = [each.help for each in metrics.METRICS if each.name.startswith("kafka_")]
+    assert sum(in_help in text for text in of_it) == 2
 
 
 @pytest.fixture
@@ -145,9 +152,9 @@ def test_a_real_client_tells_all_of_it(host: str, statistics: Statistics) -> Non
         "bootstrap.servers": host,
         "group.id": "watched",
         "auto.offset.reset": "earliest",
-        "statistics.interval.ms": 200,
     }
-    consumer = Consumer(statistics.watched(properties, "consumer"))
+    often = {"statistics.interval.ms": 200}
+    consumer = Consumer({**statistics.watched(properties, "consumer"), **often})
     consumer.subscribe(["audience"])
     read = 0
 

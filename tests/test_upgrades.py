@@ -128,7 +128,7 @@ def test_the_protocol_switched_off_at_the_broker_is_waited_for(
             daemon = scenario.start_ready()
             scenario.await_all_committed(PATIENCE_SECONDS)
             broker.configure(only_classic)
-            daemon.await_reason("the broker doesn't offer KAFKA_GROUP_PROTOCOL=consumer")
+            daemon.await_reason("if that is KAFKA_GROUP_PROTOCOL=consumer, switch it on there")
             broker.configure(both)
             daemon.wait_ready(PATIENCE_SECONDS)
             scenario.produce(additions(1, 20, start=20))

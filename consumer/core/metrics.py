@@ -134,6 +134,11 @@ METRICS: tuple[Metric, ...] = (
         _TOPIC,
     ),
     _counter(
+        "starts_at_end_total",
+        "of these: partitions begun at the end, with latest and without a committed offset",
+        _TOPIC,
+    ),
+    _counter(
         "rebalances_total",
         "what the group did with partitions of ours",
         Label("event", ("assigned", "revoked", "lost")),

@@ -17,9 +17,9 @@ MAX_COMMIT_BYTES = 400_000
 _TOO_LONG = (
     "the broker finds the commits' metadata too long (offset.metadata.max.bytes): it goes without."
     " What that costs: with KAFKA_AUTO_OFFSET_RESET=latest, members that start the group together"
-    " can't tell that from new partitions and may read some from the beginning; and a log that was"
-    " truncated or made anew while nobody read it may be read again from its beginning, or a topic"
-    " made anew from where the old one had come to. Allow 2,100 bytes"
+    " can't tell that from new partitions and may read some from the beginning; and a topic that"
+    " was made anew while nobody read it, of which somebody committed the old offsets once more,"
+    " may be read from there on. A truncated log is noticed all the same. Allow 2,100 bytes"
 )
 
 Sent = dict[Partition, tuple[Ledger, int]]

@@ -9,7 +9,7 @@ nothing, and when the answers must be in, it is to take up what is new.
 
 The listing of all topics follows when nothing of that is new in it: for topics that an expression
 means since, for topics that are gone, and because a client that waits for metadata to join with is
-waked by nothing else. It is as big as the cluster, so without an expression a member asks seldom.
+woken by nothing else. It is as big as the cluster, so without an expression a member asks seldom.
 
 Nothing here waits for an answer.
 """

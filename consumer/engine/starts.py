@@ -1,8 +1,9 @@
 """The starts: ledgers of partitions that begin, positions of those that go on, and what is missed.
 
-Whatever isn't read, or is read again, is told with topic, partition and range. That a partition has
-no committed offset is news, too: its group may be new, but the broker also forgets the offsets of a
-group that was away for long, and nobody can tell one from the other.
+Whatever isn't read, or is read again, is told with topic, partition and range; of a topic that was
+made anew nobody knows what the old one had. That a partition has no committed offset is news, too:
+its group may be new, but the broker also forgets the offsets of a group that was away for long, and
+nobody can tell one from the other.
 """
 
 from dataclasses import dataclass, field
@@ -119,6 +120,7 @@ class Starts:
             ranges.append(f"{topic}:{partition}, {log.first} to {log.end - 1}")
             if is_skipped:
                 self._pipeline.tally.add("offset_resets_total", topic)
+                self._pipeline.tally.add("starts_at_end_total", topic)
         return Going(log.end if is_skipped else log.first)
 
     def _tell_loss(

@@ -8,14 +8,11 @@ yet, are waited for: librdkafka itself is asked whether it can use them.
 """
 
 import hashlib
-import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
-
-from confluent_kafka import KafkaException, Producer
 
 from consumer import clock
 from consumer.engine.ports import Say
@@ -27,10 +24,6 @@ _FILES = (
     *("ssl.ca.location", "ssl.certificate.location", "ssl.key.location"),
     *("ssl.keystore.location", "ssl.crl.location"),
 )
-
-_silent = logging.getLogger("consumer.kafka.credentials.silent")
-_silent.addHandler(logging.NullHandler())
-_silent.propagate = False
 
 
 class HasLogin(Protocol):
@@ -50,15 +43,21 @@ class Login:
 class LoginWatch:
     """``now`` is the newest login that can be used; written by one thread, read by any.
 
-    ``reread`` returns the properties among user and passwords that stand in files, as they are now.
+    ``reread`` returns the properties among user and passwords that stand in files, as they are now;
+    ``objection`` what librdkafka has against properties, without a value that may be a secret.
     """
 
     def __init__(
-        self, properties: Mapping[str, Any], reread: Callable[[], Mapping[str, str]], say: Say
+        self,
+        properties: Mapping[str, Any],
+        reread: Callable[[], Mapping[str, str]],
+        objection: Callable[[Mapping[str, str]], str],
+        say: Say,
     ) -> None:
         self._properties = dict(properties)
         self._files = [name for name in _FILES if name in properties and _is_encrypted(properties)]
         self._reread = reread
+        self._objection = objection
         self._say = say
         self.now = self._look(Login({}, {}), properties)
 
@@ -70,7 +69,7 @@ class LoginWatch:
     def look(self, now: float) -> None:
         """Look once, and publish what is new and can be used."""
         known, found = self.now, self._look(self.now, self._reread())
-        if found.tls != known.tls and (why := self._unusable(found)):
+        if found.tls != known.tls and (why := self._objection(self._made_of(found))):
             text = f"{why}; the ones of before are used until these go together"
             self._say(now, "credentials_unusable", "", text, level="warning")
             found = Login(found.sasl, known.tls)
@@ -101,16 +100,10 @@ class LoginWatch:
             tls[name] = hashlib.sha256(content).hexdigest()
         return Login({**known.sasl, **sasl}, {**known.tls, **tls})
 
-    def _unusable(self, login: Login) -> str:
-        """Return what librdkafka has against the files; it makes of them what a client would."""
-        names = [name for name in self._properties if name.startswith("ssl.")]
-        tried = {name: self._properties[name] for name in names} | _properties_of(login)
-        try:
-            producer = Producer({**tried, "security.protocol": "ssl"}, logger=_silent)
-        except KafkaException as error:
-            return str(error.args[0].str())
-        producer.close()
-        return ""
+    def _made_of(self, login: Login) -> dict[str, str]:
+        """Return what of a client's properties librdkafka makes its TLS of."""
+        tls = {name: str(of) for name, of in self._properties.items() if name.startswith("ssl.")}
+        return {**tls, **_properties_of(login), "security.protocol": "ssl"}
 
 
 class Follower:

@@ -11,9 +11,9 @@ from consumer.core.intake import Message
 from consumer.core.positions import Gone
 from consumer.engine.ports import CommitAnswer, Damaged, EndOfPartition, MessageError, Trouble
 
-_SWITCHED_OFF = (
-    "the broker doesn't offer KAFKA_GROUP_PROTOCOL=consumer: switch it on there"
-    " (group.coordinator.rebalance.protocols; Kafka 4.0 or newer), or set classic"
+_NOT_OFFERED = (
+    "the broker doesn't offer what is asked of it; if that is KAFKA_GROUP_PROTOCOL=consumer, switch"
+    " it on there (group.coordinator.rebalance.protocols; Kafka 4.0 or newer), or set classic"
 )
 _FATAL_PREFIX = "Fatal error: "
 
@@ -52,8 +52,8 @@ _WORDS = {
             "the group is full: raise group.consumer.max.size (classic: group.max.size) at the"
             " broker, or run fewer members"
         ),
-        KafkaError.UNSUPPORTED_VERSION: _SWITCHED_OFF,
-        KafkaError._UNSUPPORTED_FEATURE: _SWITCHED_OFF,
+        KafkaError.UNSUPPORTED_VERSION: _NOT_OFFERED,
+        KafkaError._UNSUPPORTED_FEATURE: _NOT_OFFERED,
         KafkaError.INCONSISTENT_GROUP_PROTOCOL: (
             "the group has members of another protocol or assignor: stop them all first"
         ),
@@ -62,7 +62,7 @@ _WORDS = {
         ),
         KafkaError.FENCED_INSTANCE_ID: "another member has taken KAFKA_GROUP_INSTANCE_ID",
         KafkaError.GROUP_ID_NOT_FOUND: (
-            "the coordinator has no such group, or one of the classic protocol"
+            "the coordinator has no such group, or one of the other protocol"
         ),
     }.items()
 }

@@ -3,6 +3,10 @@
 Each client hands over its statistics as a text, in the thread that polls it and every
 `INTERVAL_SECONDS`; a few of its hundreds of figures are read. What stands for several brokers is
 the worst of them, or the sum.
+
+They are of the clients that live as long as the daemon does, or whose place a new one takes: the
+member's, the dead letters', and the observer's. Those of `kafka.lookup` and `kafka.group`, which
+ask a question now and then and are thrown away where nothing answers, are not counted.
 """
 
 from collections.abc import Mapping
@@ -51,15 +55,16 @@ class _Told(Struct):
 
 
 class Statistics:
-    """Of all clients of the process; ``samples`` may be called from any thread."""
+    """Of the three clients; ``samples`` may be called from any thread."""
 
     def __init__(self) -> None:
         self._clients = {client: _Client(client) for client in CLIENTS}
 
     def watched(self, properties: Mapping[str, Any], client: str) -> dict[str, Any]:
         """Return the properties of a client that hands over its statistics."""
-        interval = {"statistics.interval.ms": round(INTERVAL_SECONDS * 1000)}
-        return {**interval, **properties, "stats_cb": self._clients[client].take}
+        interval = round(INTERVAL_SECONDS * 1000)
+        taker = self._clients[client].take
+        return {**properties, "statistics.interval.ms": interval, "stats_cb": taker}
 
     def samples(self) -> dict[Key, float]:
         """Return the metrics as of now."""

@@ -62,6 +62,7 @@ RELIED_ON = {
     "socket.max.fails": "a connection without answers is given up at its first timeout, so that"
     " the membership is not lost with it",
     "check.crcs": "a damaged batch would be delivered with ids that nobody wrote",
+    "statistics.interval.ms": "the metrics of the client library are of its last 15 seconds",
 }
 """Properties that what the daemon does is made for, and why."""
 

@@ -16,7 +16,6 @@ from consumer.settings.librdkafka import (
     PRODUCER,
     PRODUCER_OWNED,
     VARIABLES,
-    Properties,
 )
 from consumer.settings.problems import shown
 
@@ -58,7 +57,16 @@ def single_problems(properties: Mapping[str, str]) -> list[str]:
     return list(_of_each(dict(properties)))
 
 
-def _creation_error(properties: Properties | dict[str, str]) -> str | None:
+def objection(properties: Mapping[str, str]) -> str:
+    """Return what librdkafka has against ``properties`` together, in plain words; empty: nothing.
+
+    No value that may be a secret is repeated.
+    """
+    words = _creation_error(properties)
+    return "" if words is None else _for_people(words, properties)
+
+
+def _creation_error(properties: Mapping[str, str | int | bool]) -> str | None:
     try:
         producer = Producer(dict(properties), logger=_silent)
     except KafkaException as error:
@@ -92,7 +100,7 @@ def _of_all(good: dict[str, str]) -> Iterator[str]:
         if culprit in blamed:
             return
         blamed.add(culprit)
-        reason = _in_plain_words(_blacked_out(words.removeprefix(_TOGETHER), good))
+        reason = _for_people(words, good)
         value = good.pop(culprit, None)
         got = "" if value is None or _is_secret(culprit) else f"got {value!r}; "
         yield f"{VARIABLES.get(culprit, 'KAFKA_CONFIG')}: {got}librdkafka says: {reason}"
@@ -106,6 +114,10 @@ def _culprit(words: str, good: Mapping[str, str]) -> str:
     missing = [name for name in VARIABLES if name in words and name not in good]
     named = [name for name in good if name in words]
     return next(iter(missing), max(named, key=len, default=""))
+
+
+def _for_people(words: str, properties: Mapping[str, str]) -> str:
+    return _in_plain_words(_blacked_out(words.removeprefix(_TOGETHER), properties))
 
 
 def _in_plain_words(words: str) -> str:

@@ -22,6 +22,7 @@ _METRICS = (
     "segment_consumer_dead_letters_total",
     "segment_consumer_commits_total",
     "segment_consumer_offset_resets_total",
+    "segment_consumer_starts_at_end_total",
     "segment_consumer_retries_total",
     "segment_consumer_requests_total",
 )

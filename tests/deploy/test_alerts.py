@@ -19,6 +19,14 @@ NEEDS = PROMETHEUS
 
 CASES = Path(__file__).parent / "alerts.yaml"
 RECORDED = Path(__file__).parent / "recorded.json"
+NOT_PROVOKED = {
+    "SegmentConsumerCommitsFailing",
+    "SegmentConsumerPartitionStalled",
+    "SegmentConsumerStartedAtEnd",
+}
+"""Those that no night makes fire: they need a broker that refuses commits and nothing else, half a
+minute that a minute of a second has not, or a group without offsets that reads ``latest``. They are
+tried with made-up series only."""
 
 
 def rules() -> list[dict[str, Any]]:
@@ -68,7 +76,7 @@ def test_a_recorded_night_makes_the_alerts_fire_that_fired_in_it(tmp_path: Path)
     assert tested.returncode == 0, tested.stdout + tested.stderr
     assert {check["alert"] for check in recorded["checks"] if check["firing"]} == {
         rule["alert"] for rule in rules()
-    } - {"SegmentConsumerCommitsFailing", "SegmentConsumerPartitionStalled"}
+    } - NOT_PROVOKED
 
 
 def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not() -> None:
@@ -88,10 +96,10 @@ def test_the_rules_ask_for_metrics_and_label_values_that_exist() -> None:
     for rule in rules():
         for name, matchers in re.findall(rf"{PREFIX}(\w+)\{{([^}}]*)\}}", rule["expr"]):
             labels = {label.name: label.values for label in known[name].labels}
-            asked = re.findall(r'(\w+)="([^"]*)"', matchers)
-            for label, value in asked:
+            asked = re.findall(r'(\w+)(?:=~|!~|!=|=)"([^"]*)"', matchers)
+            for label, values in asked:
                 if label not in {"namespace", "job"}:
-                    assert value in labels[label], rule["alert"]
+                    assert set(values.split("|")) <= set(labels[label]), rule["alert"]
 
 
 def test_every_alert_says_how_bad_it_is_and_has_a_section_of_the_runbook() -> None:

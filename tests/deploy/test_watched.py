@@ -17,7 +17,7 @@ import pytest
 from tests.deploy import recording
 from tests.deploy.chart import rendered
 from tests.deploy.prometheus import JOB, Prometheus
-from tests.deploy.test_alerts import RECORDED, rules
+from tests.deploy.test_alerts import NOT_PROVOKED, RECORDED, rules
 from tests.deploy.tools import CHART, PROMETHEUS
 from tests.support.api import FaultyApi
 from tests.support.cluster import Record
@@ -35,9 +35,6 @@ pytestmark = pytest.mark.long("the deployment")
 NEEDS = PROMETHEUS
 
 PATIENCE_SECONDS = 90
-NOT_PROVOKED = {"SegmentConsumerCommitsFailing", "SegmentConsumerPartitionStalled"}
-"""Need a broker that refuses commits and nothing else, or half a minute that a night's minute of a
-second has not; tried with made-up series only."""
 
 
 class Panel(NamedTuple):

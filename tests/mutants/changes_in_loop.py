@@ -515,6 +515,14 @@ LOOP: tuple[Mutant, ...] = (
         tests=("tests/test_loop_positions.py",),
     ),
     Mutant(
+        name="what-latest-skips-at-a-start-is-a-lost-position",
+        breaks="I8",
+        file="consumer/engine/starts.py",
+        old='self._pipeline.tally.add("starts_at_end_total", topic)',
+        new="pass",
+        tests=("tests/test_loop_positions.py",),
+    ),
+    Mutant(
         name="metadata-that-is-too-long-is-sent-again",
         breaks="I8",
         file="consumer/engine/claims.py",

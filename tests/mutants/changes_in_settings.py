@@ -103,8 +103,16 @@ SETTINGS: tuple[Mutant, ...] = (
         name="a-certificate-does-not-wait-for-its-key",
         breaks="contract: secrets rotate",
         file="consumer/kafka/credentials.py",
-        old="if found.tls != known.tls and (why := self._unusable(found)):",
-        new="if found is known and (why := self._unusable(found)):",
+        old="if found.tls != known.tls and (why := self._objection(self._made_of(found))):",
+        new="if found is known and (why := self._objection(self._made_of(found))):",
+        tests=("tests/test_credentials.py",),
+    ),
+    Mutant(
+        name="what-is-said-of-unusable-files-quotes-values",
+        breaks="contract: secrets",
+        file="consumer/settings/property_checks.py",
+        old="return _in_plain_words(_blacked_out(words.removeprefix(_TOGETHER), properties))",
+        new="return _in_plain_words(words.removeprefix(_TOGETHER))",
         tests=("tests/test_credentials.py",),
     ),
     Mutant(
