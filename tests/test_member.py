@@ -328,7 +328,8 @@ def test_what_a_client_that_was_replaced_counts_is_counted_once(
         def is_enough(names: list[str]) -> bool:
             return len(names) > 5
 
-        before = set(eventually(names, PATIENCE_SECONDS, "figures", until=is_enough))
+        told_before = eventually(names, PATIENCE_SECONDS, "figures", until=is_enough)
+        before = set(told_before)
         watcher.member.start_anew()
         told.clear()
         after = eventually(names, PATIENCE_SECONDS, "those of the new one", until=is_enough)

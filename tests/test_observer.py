@@ -125,7 +125,7 @@ def test_a_client_that_can_not_be_made_while_a_file_is_missing_is_made_later(
         return AdminClient(properties)
 
     observer = observing(address, TOPIC)
-    watch = LoginWatch({}, dict, lambda *_, **__: None)
+    watch = LoginWatch({}, dict, lambda _: "", lambda *_, **__: None)
     observer.follow(watch)
     monkeypatch.setattr(module, "AdminClient", make)
     watch.now = Login({}, {"ssl.key.location": "another"})

@@ -14,7 +14,6 @@ import pytest
 from confluent_kafka.admin import AclOperation, AdminClient, ResourceType
 
 from tests.support.authorizer import AUTHORIZER, allow_everything, deny
-from tests.support.cluster import Record
 from tests.support.kafka import Broker
 from tests.support.scenario import PATIENCE_SECONDS, PREFIX, Scenario, additions
 from tests.support.transactions import open_transaction
@@ -37,7 +36,6 @@ def broker() -> Iterator[Broker]:
     """Make a broker that may be damaged."""
     with Broker(properties=AUTHORIZER) as broker:
         yield broker
-
 
 
 def stalled(daemon: "Daemon") -> set[tuple[str, int]]:
