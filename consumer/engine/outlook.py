@@ -91,16 +91,17 @@ class Outlook:
             problems["broker"] = f"no broker reachable: {view.unreachable}"
         for topic, trouble in view.missing.items():
             problems[f"topic {topic}"] = f"topic {topic}: {trouble}"
+        heard = self._client_trouble
         if not self.joined:
-            problems["group"] = "not joined to the group yet"
+            problems["group"] = f"not joined to the group yet{heard and ': '}{heard}"
         if waiting:
             problems["start"] = waiting
         unsendable = self._commits.problem(now, is_holding=bool(self._pipeline.held_ids))
         if unsendable is not None:
             name, text = unsendable
             problems[name] = text
-        if problems.keys() - {"start"} and self._client_trouble:
-            problems["client"] = self._client_trouble
+        if heard and self.joined and problems.keys() - {"start"}:
+            problems["client"] = heard
         return problems
 
 
