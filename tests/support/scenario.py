@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.support.kafka import Broker
 
 PREFIX = "segment_consumer_"
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 _QUICK: dict[str, object] = {
     "CUSTOMERIO_SITE_ID": "site",
