@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from consumer.core.outcomes import Answered
-from consumer.engine.ports import View
+from consumer.engine.ports import Trouble, View
 from tests.support.loop_world import ACCEPTED, START, World
 from tests.support.records import event
 
@@ -201,3 +201,13 @@ def test_whoever_has_partitions_is_a_member_whatever_was_seen_before() -> None:
     assert "group" not in world.loop.outlook.problems
     world.deaf_leaders.clear()
     assert world.run_until(4).loop.outlook.joined
+
+
+def test_why_the_group_is_not_joined_is_said_at_once() -> None:
+    """Not when the hold begins, 15 s later."""
+    world = World(one_each, partitions=0)
+    world.observer.view = View(asked=True, is_member=False)
+    world.run_until(1)
+    world.loop.kafka_error(Trouble("UNRELEASED_INSTANCE_ID", "somebody has the name"))
+    world.run_until(2)
+    assert "UNRELEASED_INSTANCE_ID: somebody" in world.loop.outlook.problems["group"]
