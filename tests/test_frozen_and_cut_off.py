@@ -107,6 +107,8 @@ def test_a_member_cut_off_from_kafka_only_overwrites_nothing(
     cut_off = join(scenario, KAFKA_BOOTSTRAP_SERVERS=way_in, CUSTOMERIO_REQUESTS_PER_SECOND=1)
     other = join(scenario)
     flipping.await_members(2)
+    # The broker's view of a share is earlier than the member's.
+    eventually(lambda: cut_off.metric("held_ids"), PATIENCE_SECONDS, "changes in its hands")
     before = losses(cut_off)
     (proxy.black_hole if is_silent else proxy.cut)()
     flipping.await_members(1)
