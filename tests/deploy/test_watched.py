@@ -106,6 +106,33 @@ def night(broker: "Broker", tmp_path_factory: pytest.TempPathFactory) -> Iterato
             broker.recover()
 
 
+def trouble_with_the_api(night: Night) -> None:
+    """Let the key be wrong, then all of the API away, then one segment."""
+    api = night.api
+    # Somebody revokes the key.
+    api.always(status=401)
+    api.region(status=401)
+    night.fires("SegmentConsumerHeld", "unauthorized")
+    api.heal()
+    night.resolves("SegmentConsumerHeld", "unauthorized")
+
+    # The API is down.
+    api.always(status=503)
+    night.fires("SegmentConsumerApiFailing", "server")
+    night.fires("SegmentConsumerHeld", "api-unavailable")
+    api.heal()
+    night.resolves("SegmentConsumerHeld", "api-unavailable")
+    night.resolves("SegmentConsumerApiFailing", "server")
+
+    # The API answers for all segments but one.
+    api.for_segment(57, status=503)
+    night.scenario.produce(night.more(20, segment=57))
+    night.fires("SegmentConsumerStuck", "a")
+    assert not [name for name, _ in night.prometheus.firing() if name.endswith("Held")]
+    api.heal()
+    night.resolves("SegmentConsumerStuck", "a")
+
+
 def test_the_right_alerts_fire_and_resolve(night: Night) -> None:
     """One night: everything goes wrong once, and is mended."""
     api, scenario = night.api, night.scenario
@@ -121,21 +148,7 @@ def test_the_right_alerts_fire_and_resolve(night: Night) -> None:
         night.resolves("SegmentConsumerMembersBelowWanted", "")
         night.resolves("SegmentConsumerNotScraped", "a")
 
-        # Somebody revokes the key.
-        api.always(status=401)
-        api.region(status=401)
-        night.fires("SegmentConsumerHeld", "unauthorized")
-        api.heal()
-        night.resolves("SegmentConsumerHeld", "unauthorized")
-
-        # The API is down.
-        api.always(status=503)
-        night.fires("SegmentConsumerApiFailing", "server")
-        night.fires("SegmentConsumerStuck", "a")
-        assert not [name for name, _ in night.prometheus.firing() if name.endswith("Held")]
-        api.heal()
-        night.resolves("SegmentConsumerStuck", "a")
-        night.resolves("SegmentConsumerApiFailing", "server")
+        trouble_with_the_api(night)
 
         # A producer writes nonsense, and one segment is gone.
         scenario.produce([Record("k", b"no JSON"), *night.more(3, segment=404)])
