@@ -45,13 +45,14 @@ class Verdict(NamedTuple):
     flips: int
     requests: int
     duplicates: int
-    went_back: list[tuple[int, int, int]]
+    went_back: list[str]
 
     def __str__(self) -> str:
         return (
             f"seed {self.seed}: {self.members} members, {len(self.wrong)} wrong,"
             f" {self.flips} flips, {self.requests} requests, {self.duplicates} duplicate ids,"
             f" {len(self.went_back)} commits went back"
+            + "".join(f"\n{step}" for step in self.went_back)
         )
 
 

@@ -5,6 +5,7 @@ Daemons between a topic and an API, changes whose outcome is known, and an eye o
 
 import json
 import random
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -187,10 +188,7 @@ class CommitWatch(Repeating):
         self._scenario = scenario
         self._last: dict[int, int] = {}
         self.highest: dict[int, int] = {}
-        self.went_back: list[tuple[int, int, int]] = []
-        """(partition, committed before, committed then) of commits that went back."""
-        self.went_back_at: list[float] = []
-        """When each of these was seen, as Unix time."""
+        self._steps: list[tuple[int, int, int, float]] = []
         self.seen: dict[int, list[tuple[float, int]]] = {}
         """By partition, each new highest commit, and when it was there at the latest."""
         self.looks = 0
@@ -202,18 +200,34 @@ class CommitWatch(Repeating):
             lambda: self.looks, PATIENCE_SECONDS, f"{count} looks", until=lambda n: n >= enough
         )
 
-    def steps_back(self) -> list[str]:
-        """Tell of each commit that went back, and what was seen of its partition before."""
-        steps = []
-        for (partition, before, then), at in zip(self.went_back, self.went_back_at, strict=True):
-            seen = [
-                f"{offset} at {first:.3f}" for first, offset in self.seen[partition] if first < at
-            ]
-            steps.append(
-                f"the commit of {partition} went back from {before} to {then} until {at:.3f};"
-                f" the last that were seen: {', '.join(seen[-3:])}"
-            )
-        return steps
+    @property
+    def went_back(self) -> list[str]:
+        """Tell of each commit that went back, and what the log of commits has of its partition.
+
+        The log decides: what a coordinator tells is what it has loaded by then.
+        """
+        if not self._steps:
+            return []
+        log: dict[int, list[str]] = {}
+        last: dict[int, int] = {}
+        back: set[int] = set()
+        for each in self._scenario.broker.commits(self._scenario.group, self._scenario.topic):
+            log.setdefault(each.partition, []).append(f"{each.offset} at {each.seconds:.3f}")
+            if each.offset is None:
+                last.pop(each.partition, None)
+                continue
+            if each.offset < last.get(each.partition, 0):
+                back.add(each.partition)
+                log[each.partition].append("(back)")
+            last[each.partition] = each.offset
+        told = []
+        for partition, before, then, at in self._steps:
+            text = f"the commit of {partition} went back from {before} to {then} until {at:.3f}"
+            if partition in back:
+                told.append(f"{text}; its log: {', '.join(log[partition])}")
+            else:
+                sys.stdout.write(f"{text}, said the coordinator; its log has no such step\n")
+        return told
 
     def turn(self) -> None:
         """Look once."""
@@ -226,8 +240,7 @@ class CommitWatch(Repeating):
         for partition, offset in committed.items():
             before = self._last.get(partition, offset)
             if offset < before:
-                self.went_back.append((partition, before, offset))
-                self.went_back_at.append(now)
+                self._steps.append((partition, before, offset, now))
             if offset > self.highest.get(partition, -1):
                 self.highest[partition] = offset
                 self.seen.setdefault(partition, []).append((now, offset))

@@ -26,6 +26,8 @@ _NOISE = re.compile(
 """What librdkafka and OpenSSL say of themselves, around what happened."""
 
 _STATE = re.compile(r"\(after \d+ms in state (\w+)[^)]*\)$")
+_ADVERTISED = re.compile(r"^(?:\[thrd:[^\]]*\]: )?\S+/\d+: ")
+"""What librdkafka puts before what happened to an address that a broker gave it."""
 _PLAIN = "set KAFKA_SECURITY_PROTOCOL to plaintext or sasl_plaintext, or the port"
 
 
@@ -114,6 +116,8 @@ def advice(error: KafkaError) -> str:
             what = "no Kafka listens there, or it wants KAFKA_SECURITY_PROTOCOL=ssl"
         case _, "APIVERSION_QUERY" | "AUTH_HANDSHAKE":
             what = "see KAFKA_SECURITY_PROTOCOL: this port may want ssl or sasl_ssl"
+        case _ if _ADVERTISED.match(error.str()):
+            what = "a broker gave this address, so see the brokers' advertised.listeners"
         case _ if said.endswith("Connection refused"):
             what = "does a broker listen there? See KAFKA_BOOTSTRAP_SERVERS"
         case _:
