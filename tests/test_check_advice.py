@@ -119,6 +119,18 @@ def test_advice_about_brokers_goes_by_what_failed_not_by_their_names(
     assert to_do in advice(KafkaError(getattr(KafkaError, code), text))
 
 
+@pytest.mark.parametrize("before", ["", "[thrd:b-1.kafka:9092/1]: "])
+@pytest.mark.parametrize(
+    "said",
+    ["Connect to ipv4#1.2.3.4:9092 failed: Connection refused", "Connection setup timed out"],
+)
+def test_an_address_that_a_broker_gave_is_not_blamed_on_the_settings(
+    before: str, said: str
+) -> None:
+    text = f"{before}b-1.kafka:9092/1: {said} (after 1ms in state CONNECT)"
+    assert "advertised.listeners" in advice(KafkaError(KafkaError._TRANSPORT, text))  # noqa: SLF001 - its name
+
+
 @pytest.mark.parametrize("host", ["sasl-ssl.invalid", "unauthorized.PLAINTEXT.invalid"])
 def test_a_brokers_name_changes_no_advice(host: str) -> None:
     connection = Connection(loaded(API_ONLY, KAFKA_BOOTSTRAP_SERVERS=f"{host}:9092"))

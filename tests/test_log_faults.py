@@ -55,7 +55,7 @@ def test_a_truncated_log_goes_on_where_it_diverges(scenario: Scenario) -> None:
         scenario.await_accepted(530)
         scenario.await_all_committed()
     assert the_loss(daemon, scenario) == ("cut_off", "490 to 499")
-    assert [then for _, _, then in watch.went_back] in ([], [490])
+    assert [step.then for step in watch.went_back] in ([], [490])
     assert {n: len(scenario.api.members(n)) for n in (1, 2, 3)} == {1: 490, 2: 10, 3: 30}
     assert scenario.api.counters().duplicates == 0
     assert_accounted(daemon.metrics())
@@ -79,7 +79,7 @@ def test_a_log_that_was_truncated_and_has_grown_is_read_from_where_it_diverges(
         scenario.await_accepted(700)
         scenario.await_all_committed()
     assert the_loss(daemon, scenario) == ("cut_off", "490 to 499")
-    assert [then for _, _, then in watch.went_back] in ([], [490])
+    assert [step.then for step in watch.went_back] in ([], [490])
     assert len(scenario.api.members(3)) == 200
     assert scenario.api.counters().duplicates == 0
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import struct
@@ -21,12 +22,15 @@ from tests.support.child import Child
 from tests.support.daemon import Daemon
 from tests.support.kafka import Broker, Record
 from tests.support.kafka_frames import PRODUCE, Deaf, answers_of, lost, refused
+from tests.support.scenario import CommitWatch, Scenario
 from tests.support.tcp_proxy import HOST, TcpProxy
 from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tests.support.api import FaultyApi
 
 PROTOCOLS: list[dict[str, Any]] = [
     {
@@ -470,6 +474,35 @@ def test_data_commits_and_address_outlive_a_kill(broker: Broker, topic: str, gro
     assert [m.value() for m in broker.read_all(topic)] == [b"kept"]
     assert broker.committed(group, topic) == {0: 1}
     assert broker.group_members(group) == []
+
+
+def test_a_commit_that_went_back_is_told_with_what_the_log_has_of_it(
+    broker: Broker, topic: str, group: str, api: "FaultyApi"
+) -> None:
+    scenario = Scenario(broker, api, topic, group, "classic")
+    with consuming(broker.bootstrap, group) as consumer, CommitWatch(scenario) as watch:
+        for offset in (3, 5, 4, 6):
+            for partition in (0, 1):
+                at = TopicPartition(topic, partition, offset if partition == 1 else 7)
+                consumer.commit(offsets=[at], asynchronous=False)
+            watch.await_looks(2)
+    (told,) = watch.went_back
+    assert told[1:4] == (1, 5, 4)
+    assert re.match(r"3 at [\d.]+, 5 at [\d.]+, 4 at [\d.]+, \(back\), 6 at", told.log)
+
+
+def test_what_only_a_coordinator_tells_is_no_commit_that_went_back(
+    broker: Broker, topic: str, group: str, api: "FaultyApi"
+) -> None:
+    scenario = Scenario(broker, api, topic, group, "classic")
+    with consuming(broker.bootstrap, group) as consumer, CommitWatch(scenario) as watch:
+        consumer.commit(offsets=[TopicPartition(topic, 0, 5)], asynchronous=False)
+        watch.await_looks(2)
+        broker.forget_groups()
+        consumer.commit(offsets=[TopicPartition(topic, 0, 4)], asynchronous=False)
+        eventually(lambda: broker.committed(group, topic), 30, "4", until={0: 4}.__eq__)
+        watch.await_looks(2)
+    assert watch.went_back == []
 
 
 def test_a_paused_broker_answers_nothing(broker: Broker, topic: str) -> None:

@@ -18,6 +18,7 @@ old commit is ahead until somebody notices, and nobody can help that.
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.support.flipping import Member
+from tests.support.scenario import StepBack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,15 +35,6 @@ class WayBack(NamedTuple):
     at: float
     partition: int
     end: int
-
-
-class StepBack(NamedTuple):
-    """A commit that was seen to have gone back, at this Unix time at the latest."""
-
-    at: float
-    partition: int
-    before: int
-    then: int
 
 
 class Fates:

@@ -8,7 +8,7 @@ import itertools
 import time
 from typing import TYPE_CHECKING, Self
 
-from tests.chaos.fates import LOG_SEGMENT, Fates, StepBack
+from tests.chaos.fates import LOG_SEGMENT, Fates
 from tests.support.cluster import Record
 from tests.support.scenario import CommitWatch, Scenario, event
 from tests.support.transactions import open_transaction
@@ -96,11 +96,8 @@ class FaultyLog:
     def problems(self) -> list[str]:
         """Return what is wrong at the end, when all is delivered and committed."""
         self._watch.stop()
-        steps_back = [
-            StepBack(at, *went)
-            for went, at in zip(self._watch.went_back, self._watch.went_back_at, strict=True)
-        ]
-        return [*self._fates.problems(self._applied), *self._fates.unexplained(steps_back)]
+        unexplained = self._fates.unexplained(self._watch.went_back)
+        return [*self._fates.problems(self._applied), *unexplained]
 
     # -- faults -----------------------------------------------------------------------------------
 

@@ -212,7 +212,7 @@ class Round:
         all_flips = list(flips(broker.read_all(self._scenario.topic)))
         wrong = [story(each, all_flips, api.applied[each]) for each in self._verdict.wrong]
         early = early_commits(all_flips, watch.seen, api.applied)
-        back = watch.steps_back()
+        back = [str(step) for step in watch.went_back]
         dead_letters = self._junk.problems(broker.read_all(self._scenario.dead_letter_topic))
         log = self._log.problems() if self._log else []
         for complaint in (

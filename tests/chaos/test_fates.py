@@ -5,10 +5,11 @@ from itertools import islice
 import pytest
 
 from tests.chaos import plan
-from tests.chaos.fates import LOG_SEGMENT, Fates, StepBack
+from tests.chaos.fates import LOG_SEGMENT, Fates
 from tests.chaos.ledger import Application
 from tests.chaos.plan import Setup
 from tests.support.flipping import Member
+from tests.support.scenario import StepBack
 
 
 def delivered(**at: float) -> dict[Member, list[Application]]:

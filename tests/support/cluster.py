@@ -41,6 +41,7 @@ _NOT_YET = (
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.NOT_COORDINATOR,
+    KafkaError.INVALID_REPLICATION_FACTOR,  # all brokers are fenced: one stood still for a while
     KafkaError._TIMED_OUT,  # noqa: SLF001 - its public name
 )
 
@@ -57,6 +58,16 @@ class Record(NamedTuple):
     headers: list[tuple[str, Text]] | None = None
     partition: int | None = None
     timestamp_ms: int | None = None
+
+
+class Commit(NamedTuple):
+    """A commit as it is in the log; the offset is None where it was deleted."""
+
+    group: str
+    topic: str
+    partition: int
+    offset: int | None
+    seconds: float
 
 
 class _Askers(threading.local):
@@ -108,7 +119,11 @@ class Cluster:
         """
         named = {key.replace("_", "."): str(value) for key, value in config.items()}
         topic = NewTopic(name, num_partitions=partitions, config=named)
-        self._admin.create_topics([topic])[name].result()
+
+        def create() -> object:
+            return self._admin.create_topics([topic])[name].result()
+
+        _patiently(create, f"topic {name}")
         self._await_partitions(name, partitions)
 
     def delete_topic(self, name: str) -> None:
@@ -216,6 +231,19 @@ class Cluster:
 
         return _patiently(ask, f"what {group} committed")
 
+    def commits(self, group: str, topic: str) -> "list[Commit]":
+        """Return each commit of the group that the brokers have, in their order.
+
+        Read from the log of commits: an answer of a coordinator tells of one moment, and is what it
+        has loaded by then.
+        """
+        of_these = (
+            commit
+            for message in self.read_all("__consumer_offsets")
+            if (commit := _commit(message)) is not None
+        )
+        return [each for each in of_these if (each.group, each.topic) == (group, topic)]
+
     def group_members(self, group: str) -> list[Member]:
         """Return the group's members, of either protocol; none if there is no such group."""
 
@@ -307,6 +335,27 @@ def _raise_errors(answers: "Iterable[TopicPartition]") -> None:
     for at in answers:
         if at.error is not None:
             raise KafkaException(at.error)
+
+
+def _commit(message: Message) -> Commit | None:
+    """Read a record of ``__consumer_offsets``; None: it is about a member.
+
+    The key: a version, 0 or 1 for a commit, group, topic and partition; the value: a version and
+    the offset (Kafka's ``OffsetCommitKey.json`` and ``OffsetCommitValue.json``).
+    """
+    key, value = message.key(), message.value()
+    assert isinstance(key, bytes)
+    if int.from_bytes(key[:2]) > 1:
+        return None
+    names, at = [], 2
+    for _ in range(2):
+        end = at + 2 + int.from_bytes(key[at : at + 2])
+        names.append(key[at + 2 : end].decode())
+        at = end
+    group, topic = names
+    partition = int.from_bytes(key[at : at + 4])
+    offset = None if value is None else int.from_bytes(value[2:10])
+    return Commit(group, topic, partition, offset, message.timestamp()[1] / 1000)
 
 
 def _member(described: MemberDescription) -> Member:

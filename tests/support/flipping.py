@@ -11,7 +11,7 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from tests.support.repeating import Repeating
-from tests.support.scenario import CommitWatch, assert_accounted, event
+from tests.support.scenario import CommitWatch, StepBack, assert_accounted, event
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -45,13 +45,14 @@ class Verdict(NamedTuple):
     flips: int
     requests: int
     duplicates: int
-    went_back: list[tuple[int, int, int]]
+    went_back: list[StepBack]
 
     def __str__(self) -> str:
         return (
             f"seed {self.seed}: {self.members} members, {len(self.wrong)} wrong,"
             f" {self.flips} flips, {self.requests} requests, {self.duplicates} duplicate ids,"
             f" {len(self.went_back)} commits went back"
+            + "".join(f"\n{step}" for step in self.went_back)
         )
 
 

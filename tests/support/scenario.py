@@ -5,8 +5,9 @@ Daemons between a topic and an API, changes whose outcome is known, and an eye o
 
 import json
 import random
+import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from confluent_kafka import KafkaException, Message
 
@@ -180,6 +181,17 @@ class Changes:
         return Record(name, event(segment_id, action, spelt, id_type=id_type))
 
 
+class StepBack(NamedTuple):
+    """A commit that was seen to have gone back, at this Unix time at the latest."""
+
+    at: float
+    partition: int
+    before: int
+    then: int
+    log: str = ""
+    """What the log of commits has of the partition, if that was asked."""
+
+
 class CommitWatch(Repeating):
     """Looks at a group's commits from outside, again and again, in a thread of its own."""
 
@@ -188,10 +200,7 @@ class CommitWatch(Repeating):
         self._scenario = scenario
         self._last: dict[int, int] = {}
         self.highest: dict[int, int] = {}
-        self.went_back: list[tuple[int, int, int]] = []
-        """(partition, committed before, committed then) of commits that went back."""
-        self.went_back_at: list[float] = []
-        """When each of these was seen, as Unix time."""
+        self._steps: list[StepBack] = []
         self.seen: dict[int, list[tuple[float, int]]] = {}
         """By partition, each new highest commit, and when it was there at the latest."""
         self.looks = 0
@@ -203,18 +212,34 @@ class CommitWatch(Repeating):
             lambda: self.looks, PATIENCE_SECONDS, f"{count} looks", until=lambda n: n >= enough
         )
 
-    def steps_back(self) -> list[str]:
-        """Tell of each commit that went back, and what was seen of its partition before."""
-        steps = []
-        for (partition, before, then), at in zip(self.went_back, self.went_back_at, strict=True):
-            seen = [
-                f"{offset} at {first:.3f}" for first, offset in self.seen[partition] if first < at
-            ]
-            steps.append(
-                f"the commit of {partition} went back from {before} to {then} until {at:.3f};"
-                f" the last that were seen: {', '.join(seen[-3:])}"
-            )
-        return steps
+    @property
+    def went_back(self) -> list[StepBack]:
+        """Return each commit that went back, with what the log of commits has of its partition.
+
+        The log decides: what a coordinator tells is what it has loaded by then.
+        """
+        if not self._steps:
+            return []
+        log: dict[int, list[str]] = {}
+        last: dict[int, int] = {}
+        back: set[int] = set()
+        for each in self._scenario.broker.commits(self._scenario.group, self._scenario.topic):
+            log.setdefault(each.partition, []).append(f"{each.offset} at {each.seconds:.3f}")
+            if each.offset is None:
+                last.pop(each.partition, None)
+                continue
+            if each.offset < last.get(each.partition, 0):
+                back.add(each.partition)
+                log[each.partition].append("(back)")
+            last[each.partition] = each.offset
+        for step in self._steps:
+            if step.partition not in back:
+                sys.stdout.write(f"{step}, said the coordinator; the log of commits has none\n")
+        return [
+            step._replace(log=", ".join(log[step.partition]))
+            for step in self._steps
+            if step.partition in back
+        ]
 
     def turn(self) -> None:
         """Look once."""
@@ -227,8 +252,7 @@ class CommitWatch(Repeating):
         for partition, offset in committed.items():
             before = self._last.get(partition, offset)
             if offset < before:
-                self.went_back.append((partition, before, offset))
-                self.went_back_at.append(now)
+                self._steps.append(StepBack(now, partition, before, offset))
             if offset > self.highest.get(partition, -1):
                 self.highest[partition] = offset
                 self.seen.setdefault(partition, []).append((now, offset))

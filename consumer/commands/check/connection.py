@@ -22,6 +22,9 @@ from consumer.settings.properties import admin_properties, consumer_properties
 _PATIENCE_SECONDS = 5.0
 _TRY_SECONDS = 1.0
 _STATE = re.compile(r" \(after \d+ms in state (\w+)")
+_ADVERTISED = re.compile(r"^(?:\[thrd:[^\]]*\]: )?\S+/\d+: ")
+"""What librdkafka puts before what happened to an address that a broker gave it."""
+
 _PLAIN = "set KAFKA_SECURITY_PROTOCOL to plaintext or sasl_plaintext, or the port"
 
 
@@ -118,11 +121,17 @@ def advice(error: KafkaError) -> str:
             what = "no Kafka listens there, or it wants KAFKA_SECURITY_PROTOCOL=ssl"
         case _, "APIVERSION_QUERY" | "AUTH_HANDSHAKE":
             what = "see KAFKA_SECURITY_PROTOCOL: this port may want ssl or sasl_ssl"
-        case _ if said.endswith("Connection refused"):
-            what = "does a broker listen there? See KAFKA_BOOTSTRAP_SERVERS"
         case _:
-            what = "see KAFKA_BOOTSTRAP_SERVERS, KAFKA_SECURITY_PROTOCOL, and firewalls on the way"
+            what = _way_there(error.str(), said)
     return what
+
+
+def _way_there(text: str, said: str) -> str:
+    if _ADVERTISED.match(text):
+        return "a broker gave this address, so see the brokers' advertised.listeners"
+    if said.endswith("Connection refused"):
+        return "does a broker listen there? See KAFKA_BOOTSTRAP_SERVERS"
+    return "see KAFKA_BOOTSTRAP_SERVERS, KAFKA_SECURITY_PROTOCOL, and firewalls on the way"
 
 
 def _is_hopeless(error: KafkaError) -> bool:
