@@ -141,7 +141,7 @@ def server_properties(
         "node.id": "1",
         "controller.quorum.voters": f"1@{HOST}:{controller_port}",
         # A broker that was killed is let in again only when its old session is over.
-        "broker.session.timeout.ms": "6000",
+        "broker.session.timeout.ms": "2000",
         "broker.heartbeat.interval.ms": "200",
         "auto.create.topics.enable": "false",
         "log.cleaner.backoff.ms": "200",
