@@ -10,7 +10,6 @@ import sys
 import textwrap
 import threading
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +20,7 @@ from tests.support import kafka_jars
 from tests.support.child import Child
 from tests.support.daemon import Daemon
 from tests.support.kafka import Broker, Record
-from tests.support.scenario import PATIENCE_SECONDS, CommitWatch, Scenario
+from tests.support.scenario import CommitWatch, Scenario
 from tests.support.tcp_proxy import HOST, TcpProxy
 from tests.support.waiting import eventually
 
@@ -424,33 +423,29 @@ def test_data_commits_and_address_outlive_a_kill(broker: Broker, topic: str, gro
 def test_a_commit_that_went_back_is_told_with_what_the_log_has_of_it(
     broker: Broker, topic: str, group: str, api: "FaultyApi"
 ) -> None:
-    scenario = Scenario(broker, api, topic, group, "classic")
-    with consuming(broker.bootstrap, group) as consumer, CommitWatch(scenario) as watch:
+    watch = CommitWatch(Scenario(broker, api, topic, group, "classic"))
+    with consuming(broker.bootstrap, group) as consumer:
         for offset in (3, 5, 4, 6):
-            for partition in (0, 1):
-                at = TopicPartition(topic, partition, offset if partition == 1 else 7)
-                consumer.commit(offsets=[at], asynchronous=False)
-            watch.await_looks(2)
+            both = [TopicPartition(topic, 0, 7), TopicPartition(topic, 1, offset)]
+            consumer.commit(offsets=both, asynchronous=False)
+            watch.turn()
     (told,) = watch.went_back
     assert told.startswith("the commit of 1 went back from 5 to 4 until ")
     assert re.search(r"; its log: 3 at [\d.]+, 5 at [\d.]+, 4 at [\d.]+, \(back\), 6 at", told)
 
 
-def test_what_only_a_coordinator_tells_is_no_commit_that_went_back(
+def test_the_commit_of_a_group_that_was_deleted_is_no_measure_for_the_next(
     broker: Broker, topic: str, group: str, api: "FaultyApi"
 ) -> None:
-    """It forgets its groups, so the log of commits begins anew and has the second one alone."""
-    scenario = Scenario(broker, api, topic, group, "classic")
-    with CommitWatch(scenario) as watch:
-        for offset in (5, 4):
-            broker.forget_groups()
-            with consuming(broker.bootstrap, group) as consumer:
-                at = TopicPartition(topic, 0, offset)
-                commit = partial(consumer.commit, offsets=[at], asynchronous=False)
-                eventually(commit, PATIENCE_SECONDS, "a commit", ignoring=(KafkaException,))
-            watch.await_looks(2)
-    assert watch.highest == {0: 5}
-    assert watch.went_back == []
+    watch = CommitWatch(Scenario(broker, api, topic, group, "classic"))
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+    with consuming(broker.bootstrap, group) as consumer:
+        consumer.commit(offsets=[TopicPartition(topic, 0, 5)], asynchronous=False)
+        watch.turn()
+        admin.delete_consumer_groups([group])[group].result()
+        consumer.commit(offsets=[TopicPartition(topic, 0, 4)], asynchronous=False)
+        watch.turn()
+    assert (watch.highest, watch.went_back) == ({0: 5}, [])
 
 
 def test_a_paused_broker_answers_nothing(broker: Broker, topic: str) -> None:
