@@ -232,7 +232,7 @@ class Gluer:
                     if draw.random() < 0.5:
                         select.select([connection], [], [], draw.random() / 500)
                     connection.sendall(other)
-                    if select.select([connection], [], [], 0.05)[0]:
+                    if select.select([connection], [], [], 2)[0]:
                         last = peer.read(connection)
                         self.unfair |= set(re.findall(r'"ids":\["([^"]+)"', last.decode()))
                         return

@@ -479,30 +479,29 @@ def test_data_commits_and_address_outlive_a_kill(broker: Broker, topic: str, gro
 def test_a_commit_that_went_back_is_told_with_what_the_log_has_of_it(
     broker: Broker, topic: str, group: str, api: "FaultyApi"
 ) -> None:
-    scenario = Scenario(broker, api, topic, group, "classic")
-    with consuming(broker.bootstrap, group) as consumer, CommitWatch(scenario) as watch:
+    watch = CommitWatch(Scenario(broker, api, topic, group, "classic"))
+    with consuming(broker.bootstrap, group) as consumer:
         for offset in (3, 5, 4, 6):
-            for partition in (0, 1):
-                at = TopicPartition(topic, partition, offset if partition == 1 else 7)
-                consumer.commit(offsets=[at], asynchronous=False)
-            watch.await_looks(2)
+            both = [TopicPartition(topic, 0, 7), TopicPartition(topic, 1, offset)]
+            consumer.commit(offsets=both, asynchronous=False)
+            watch.turn()
     (told,) = watch.went_back
     assert told[1:4] == (1, 5, 4)
     assert re.match(r"3 at [\d.]+, 5 at [\d.]+, 4 at [\d.]+, \(back\), 6 at", told.log)
 
 
-def test_what_only_a_coordinator_tells_is_no_commit_that_went_back(
+def test_the_commit_of_a_group_that_was_deleted_is_no_measure_for_the_next(
     broker: Broker, topic: str, group: str, api: "FaultyApi"
 ) -> None:
-    scenario = Scenario(broker, api, topic, group, "classic")
-    with consuming(broker.bootstrap, group) as consumer, CommitWatch(scenario) as watch:
+    watch = CommitWatch(Scenario(broker, api, topic, group, "classic"))
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+    with consuming(broker.bootstrap, group) as consumer:
         consumer.commit(offsets=[TopicPartition(topic, 0, 5)], asynchronous=False)
-        watch.await_looks(2)
-        broker.forget_groups()
+        watch.turn()
+        admin.delete_consumer_groups([group])[group].result()
         consumer.commit(offsets=[TopicPartition(topic, 0, 4)], asynchronous=False)
-        eventually(lambda: broker.committed(group, topic), 30, "4", until={0: 4}.__eq__)
-        watch.await_looks(2)
-    assert watch.went_back == []
+        watch.turn()
+    assert (watch.highest, watch.went_back) == ({0: 5}, [])
 
 
 def test_a_paused_broker_answers_nothing(broker: Broker, topic: str) -> None:

@@ -210,7 +210,7 @@ def server_properties(
         roles = {"broker.id": "1", "zookeeper.connect": f"{HOST}:{controller_port}"}
     return roles | {
         # A broker that was killed is let in again only when its old session is over.
-        "broker.session.timeout.ms": "6000",
+        "broker.session.timeout.ms": "2000",
         "broker.heartbeat.interval.ms": "200",
         "auto.create.topics.enable": "false",
         "log.cleaner.backoff.ms": "200",
