@@ -19,7 +19,7 @@ _TOO_LONG = (
     " What that costs: with KAFKA_AUTO_OFFSET_RESET=latest, members that start the group together"
     " can't tell that from new partitions and may read some from the beginning; and a topic that"
     " was made anew while nobody read it, of which somebody committed the old offsets once more,"
-    " may be read from there on. A truncated log is noticed all the same. Allow 2,100 bytes"
+    " may be read from there on. A truncated log is noticed all the same. Allow 2,000 bytes"
 )
 
 Sent = dict[Partition, tuple[Ledger, int]]
