@@ -227,6 +227,24 @@ def test_user_and_passwords_are_read_again_from_the_secrets_directory(tmp_path: 
     (tmp_path / "KAFKA_SASL_PASSWORD").write_text("")
     (tmp_path / "KAFKA_SASL_USERNAME").unlink()
     assert rotated(settings) == {}
+    (tmp_path / "KAFKA_SASL_PASSWORD").write_bytes("new".encode("utf-16-le"))
+    with pytest.raises(ValueError, match=r"^KAFKA_SASL_PASSWORD has a character .* \(U\+0000\)$"):
+        rotated(settings)
+
+
+def test_a_password_that_can_not_be_one_is_said_and_the_old_one_stays(said: Said) -> None:
+    """Told to a running client, it ended the daemon."""
+    given = {"sasl.username": "me", "sasl.password": "old"}
+
+    def reread() -> dict[str, str]:
+        raise ValueError("KAFKA_SASL_PASSWORD is none")
+
+    watch = LoginWatch(given, reread, objection, said)
+    before = watch.now
+    watch.look(0.0)
+    assert watch.now is before
+    (text,) = (text for event, text in said if event == "credentials_unusable")
+    assert text == "KAFKA_SASL_PASSWORD is none; the one of before stays in use"
 
 
 # What waits in a producer when its certificate is replaced

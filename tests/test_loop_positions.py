@@ -4,6 +4,7 @@ import pytest
 
 from consumer.core.outcomes import Answered
 from consumer.core.positions import Going, Gone, Log, Loss
+from consumer.engine.assignment import STARTS_PER_TURN
 from consumer.engine.ports import Committed, FirstStart, Found, GiveUp
 from tests.support.loop_world import ACCEPTED, START, TOPIC, World
 from tests.support.records import FakeMessage, event
@@ -120,6 +121,18 @@ def test_i1_a_truncated_log_goes_on_at_the_cut_and_its_commits_go_back_there_onc
     assert [(each["partition"], each["missed"]) for each in told] == [(0, "490 to 499")]
     assert world.pipeline.tally.counters["offset_resets_total", TOPIC] == 1
     assert ("starts_at_end_total", TOPIC) not in world.pipeline.tally.counters
+
+
+def test_i8_a_log_that_is_cut_off_twice_is_told_twice() -> None:
+    world = quick(records=500)
+    world.leader_epoch = 3
+    world.run_until(5)
+    cut_off(world, 500, records=510, diverges_at=490)
+    world.run_until(10)
+    cut_off(world, 510, records=505, diverges_at=500)
+    world.run_until(15)
+    told = [message for said, message in world.written if said == "offsets_gone"]
+    assert ["490 to 499" in told[0], "500 to 509" in told[1]] == [True, True]
 
 
 def test_a_commit_without_metadata_is_gone_on_with_at_the_cut_all_the_same() -> None:
@@ -286,22 +299,32 @@ def test_latest_tells_what_it_skips() -> None:
     world.committed = Committed(None, "")
     world.run_until(3)
     (told,) = [message for said, message in world.said if said == "not_committed"]
-    assert f"{TOPIC}:0, 0 to 69" in told
-    assert "and 5 more" in told
+    assert all(f"{TOPIC}:{partition}, 0 to 69" in told for partition in range(25))
     assert "are skipped" in told
     assert world.pipeline.tally.counters["offset_resets_total", TOPIC] == 25
     assert world.pipeline.tally.counters["starts_at_end_total", TOPIC] == 25
     assert not world.sent
 
 
-def test_earliest_tells_what_it_reads_once_more() -> None:
-    world = quick(records=70)
+def test_i8_what_is_skipped_a_moment_later_is_no_repetition() -> None:
+    """Thousands of partitions don't begin in one turn, and not all leaders answer at once."""
+    world = quick(records=70, partitions=STARTS_PER_TURN + 1, offset_reset="latest")
+    world.committed = Committed(None, "")
+    world.run_until(3)
+    told = [message for said, message in world.written if said == "not_committed"]
+    assert len(told) == 2
+    assert f"{TOPIC}:{STARTS_PER_TURN}, 0 to 69" in told[1]
+
+
+def test_earliest_tells_in_short_what_it_reads_once_more() -> None:
+    world = quick(records=70, partitions=25)
     world.committed = Committed(None, "")
     world.run_until(3)
     (told,) = [message for said, message in world.said if said == "not_committed"]
     assert f"read from the beginning: {TOPIC}:0, 0 to 69" in told
+    assert told.endswith(" and 5 more")
     assert ("offset_resets_total", TOPIC) not in world.pipeline.tally.counters
-    assert len(world.sent) == 1
+    assert sum(len(attempt.ids) for _, attempt in world.sent) == 25 * 70
 
 
 def test_nothing_is_told_of_a_partition_that_has_no_records() -> None:

@@ -258,7 +258,8 @@ def test_a_browser_shows_what_is_published_and_runs_nothing_of_it(tmp_path: Path
         ("held", "Held", "Nothing is delivered: the API refuses the credentials."),
         ("api-down", "Held", "Nothing is delivered: "),
         ("stuck-segment", "Running, with failures", "Segment 41 fails; the others go on."),
-        ("kafka-away", "Held", "Nothing is delivered: Kafka can't be reached or used."),
+        ("kafka-away", "Held", "Nothing is delivered: Kafka, or a topic, can't be "),
+        ("partition-stalled", "Held", "In trouble: records wait in a partition, and none comes."),
     ],
 )
 def test_the_page_says_first_whether_it_is_well(

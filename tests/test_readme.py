@@ -129,6 +129,20 @@ def test_the_log_events_are_those_of_the_code() -> None:
     events = rows(REFERENCE, "| event | level | says |")
     told = {name for names, *_ in events for name in in_backticks(names)}
     assert told <= texts, told - texts
+    assert said_in_code() <= told, said_in_code() - told
+
+
+def said_in_code() -> set[str]:
+    """Return the events that calls which log something name."""
+    calls = [
+        node
+        for tree in MODULES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and re.search(r"(^|\W_?)(say|log|tell|end_hard)$|notes\.add$", ast.unparse(node.func))
+    ]
+    given = {arg.value for call in calls for arg in call.args[:2] if isinstance(arg, ast.Constant)}
+    return {each for each in given if isinstance(each, str) and re.fullmatch("[a-z_]+", each)}
 
 
 def test_every_dependency_has_its_reason() -> None:

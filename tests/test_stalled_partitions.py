@@ -62,14 +62,15 @@ def await_stalled(daemon: "Daemon", *names: tuple[str, int]) -> str:
 def as_the_runbook_says(broker: Broker, script: str, told: dict[str, str]) -> str:
     """Run a command of the runbook, with what is to be put in; return what it says."""
     text = re.sub(r"\\\n\s*", "", RUNBOOK.read_text())
-    (words,) = re.findall(rf"{script} (.*?)`?$", text, re.MULTILINE)
+    (words,) = re.findall(rf"^ *{script} (.*?)(?: \| grep .*)?$", text, re.MULTILINE)
     return broker.run_tool(script, *(told.get(word, word) for word in words.split()))
 
 
-def damaged_in(dumped: str) -> str:
-    """Return the batch that ``kafka-dump-log.sh`` finds damaged."""
-    (line,) = (line for line in dumped.splitlines() if "isvalid: false" in line)
-    return line
+def damaged_in(dumped: str) -> tuple[str, str]:
+    """Return the batch that ``kafka-dump-log.sh`` finds damaged, and the line that follows."""
+    lines = dumped.splitlines()
+    (number,) = (number for number, line in enumerate(lines) if "isvalid: false" in line)
+    return lines[number], lines[number + 1]
 
 
 @pytest.mark.long("the other protocol where one shows it", keep=("consumer",))
@@ -152,13 +153,15 @@ def test_reading_stops_before_a_damaged_batch_and_goes_on_behind_it_as_the_runbo
     assert len(daemon.logs("kafka_error")) <= seldom, "it is tried again seldom, and folded"
     daemon.stop()
     told = {
-        "/var/lib/kafka/data/TOPIC-0/00000000000000000000.log": str(broker.segment(topic, 0)),
+        "/var/lib/kafka/data/audience-3/00000000000000000000.log": str(broker.segment(topic, 0)),
         "kafka-1:9092": broker.bootstrap,
         "segment-consumer": scenario.group,
-        "TOPIC:0": f"{topic}:0",
-        "LAST_OFFSET_PLUS_ONE": str(batch.stop),
+        "audience:3": f"{topic}:0",
+        "BEYOND": str(batch.stop),
     }
-    assert "lastOffset: 19" in damaged_in(as_the_runbook_says(broker, "kafka-dump-log.sh", told))
+    found, behind = damaged_in(as_the_runbook_says(broker, "kafka-dump-log.sh", told))
+    assert re.match(r"baseOffset: 10 lastOffset: 19 count: 10 .* CreateTime: \d+ ", found)
+    assert behind.startswith(f"baseOffset: {batch.stop} ")
     assert topic in as_the_runbook_says(broker, "kafka-consumer-groups.sh", told)
     again = scenario.start_ready(KAFKA_TOPICS=topic)
     scenario.await_accepted(40)

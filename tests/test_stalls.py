@@ -226,6 +226,19 @@ def test_the_cause_is_asked_for_before_it_is_told() -> None:
     assert world.observer.silent == {}
 
 
+def test_a_cause_that_is_found_later_is_written_and_one_that_grows_only_now_and_then() -> None:
+    world = world_of({0: 12}).run_until(STALLED_SECONDS + 5)
+    for end in range(13, 23):
+        causes = {
+            (TOPIC, 0): f"a transaction is open: what is committed ends at 10, the log at {end}"
+        }
+        world.observer.view = View(asked=True, ends={(TOPIC, 0): end}, causes=causes)
+        world.run_until(STALLED_SECONDS + end)
+    told = [message for event, message in world.written if event == "partition_stalled"]
+    assert ["no cause is known" in told[0], "a transaction is open" in told[1]] == [True, True]
+    assert len(told) == 2
+
+
 def test_a_partition_whose_end_nobody_tells_is_told_only_with_a_cause() -> None:
     names = frozenset({(TOPIC, 0), (TOPIC, 1)})
     world = world_of({})

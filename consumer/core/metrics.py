@@ -135,7 +135,8 @@ METRICS: tuple[Metric, ...] = (
     ),
     _counter(
         "starts_at_end_total",
-        "of these: partitions begun at the end, with latest and without a committed offset",
+        "partitions with records begun at their end: latest, no committed offset;"
+        " in offset_resets_total too",
         _TOPIC,
     ),
     _counter(

@@ -15,11 +15,11 @@ MAX_COMMIT_BYTES = 400_000
 """Of one commit, which the broker writes as one batch of at most a megabyte; see `some_of`."""
 
 _TOO_LONG = (
-    "the broker finds the commits' metadata too long (offset.metadata.max.bytes): it goes without."
+    "the broker finds the commits' metadata too long (offset.metadata.max.bytes): they go without."
     " What that costs: with KAFKA_AUTO_OFFSET_RESET=latest, members that start the group together"
     " can't tell that from new partitions and may read some from the beginning; and a topic that"
     " was made anew while nobody read it, of which somebody committed the old offsets once more,"
-    " may be read from there on. A truncated log is noticed all the same. Allow 2,100 bytes"
+    " may be read from there on. A truncated log is noticed all the same. Allow 2,000 bytes"
 )
 
 Sent = dict[Partition, tuple[Ledger, int]]

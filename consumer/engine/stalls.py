@@ -69,7 +69,7 @@ class StallWatch:
         self._say(
             now,
             "partition_stalled",
-            f"{topic}:{partition}",
+            f"{topic}:{partition} {cause.partition(':')[0]}",  # what follows may grow
             self.told[name],
             level="error",
             topic=topic,

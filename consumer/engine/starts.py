@@ -83,17 +83,20 @@ class Starts:
         ledger.metadata = metadata_text(ledger.topic, topic_id, census_of([ledger.metadata]))
 
     def tell(self, now: float) -> None:
-        """Say which partitions had no committed offset, in one line for a topic."""
+        """Say which partitions had no committed offset, in one line for a topic.
+
+        All of those that are skipped, for nothing else has the ranges.
+        """
         for (topic, is_skipped), ranges in self._uncommitted.items():
-            shown = ", ".join(ranges[:SHOWN_PARTITIONS])
-            more = f" and {len(ranges) - SHOWN_PARTITIONS} more" * (len(ranges) > SHOWN_PARTITIONS)
+            shown = ranges if is_skipped else ranges[:SHOWN_PARTITIONS]
+            more = f" and {len(ranges) - len(shown)} more" * (len(ranges) > len(shown))
             then = "are skipped" if is_skipped else "are read from the beginning"
             self._say(
                 now,
                 "not_committed",
-                f"{topic} {then}",
+                ranges[0],  # what begins later is no repetition
                 f"no committed offsets in this group: {_EXPIRED}. With KAFKA_AUTO_OFFSET_RESET"
-                f"={self._reset} these {then}: {shown}{more}",
+                f"={self._reset} these {then}: {', '.join(shown)}{more}",
                 level="warning" if is_skipped else "info",
                 topic=topic,
             )
@@ -140,7 +143,7 @@ class Starts:
         self._say(
             now,
             "offsets_gone",
-            f"{topic}:{partition}",
+            f"{topic}:{partition}:{position}",
             f"the broker has offset {topic}:{partition}:{position} no more: {going.loss};"
             f" {what}: {missed}; {then}",
             level="error",

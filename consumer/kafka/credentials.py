@@ -43,8 +43,9 @@ class Login:
 class LoginWatch:
     """``now`` is the newest login that can be used; written by one thread, read by any.
 
-    ``reread`` returns the properties among user and passwords that stand in files, as they are now;
-    ``objection`` what librdkafka has against properties, without a value that may be a secret.
+    ``reread`` returns the properties among user and passwords that stand in files, as they are now,
+    or raises ValueError if one can't be one; ``objection`` returns what librdkafka has against
+    properties, without a value that may be a secret.
     """
 
     def __init__(
@@ -63,14 +64,14 @@ class LoginWatch:
 
     def start(self) -> None:
         """Begin to look, if there is anything that may change."""
-        if self._files or self._reread():
+        if self._files or self._given(clock.now()):
             threading.Thread(target=self._run, name="credentials", daemon=True).start()
 
     def look(self, now: float) -> None:
         """Look once, and publish what is new and can be used."""
-        known, found = self.now, self._look(self.now, self._reread())
+        known, found = self.now, self._look(self.now, self._given(now))
         if found.tls != known.tls and (why := self._objection(self._made_of(found))):
-            text = f"{why}; the ones of before are used until these go together"
+            text = f"the new files for TLS can't be used: {why}; those of before stay in use"
             self._say(now, "credentials_unusable", "", text, level="warning")
             found = Login(found.sasl, known.tls)
         if found == known:
@@ -87,6 +88,15 @@ class LoginWatch:
         while True:
             threading.Event().wait(INTERVAL_SECONDS)
             self.look(clock.now())
+
+    def _given(self, now: float) -> Mapping[str, str]:
+        """Return what stands in files now; nothing while that can't be used."""
+        try:
+            return self._reread()
+        except ValueError as error:
+            text = f"{error}; the one of before stays in use"
+            self._say(now, "credentials_unusable", "login", text, level="warning")
+            return {}
 
     def _look(self, known: Login, given: Mapping[str, Any]) -> Login:
         """Return what there is now; what can't be read at the moment is as it was."""

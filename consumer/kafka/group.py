@@ -76,7 +76,7 @@ def obstacle_of(group: ConsumerGroupDescription, protocol: str) -> str:
         return (
             f"the group still has members of the classic protocol ({count}), which keep one of"
             " KAFKA_GROUP_PROTOCOL=consumer out: stop them all, then this one joins by itself;"
-            " nothing is lost, and nothing overtakes"
+            " nothing is lost, and no change overtakes another"
         )
     if protocol == "classic" and not is_ours:
         return (

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from consumer.settings import Settings, librdkafka, sources
 from consumer.settings.librdkafka import Properties
+from consumer.settings.text import unseen
 
 _MOST_SECONDS = 10.0
 _LEAST_SECONDS = 1.5  # a fetch that waits for records takes 0.5 s
@@ -49,10 +50,14 @@ def rotated(settings: Settings) -> dict[str, str]:
     """Return user and passwords as they are now in ``SECRETS_DIR``, by librdkafka's names.
 
     Without what came from elsewhere, or can't be read while a mounted secret is being replaced.
+    Raises ValueError for what is refused at the start: confluent_kafka (2.16) takes no NUL.
     """
     files = settings.found.files
     names = [name for name in librdkafka.ROTATING if librdkafka.VARIABLES[name] in files]
     texts = {name: sources.read_secret(files[librdkafka.VARIABLES[name]]) for name in names}
+    for name, text in texts.items():
+        if text and (what := unseen(text)):
+            raise ValueError(f"{librdkafka.VARIABLES[name]} {what}")
     return {name: text for name, text in texts.items() if text}
 
 

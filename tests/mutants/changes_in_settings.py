@@ -124,6 +124,14 @@ SETTINGS: tuple[Mutant, ...] = (
         tests=("tests/test_credentials.py",),
     ),
     Mutant(
+        name="a-password-with-a-nul-ends-the-daemon",
+        breaks="contract: secrets rotate",
+        file="consumer/settings/properties.py",
+        old="if text and (what := unseen(text)):",
+        new="if not text and (what := unseen(text or '')):",
+        tests=("tests/test_credentials.py",),
+    ),
+    Mutant(
         name="a-producer-keeps-what-it-can-not-deliver",
         breaks="I11",
         file="consumer/kafka/dead_letters.py",

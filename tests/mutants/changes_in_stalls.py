@@ -149,6 +149,14 @@ STALLS: tuple[Mutant, ...] = (
         tests=("tests/test_together.py",),
     ),
     Mutant(
+        name="a-cause-that-is-found-later-is-a-repetition",
+        breaks="I8",
+        file="consumer/engine/stalls.py",
+        old="""f"{topic}:{partition} {cause.partition(':')[0]}",""",
+        new='f"{topic}:{partition}",',
+        tests=("tests/test_stalls.py",),
+    ),
+    Mutant(
         name="damage-is-trouble-like-any",
         breaks="nothing is skipped by itself",
         file="consumer/kafka/errors.py",

@@ -25,7 +25,9 @@ from consumer.engine.ports import BlockedBy, LaneState, PartitionState, Publishe
 from consumer.observability.health import HealthServer
 from consumer.observability.status import Reporter
 
-STATES = ("well", "catching-up", "held", "api-down", "stuck-segment", "kafka-away")
+STOPPED = ("held", "api-down", "kafka-away")
+QUIET = "partition-stalled"  # and from the other partitions all was delivered before
+STATES = ("well", "catching-up", *STOPPED, "stuck-segment", QUIET)
 HOUR = 3600.0
 _TROUBLE_SECONDS = 754.0  # since when it is as the state's name says
 _TOPIC = "customer.segment-membership.changes.v2"
@@ -52,10 +54,11 @@ class Scene:
 
     def _count(self, seconds: float, now: float) -> None:
         tally, wave = self._tally, 1 + 0.25 * math.sin(now / 300) + 0.05 * math.sin(now / 17)
-        incoming = 850 * wave * seconds
+        is_quiet = self.state == QUIET and self._is_bad(now)
+        incoming = 0.0 if is_quiet else 850 * wave * seconds
         rate = 1400 * wave if self.state == "catching-up" else 850 * wave
-        stopped = self.state in ("held", "api-down", "kafka-away") and self._is_bad(now)
-        delivered = 0 if stopped else round(rate * seconds)
+        stopped = self.state in STOPPED and self._is_bad(now)
+        delivered = 0 if stopped or is_quiet else round(rate * seconds)
         self._lag = max(180.0, self._lag + incoming - delivered) if seconds else self._lag
         if delivered:
             tally.add("records_total", "accepted", n=delivered)
@@ -70,7 +73,7 @@ class Scene:
         failing = {"api-down": "connection", "held": "401", "stuck-segment": "503"}
         if self.state in failing and self._is_bad(now):
             tally.add("requests_total", "add", failing[self.state], n=max(1, round(seconds / 20)))
-        elif int(now) % 400 < 20 and self.state != "kafka-away":
+        elif int(now) % 400 < 20 and self.state not in ("kafka-away", QUIET):
             tally.add("requests_total", "add", "429", n=2)
         tally.add("commits_total", "ok", n=max(1, round(seconds)))
 
@@ -78,7 +81,7 @@ class Scene:
         bad, tells_api = self._is_bad(now), self.state in ("held", "api-down", "stuck-segment")
         error = self._error() if bad and tells_api else ""
         partitions = tuple(self._partition(number, bad, now, error) for number in range(16))
-        stopped = bad and self.state in ("held", "api-down", "kafka-away")
+        stopped, is_quiet = bad and self.state in STOPPED, bad and self.state == QUIET
         return Published(
             at=now,
             is_stopping=False,
@@ -91,17 +94,21 @@ class Scene:
             partitions=partitions,
             lanes=self._lanes(now, error),
             counts=self._tally.freeze(),
-            held_ids=200_000 if stopped else 4_211,
+            held_ids=0 if is_quiet else 200_000 if stopped else 4_211,
             buffer_limit_ids=200_000,
             is_paused=stopped,
-            oldest_read_at=self.began
+            oldest_read_at=None
+            if is_quiet
+            else self.began
             if bad and (stopped or self.state == "stuck-segment")
             else now - 4,
-            in_flight=0 if stopped else 3,
+            in_flight=0 if stopped or is_quiet else 3,
             concurrency_limit=1 if stopped else 6 + round(2 * math.sin(now / 200)),
             last_api_error=error,
             last_api_error_at=now - 8,
-            last_delivery_wall=time.time() - clock.now() + (self.began if stopped else now - 0.4),
+            last_delivery_wall=time.time()
+            - clock.now()
+            + (self.began if stopped or is_quiet else now - 0.4),
         )
 
     def _error(self) -> str:
@@ -123,12 +130,22 @@ class Scene:
             case "kafka-away":
                 reason = HoldReason.KAFKA_UNAVAILABLE
                 detail = "no broker reachable: 3 of 3 down; _ALL_BROKERS_DOWN: 3/3 brokers are down"
+            case "partition-stalled":
+                reason = HoldReason.PARTITION_STALLED
+                detail = (
+                    f"nothing comes from {_TOPIC}:3:81203231: _BAD_MSG: Local: Bad message format"
+                )
             case _:
                 return ()
-        probe = None if self.state == "kafka-away" else now + 12
+        probe = None if self.state in ("kafka-away", QUIET) else now + 12
         return (HoldState(reason, self.began, detail, next_probe=probe),)
 
     def _partition(self, number: int, bad: bool, now: float, error: str) -> PartitionState:
+        if bad and self.state == QUIET:
+            at, unread = 81_200_231 + number * 1000, 41_286 if number == 3 else 0
+            return PartitionState(
+                _TOPIC, number, at, at, at + unread, False, None, is_stalled=number == 3
+            )
         stuck = bad and (self.state != "stuck-segment" or number == 3)
         lag = int(self._lag / 16) + 17 * number
         blocker = None
@@ -153,6 +170,8 @@ class Scene:
         )
 
     def _lanes(self, now: float, error: str) -> tuple[LaneState, ...]:
+        if self.state == QUIET and self._is_bad(now):
+            return ()
         lanes = [
             LaneState(60 + n, "email" if n % 3 else "id", 900 - 40 * n, 0, 4.9 - n / 5, 0, "", 0.0)
             for n in range(14)

@@ -28,7 +28,10 @@ def session_finding(settings: Settings, admin: AdminClient) -> Finding:
     if "group.consumer.session.timeout.ms" not in config or (
         protocols and "consumer" not in protocols.split(",")
     ):
-        to_do = "set KAFKA_GROUP_PROTOCOL=classic, or use Kafka 4.0 or newer"
+        to_do = (
+            "set KAFKA_GROUP_PROTOCOL=classic, or switch it on there"
+            " (group.coordinator.rebalance.protocols; Kafka 4.0 or newer)"
+        )
         return Finding(State.FAILED, tried, "the broker doesn't offer it", to_do)
     return _kip_848(settings, *broker_session(admin, settings.kafka_group_id), tried)
 
