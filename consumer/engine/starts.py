@@ -91,7 +91,7 @@ class Starts:
             self._say(
                 now,
                 "not_committed",
-                f"{topic} {then}",
+                ranges[0],
                 f"no committed offsets in this group: {_EXPIRED}. With KAFKA_AUTO_OFFSET_RESET"
                 f"={self._reset} these {then}: {shown}{more}",
                 level="warning" if is_skipped else "info",
@@ -140,7 +140,7 @@ class Starts:
         self._say(
             now,
             "offsets_gone",
-            f"{topic}:{partition}",
+            f"{topic}:{partition}:{position}",
             f"the broker has offset {topic}:{partition}:{position} no more: {going.loss};"
             f" {what}: {missed}; {then}",
             level="error",

@@ -555,6 +555,14 @@ LOOP: tuple[Mutant, ...] = (
         tests=("tests/test_loop_positions.py",),
     ),
     Mutant(
+        name="what-is-skipped-of-a-topic-is-written-once-in-half-a-minute",
+        breaks="nothing is skipped without a word",
+        file="consumer/engine/starts.py",
+        old="ranges[0],",
+        new="topic,",
+        tests=("tests/test_loop_positions.py",),
+    ),
+    Mutant(
         name="pause-forgotten-on-assign",
         breaks="I7",
         file="consumer/engine/assignment.py",

@@ -35,6 +35,7 @@ from consumer.engine.ports import (
     Result,
     View,
 )
+from consumer.observability.logs import Repeats
 from tests.support.records import FakeMessage
 
 TOPIC = "audience"
@@ -103,6 +104,7 @@ class World:
         self.sent: list[tuple[float, Attempt]] = []
         self.lease_ends: list[float] = []  # of what was sent
         self.said: list[tuple[str, str]] = []
+        self.written: list[str] = []  # of that, what is not folded
         self.beats: list[float] = []
         self.published: Published | None = None
         self.inside_consume: list[Callable[[], object]] = []
@@ -111,6 +113,7 @@ class World:
         self.errors: list[Message] = []
         self.began_anew: list[float] = []  # clients of the member's
         self.acknowledges = True
+        self._repeats = Repeats()
         self._positions: dict[int, int] = {}
         self._paused: set[int] = set()
         self._ready = 0.0
@@ -213,6 +216,8 @@ class World:
         self.told.append((event, fields))
         assert level in {"info", "warning", "error"}
         self.said.append((event, message))
+        if self._repeats.unsaid(now, (event, key)) is not None:
+            self.written.append(message)
 
     # -- Kafka ------------------------------------------------------------------------------------
 
