@@ -447,6 +447,63 @@ def test_a_commit_that_is_repeated_takes_back_nothing_that_a_drain_committed(
     assert offsets[-1] > 2000
 
 
+def send_commit_that_is_lost(world: World) -> None:
+    """Have the loop send a commit that arrives three seconds later, being repeated."""
+    world.run_while(lambda: world.loop.commits.sent_at is not None)
+    world.repeat_seconds = 3.0
+    world.run_while(lambda: world.loop.commits.sent_at is None)
+    world.repeat_seconds = 0.0
+
+
+@pytest.mark.parametrize("is_settled", [False, True], ids=["unsettled", "settled"])
+def test_i1_a_commit_that_is_lost_with_a_drains_own_takes_nothing_back(*, is_settled: bool) -> None:
+    """It was young when the drain began; how long the drain's own one took tells of it."""
+    world = World(lambda _, offset: event("add", f"c{offset}"), per_second=100, linger_seconds=0.1)
+    world.run_until(20)
+    send_commit_that_is_lost(world)
+    ledger = world.pipeline.ledgers[TOPIC, 0]
+    if is_settled:
+        world.records = ledger.position
+        world.run_while(lambda: not ledger.is_settled())
+    asked_at, world.commit_now_latency = world.now, 0.9
+    world.loop.revoked([(TOPIC, 0)])
+    assert world.now < asked_at + 7
+    world.run_until(world.now - START + 5)  # librdkafka gives it up when all is answered
+    offsets = [offset for _, offset in world.commits]
+    assert offsets[-1] == max(offsets) > 1900
+    assert not world.loop.released
+
+
+def test_a_drain_waits_for_no_repeat_where_each_commit_takes_long() -> None:
+    """The brokers are far away: a question and its answer take as long as one did before."""
+    world = World(one_each, per_second=100)
+    world.commit_latency = 0.2
+    world.run_until(20)
+    world.run_while(lambda: world.loop.commits.sent_at is None)
+    world.commit_now_latency = 0.4
+    asked_at = world.now
+    world.loop.revoked([(TOPIC, 0)])
+    assert world.now - asked_at < 2
+    assert not world.loop.released
+
+
+def test_i1_what_a_commit_took_back_in_a_drain_is_committed_again_at_its_end() -> None:
+    """It was young when the drain began, and what tells that it was lost was over by then."""
+    world = World(
+        lambda partition, offset: event("add", f"c{offset}", segment=partition + 1),
+        partitions=2,
+        per_second=100,
+        linger_seconds=0.5,
+    )
+    world.run_until(20)
+    send_commit_that_is_lost(world)
+    world.latency_of = lambda attempt: 6.0 if attempt.batch.lane.segment_id == 1 else 0.1
+    world.loop.revoked([(TOPIC, 0), (TOPIC, 1)])
+    offsets = [offset for (_, partition), offset in world.commits if partition == 1]
+    assert offsets != sorted(offsets), "it was not repeated"
+    assert offsets[-1] == max(offsets) > 900
+
+
 def test_a_drain_does_not_wait_twice_for_a_commit_that_nobody_answers() -> None:
     world = World(one_each, partitions=2, per_second=100)
     world.run_until(20)

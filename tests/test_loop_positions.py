@@ -316,6 +316,28 @@ def test_i8_what_is_skipped_a_moment_later_is_no_repetition() -> None:
     assert f"{TOPIC}:{STARTS_PER_TURN}, 0 to 69" in told[1]
 
 
+def test_what_is_skipped_is_written_though_others_of_the_topic_were_just_before() -> None:
+    """A repetition is not, for half a minute: these are other records."""
+    world = quick(records=70, offset_reset="latest")
+    world.committed = Committed(None, "")
+    world.run_until(1)
+    world.loop.assigned([(TOPIC, 1)])
+    world.run_until(3)
+    for partition in (0, 1):
+        assert any(f"{TOPIC}:{partition}, 0 to 69" in each for _, each in world.written)
+
+
+def test_each_loss_of_a_position_is_written() -> None:
+    world = quick(records=500)
+    world.run_until(3)
+    for end in (490, 480):
+        world.records = end
+        world.errors.append(FakeMessage(TOPIC, 0, end + 10, error=Gone(end, is_compared=True)))
+        world.run_until(world.now - START + 1)
+    for end in (490, 480):
+        assert any(f"reading goes on at {end}" in each for _, each in world.written)
+
+
 def test_earliest_tells_in_short_what_it_reads_once_more() -> None:
     world = quick(records=70, partitions=25)
     world.committed = Committed(None, "")

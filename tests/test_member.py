@@ -13,6 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from consumer.core.positions import Going
 from consumer.engine.ports import CommitAnswer, Offsets, Partition, Trouble
 from consumer.kafka.client import LONGEST_SECONDS
+from consumer.kafka.errors import is_end_of_partition
 from consumer.kafka.member import Member
 from tests.support.embedded import embedded_broker
 from tests.support.records import FakeMessage
@@ -32,11 +33,13 @@ class Watcher:
         self.partitions: set[Partition] = set()
         self.lost_ones: list[Partition] = []
         self.read: list[Partition] = []
+        self.ended: set[Partition] = set()
         self.member = Member(
             {
                 "bootstrap.servers": bootstrap,
                 "group.id": group,
                 "enable.auto.commit": False,
+                "enable.partition.eof": True,
                 "log_level": 0,
                 **(properties or {"partition.assignment.strategy": "cooperative-sticky"}),
             },
@@ -68,7 +71,12 @@ class Watcher:
     def poll(self) -> None:
         """Read what there is."""
         messages = self.member.consume(100, 0.05)
-        self.read += [(each.topic(), each.partition()) for each in messages if not each.error()]
+        for each in messages:
+            name = each.topic(), each.partition()
+            if is_end_of_partition(each):
+                self.ended.add(name)
+            elif not each.error():
+                self.read.append(name)
 
     def read_all_of(self, partition: Partition) -> None:
         """Read until everything of the partition is there."""
@@ -79,6 +87,15 @@ class Watcher:
 
         what = f"{RECORDS} records of {partition}"
         eventually(count, PATIENCE_SECONDS, what, until=RECORDS.__eq__)
+
+    def await_end_of(self, partition: Partition) -> None:
+        """Read until the partition was read to its end."""
+
+        def ended() -> set[Partition]:
+            self.poll()
+            return self.ended
+
+        eventually(ended, PATIENCE_SECONDS, f"the end of {partition}", until={partition}.issubset)
 
     def await_partitions(self) -> None:
         """Read until both partitions are assigned."""
@@ -296,12 +313,14 @@ def test_i7_records_from_before_a_position_was_compared_are_dropped(watcher: Wat
     member = watcher.member
     member.start({(TOPIC, 0): Going(0), (TOPIC, 1): Going(0)}, paused=False)
     member._doubtful[TOPIC, 0] = TopicPartition("other", 7, 0)  # noqa: SLF001 - a seek that is refused for longer than any real one
-    watcher.read_all_of((TOPIC, 1))
+    watcher.await_end_of((TOPIC, 1))
     for _ in range(20):
         watcher.poll()
     assert (TOPIC, 0) not in watcher.read
+    assert watcher.ended == {(TOPIC, 1)}, "it would be committed, and nothing before it is read"
     member._doubtful[TOPIC, 0] = TopicPartition(TOPIC, 0, 0)  # noqa: SLF001 - likewise
     watcher.read_all_of((TOPIC, 0))
+    watcher.await_end_of((TOPIC, 0))
 
 
 def test_what_a_client_that_was_replaced_counts_is_counted_once(

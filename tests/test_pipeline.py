@@ -264,6 +264,17 @@ def test_a_ledger_knows_the_latest_leader_epoch_that_was_read() -> None:
     assert [ledger.leader_epoch for ledger in driver.ledgers] == [12, 6, None]
 
 
+def test_behind_an_error_the_rest_is_taken_in_and_nothing_twice() -> None:
+    driver = Driver()
+    trouble = FakeMessage(error="broken")
+    first, second = (FakeMessage(offset=at, value=event("add", f"c{at}")) for at in (0, 1))
+    messages = [first, trouble, second]
+    assert driver.pipeline.receive(messages, driver.now) == (2, trouble)
+    assert driver.pipeline.receive(messages, driver.now, 2) == (3, None)
+    assert driver.count("records_total", "accepted") == 2
+    assert driver.ledgers[0].position == 2
+
+
 def test_what_is_no_record_of_ours_is_not_taken_in() -> None:
     driver = Driver()
     trouble = FakeMessage(error="broken")

@@ -47,6 +47,14 @@ def test_a_log_that_was_cut_off_and_has_grown_is_gone_on_with_where_it_diverges(
         assert goes_on(position, Log(0, end, 4, OLD), gone) == Going(480, 3, Loss.CUT_OFF)
 
 
+def test_a_log_that_was_cut_off_behind_the_position_is_gone_on_with_at_the_position() -> None:
+    """What was cut off had been fetched ahead, and was thrown away by a pause."""
+    for diverges_at in (500, 700):
+        gone = Gone(diverges_at, is_compared=True)
+        assert goes_on(Position(500, 3, OLD), Log(0, 800, 4, OLD), gone) == Going(500, 3)
+        assert goes_on(Position(500, 3, OLD), Log(0, 800, 4, ""), gone).offset == 0
+
+
 def test_where_a_log_diverges_that_has_been_deleted_since_its_beginning_is_gone_on_with() -> None:
     gone = Gone(480, is_compared=True)
     assert goes_on(Position(500, 3, OLD), Log(490, 600, 4, OLD), gone).offset == 490

@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import KafkaError
 
 from consumer.core.ledger import Ledger
-from consumer.core.positions import Gone
+from consumer.core.positions import Going, Gone, Loss
 from consumer.core.stalls import MOST_BETWEEN_LOOKS_SECONDS, STALLED_SECONDS, Stalls
 from consumer.engine.assignment import REST_SECONDS
 from consumer.engine.ports import Damaged, EndOfPartition, MessageError, Trouble, View
@@ -304,13 +304,16 @@ def test_many_stalled_partitions_are_told_in_few_words() -> None:
 def test_a_partition_that_is_silent_for_no_known_cause_is_read_once_more_from_its_position() -> (
     None
 ):
-    """A pause of the client's throws away that a position is gone, which it says once."""
+    """A pause of the client's throws away that a position is gone, which it says once.
+
+    If the log has grown since, only its leader's epochs tell.
+    """
     world = world_of({0: 12})
+    world.leader_epoch = 3
     world.run_until(STALLED_SECONDS - 1)
     before = len(world.started)
     world.run_until(STALLED_SECONDS + 100)
-    again = [(name, going.offset) for name, going in world.started[before:]]
-    assert again == [((TOPIC, 0), 10)]
+    assert world.started[before:] == [((TOPIC, 0), Going(10, 3, is_doubtful=True))]
     assert world.is_read(0)
 
 
@@ -359,6 +362,32 @@ def test_an_offset_that_is_gone_behind_damage_is_none_and_the_partition_is_read_
     world.records = 20
     world.run_until(4 + REST_SECONDS + 1)
     assert world.pipeline.ledgers[TOPIC, 0].position == 20
+
+
+def test_a_log_that_was_cut_off_before_its_damage_is_gone_on_with_at_the_cut() -> None:
+    world, _ = damaged_world()
+    world.run_until(3)
+    world.before_consume = lambda _: None
+    world.records = 4
+    say(world, Gone(4, is_compared=True))
+    world.run_until(4)
+    assert world.started[-1] == ((TOPIC, 0), Going(4, None, Loss.CUT_OFF))
+    assert world.pipeline.ledgers[TOPIC, 0].position == 4
+
+
+def test_a_partition_whose_position_is_being_looked_for_is_not_begun_by_what_comes_late() -> None:
+    """The library refuses to begin one that has begun, and that would be the end."""
+    world, _ = damaged_world()
+    world.run_until(3)
+    world.before_consume = lambda _: None
+    world.deaf_leaders.add(0)
+    world.lookup.topic_ids = {TOPIC: "another"}
+    world.run_until(3.5)
+    assert not world.is_read(0)
+    say(world, Gone(), offset=3_689_301_540_050_438_709)
+    world.run_until(4)
+    begun = [name for name, _ in world.started]
+    assert begun.count((TOPIC, 0)) == 2, "at the start, and after the damage"
 
 
 def test_what_comes_behind_a_damaged_batch_is_not_taken_in() -> None:

@@ -59,12 +59,12 @@ class Intake:
     _tally: Tally
 
     def receive(  # noqa: C901, PLR0912, PLR0915 - the hot path: a call per record costs a tenth of it
-        self, messages: Sequence[Message], now: float
+        self, messages: Sequence[Message], now: float, first: int = 0
     ) -> tuple[int, Message | None]:
         """Take in ``messages`` in order, as far as the bounds allow, and up to the first error.
 
-        Return how many were taken, and the last of them if it carries an error instead of a record:
-        what it means decides about those behind it.
+        Those before ``first`` were. Return how many are taken then, and the last of them if it
+        carries an error instead of a record: what it means decides about those behind it.
         """
         buffer, refusals, decode = self._buffer, self._refusals, self._decoder.decode
         by_type, max_ids = buffer.by_type, self._rules.batch_max_ids
@@ -75,9 +75,11 @@ class Intake:
         topic, partition = "", -1
         stamp: tuple[int, int] | None = None
         beginning = 0  # of an origin: all but the offset
-        taken = accepted = adds = removes = 0
+        taken, accepted, adds, removes = first, 0, 0, 0
         duplicate_adds = duplicate_removes = superseded_adds = superseded_removes = 0
-        for message in messages:
+        # Without a copy: each of thousands may be behind the end of another partition.
+        rest = map(messages.__getitem__, range(first, len(messages))) if first else messages
+        for message in rest:
             if held >= limit:
                 break
             taken += 1

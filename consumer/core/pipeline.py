@@ -138,9 +138,11 @@ class Pipeline:
 
     # -- records in, attempts out -----------------------------------------------------------------
 
-    def receive(self, messages: Sequence[Message], now: float) -> tuple[int, Message | None]:
+    def receive(
+        self, messages: Sequence[Message], now: float, first: int = 0
+    ) -> tuple[int, Message | None]:
         """Take in ``messages`` in order up to an error; see `intake.Intake.receive`."""
-        return self._intake.receive(messages, now)
+        return self._intake.receive(messages, now, first)
 
     def is_backed_up(self) -> bool:
         """Whether reading on would only pile up dead letters."""

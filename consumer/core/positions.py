@@ -90,10 +90,11 @@ def goes_on(position: Position, log: Log, gone: Gone | None = None) -> Going:
     is_compared = gone is not None and gone.is_compared
     if epoch not in {None, log.leader_epoch} and not is_compared:
         return Going(offset, epoch, is_doubtful=True)  # if it was cut off, the broker says where
-    if gone is None and offset <= log.end:
-        return Going(offset, epoch)
     diverges_at = None if gone is None else gone.diverges_at
     at = log.end if diverges_at is None else diverges_at
+    is_before = gone is None or (is_known and diverges_at is not None)
+    if is_before and offset <= min(at, log.end):  # what was fetched ahead is all that was cut off
+        return Going(offset, epoch)
     is_unclear = is_compared and diverges_at is None
     if is_unclear or not is_known or at >= offset:  # it has grown since, or is another topic's
         at, epoch = log.first, None

@@ -122,7 +122,8 @@ class Assignment:
     def lose_positions(self, names: Sequence[Partition], gone: Gone | None, now: float) -> None:
         """Take in that the broker has the positions no more, or may not have them."""
         known = [name for name in names if name in self._pipeline.ledgers]
-        if gone is not None:  # of one that rests, librdkafka went astray, and says it late
+        if gone is not None and not gone.is_compared:
+            # Of one that rests, librdkafka went astray, and says it late.
             for name in known:
                 if name in self._resting:
                     self.rest(name, now)
@@ -151,12 +152,14 @@ class Assignment:
         """Read a partition once more from its position, after a while.
 
         It is taken back to there at once. librdkafka (2.16) reads on in the middle of a damaged
-        batch and takes what it finds for the next offset, which the broker doesn't have.
+        batch and takes what it finds for the next offset, which the broker doesn't have. The log
+        is compared: what it said of its being another one may be what was lost.
         """
-        if name in self._pipeline.ledgers:
+        if name in self._pipeline.ledgers and name not in self._waiting:
             ledger = self._pipeline.ledgers[name]
+            going = Going(ledger.position, ledger.leader_epoch, is_doubtful=True)
             self._member.stop([name])
-            self._member.start({name: Going(ledger.position, ledger.leader_epoch)}, paused=True)
+            self._member.start({name: going}, paused=True)
             self._is_paused.add(name)
             self._resting[name] = now + REST_SECONDS
 

@@ -36,6 +36,7 @@ from consumer.engine.ports import (
 
 RENEW_SECONDS = 1.0
 LATE_SECONDS = 0.3
+LATE_AT_MOST_SECONDS = 1.0  # however far away the brokers are: what is repeated takes 2.4 and more
 REPEAT_SECONDS = 3.5
 """So long after a commit was lost librdkafka has repeated it: ``retry.backoff.max.ms`` and more."""
 PATIENCE_SECONDS = 60.0  # nothing bounds a commit that waits for its answer
@@ -62,6 +63,7 @@ class Commits:
     _awaited: tuple[float, Sent] | None = None
     _quiet_until: float = -math.inf
     _is_overtaken: bool = False  # what is on its way: something was committed since
+    _round_trip: float = 0.0  # of the last answer
     _next_commit: float = -math.inf
     _next_proof: float = -math.inf
 
@@ -110,15 +112,14 @@ class Commits:
         """Commit soon, but nothing before a commit that may be lost must have been repeated.
 
         Inside a callback no answers are heard. What is on its way for longer than usual may wait to
-        be repeated, and would take back what is committed meanwhile. And if its answer is a fence,
-        and comes after the callback while librdkafka still gives partitions up, that ends the
-        process: it recurses without end (2.16, ``rd_kafka_cgrp_incr_unassign_done``).
+        be repeated, and would take back what is committed meanwhile: librdkafka lets the group have
+        the partitions only when it has its answer. And if that is a fence, and comes after the
+        callback while librdkafka still gives partitions up, that ends the process: it recurses
+        without end (2.16, ``rd_kafka_cgrp_incr_unassign_done``).
         """
         self.commit_soon()
-        sent = self._sent
-        if sent is not None and sent is not self._awaited and now - sent[0] > LATE_SECONDS:
-            self._awaited = sent
-            self._quiet_until = now + REPEAT_SECONDS
+        if self._sent is not None:
+            self._expect_repeat(now, now - self._sent[0])
 
     def await_repeat(self, deadline: float) -> None:
         """Let that time pass; not beyond the deadline: then a commit is better than none."""
@@ -157,12 +158,12 @@ class Commits:
         """
         if self._sent is None:
             return
-        sent_at, ledgers = self._sent
-        self._sent = None
         if self._is_overtaken:
             self._is_overtaken = False
-            for ledger, _ in ledgers.values():
-                ledger.committed = None
+            self._doubt()
+        sent_at, ledgers = self._sent
+        self._sent = None
+        self._round_trip = self._clock() - sent_at
         self._take(answer, sent_at, ledgers)
 
     def renew(self, now: float) -> bool:
@@ -179,13 +180,17 @@ class Commits:
         return self._commit_and_wait(to_send, now).is_member
 
     def commit_until(self, deadline: float, ledgers: Iterable[Ledger]) -> None:
-        """Commit what is settled; a failure that passes is tried again until the deadline."""
+        """Commit what is settled; a failure that passes is tried again until the deadline.
+
+        Also what was committed in this drain, if a commit may have been repeated since.
+        """
         names = {(ledger.topic, ledger.partition) for ledger in ledgers}
         clock, claims = self._clock, self._claims
         if claims.to_commit() and not self.lease.is_proven(clock()):
             # What holds no ids, like a tombstone, is read without a lease: prove it now.
             self._next_proof = -math.inf
             self.renew(clock())
+        self._doubt()
         while True:
             offsets = {name: each for name, each in claims.to_take().items() if name in names}
             now = clock()
@@ -196,11 +201,26 @@ class Commits:
                 if not answer.is_member or not (answer.error is None or answer.retriable):
                     return
                 if answer.error is None and len(answer.committed) == len(offsets):
-                    return
+                    if clock() >= self._quiet_until:
+                        return
+                    self._doubt()
             if clock() >= deadline:
                 return
             self._carriers.wait(0.1)
             self.await_repeat(deadline)
+
+    def _expect_repeat(self, now: float, seconds: float) -> None:
+        """Take the commit on its way for lost, once, if so long is longer than usual for one."""
+        sent = self._sent
+        late = min(max(LATE_SECONDS, 4 * self._round_trip), LATE_AT_MOST_SECONDS)
+        if sent is not None and sent is not self._awaited and seconds > late:
+            self._awaited = sent
+            self._quiet_until = now + REPEAT_SECONDS
+
+    def _doubt(self) -> None:
+        """Have all that is on its way committed again: it may come after what was since."""
+        for ledger, _ in self._sent[1].values() if self._sent is not None else ():
+            ledger.committed = None
 
     def _is_reachable(self, timeout_seconds: float) -> bool:
         """Whether the coordinator answers. If not, what is on its way is repeated once it does."""
@@ -214,8 +234,11 @@ class Commits:
         self._beat(now + PATIENCE_SECONDS)
         self._is_overtaken = self._sent is not None
         answer = self._member.commit_now(to_send)
-        self._beat(self._clock())
+        answered_at = self._clock()
+        self._beat(answered_at)
         self._take(answer, now, self._claims.as_of_now(to_send))
+        # What was lost with the same connection is repeated before or after this one was.
+        self._expect_repeat(answered_at, answered_at - now)
         return answer
 
     def _take(self, answer: CommitAnswer, sent_at: float, sent: Sent) -> None:

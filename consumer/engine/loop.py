@@ -189,27 +189,30 @@ class Loop:
         return (), member.consume(1 if is_fetching else CHUNK_RECORDS, wait)
 
     def _receive(self, messages: Sequence[Message], now: float) -> None:
-        self._is_full = False
         if self._backlog:
             self._backlog.extend(messages)
             messages = self._backlog
-        while messages:
-            taken, error = self._pipeline.receive(messages, now)
-            messages = self._backlog = list(messages[taken:])
-            if error is None:
-                break
-            self._take_error(error, now)  # which may drop what was behind it
-            messages = self._backlog
+        taken, error = self._pipeline.receive(messages, now)
+        while error is not None:
+            meaning = self._ports.member.meaning_of(error)
+            if isinstance(meaning, EndOfPartition):  # there may be many
+                self._take_end(error)
+            else:  # which may drop what is behind it
+                self._backlog, taken = list(messages[taken:]), 0
+                self._take_error(_name(error), meaning, now)
+                messages = self._backlog
+            taken, error = self._pipeline.receive(messages, now, taken)
+        self._backlog = list(messages[taken:])
         self._is_full = bool(self._backlog) and not self._pipeline.is_backed_up()
 
-    def _take_error(self, message: Message, now: float) -> None:
-        name = _name(message)
-        match self._ports.member.meaning_of(message):
-            case EndOfPartition():
-                # Behind the last record there may be transaction markers and compacted offsets.
-                ledger = self._pipeline.ledgers.get(name)
-                if ledger is not None and message.offset() > ledger.position:
-                    ledger.position = message.offset()
+    def _take_end(self, end: Message) -> None:
+        """Go behind the last record: there may be transaction markers and compacted offsets."""
+        ledger = self._pipeline.ledgers.get(_name(end))
+        if ledger is not None and end.offset() > ledger.position:
+            ledger.position = end.offset()
+
+    def _take_error(self, name: Partition, meaning: Gone | Damaged | Trouble, now: float) -> None:
+        match meaning:
             case Gone() as gone:
                 self._lose_positions([name], gone, now)
             case Damaged(trouble):

@@ -56,8 +56,7 @@ class Member:
         messages = self._client.consume(count, timeout_seconds)
         if not self._doubtful:
             return messages
-        # What is fetched from a position before it was compared is fetched once more.
-        return [each for each in messages if each.error() or not self._is_doubtful(each)]
+        return [each for each in messages if not self._is_early(each)]
 
     def meaning_of(self, message: Message) -> MessageError:
         """Return what a message means that carries an error instead of a record."""
@@ -95,8 +94,14 @@ class Member:
             begun = self.assignment() & names
             self._consumer.incremental_unassign(_named(begun))
 
-    def _is_doubtful(self, message: Message) -> bool:
-        return (message.topic(), message.partition()) in self._doubtful
+    def _is_early(self, message: Message) -> bool:
+        """Whether it is a record, or the end, that was found before the position was compared.
+
+        It is found once more. An end without the records before it would be committed.
+        """
+        if (message.topic(), message.partition()) not in self._doubtful:
+            return False
+        return message.error() is None or errors.is_end_of_partition(message)
 
     def _compare(self) -> None:
         """Have the broker compare leader epochs: librdkafka (2.16) does so at a seek.

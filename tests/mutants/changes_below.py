@@ -193,8 +193,16 @@ BELOW: tuple[Mutant, ...] = (
         name="what-is-fetched-before-a-position-is-compared-is-read",
         breaks="I7",
         file="consumer/kafka/member.py",
-        old="return [each for each in messages if each.error() or not self._is_doubtful(each)]",
+        old="return [each for each in messages if not self._is_early(each)]",
         new="return messages",
+        tests=("tests/test_member.py",),
+    ),
+    Mutant(
+        name="a-partition-ends-before-its-position-is-compared",
+        breaks="I1",
+        file="consumer/kafka/member.py",
+        old="return message.error() is None or errors.is_end_of_partition(message)",
+        new="return message.error() is None",
         tests=("tests/test_member.py",),
     ),
     Mutant(

@@ -61,6 +61,14 @@ CORE: tuple[Mutant, ...] = (
         tests=("tests/test_positions.py",),
     ),
     Mutant(
+        name="a-log-that-was-cut-off-behind-the-position-is-read-from-its-beginning",
+        breaks="nothing is sent again",
+        file="consumer/core/positions.py",
+        old="if is_before and offset <= min(at, log.end):",
+        new="if gone is None and offset <= log.end:",
+        tests=("tests/test_positions.py",),
+    ),
+    Mutant(
         name="a-log-that-may-be-another-topics-goes-on-at-its-end",
         breaks="nothing is lost",
         file="consumer/core/positions.py",

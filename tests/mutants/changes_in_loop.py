@@ -21,6 +21,42 @@ LOOP: tuple[Mutant, ...] = (
         tests=("tests/test_loop.py",),
     ),
     Mutant(
+        name="a-drain-does-not-mind-how-long-its-own-commits-take",
+        breaks="I1",
+        file="consumer/engine/commits.py",
+        old="self._expect_repeat(answered_at, answered_at - now)",
+        new="pass",
+        tests=(
+            "tests/test_loop.py::test_i1_a_commit_that_is_lost_with_a_drains_own_takes_nothing_back",
+        ),
+    ),
+    Mutant(
+        name="a-drain-ends-before-a-lost-commit-is-repeated",
+        breaks="I1",
+        file="consumer/engine/commits.py",
+        old="if clock() >= self._quiet_until:",
+        new="if clock():",
+        tests=(
+            "tests/test_loop.py::test_i1_a_commit_that_is_lost_with_a_drains_own_takes_nothing_back",
+        ),
+    ),
+    Mutant(
+        name="a-drain-takes-brokers-that-are-far-away-for-ones-that-lost-a-commit",
+        breaks="I8",
+        file="consumer/engine/commits.py",
+        old="late = min(max(LATE_SECONDS, 4 * self._round_trip), LATE_AT_MOST_SECONDS)",
+        new="late = LATE_SECONDS",
+        tests=("tests/test_loop.py",),
+    ),
+    Mutant(
+        name="what-a-commit-took-back-in-a-drain-stays-back",
+        breaks="I1",
+        file="consumer/engine/commits.py",
+        old="self._doubt()\n        while True:",
+        new="while True:",
+        tests=("tests/test_loop.py",),
+    ),
+    Mutant(
         name="what-a-repeated-commit-took-back-stays-back",
         breaks="I1",
         file="consumer/engine/commits.py",
@@ -227,7 +263,7 @@ LOOP: tuple[Mutant, ...] = (
         old="self._commits.commit_until(deadline, ledgers)",
         new="""
             commits, source = self._commits, self._commits._member
-            late = commits._with_metadata(commits._to_commit())
+            late = commits._claims.some_of(commits._claims.to_commit())
             consume = source.consume
 
             def after_the_callback(*given):
@@ -439,7 +475,7 @@ LOOP: tuple[Mutant, ...] = (
         name="a-gap-at-the-end-is-open",
         breaks="I1",
         file="consumer/engine/loop.py",
-        old="ledger.position = message.offset()",
+        old="ledger.position = end.offset()",
         new="pass",
     ),
     Mutant(
@@ -512,6 +548,14 @@ LOOP: tuple[Mutant, ...] = (
         file="consumer/engine/claims.py",
         old="if room <= 0:",
         new="if False:",
+        tests=("tests/test_loop_positions.py",),
+    ),
+    Mutant(
+        name="what-is-skipped-of-a-topic-is-written-once-in-half-a-minute",
+        breaks="nothing is skipped without a word",
+        file="consumer/engine/starts.py",
+        old="ranges[0],",
+        new="topic,",
         tests=("tests/test_loop_positions.py",),
     ),
     Mutant(

@@ -91,6 +91,7 @@ class World:
         self.is_member = True  # as the group has it
         self.loses_answers_to_commits = False
         self.commit_latency = 0.0  # until the answer to one that isn't waited for
+        self.commit_now_latency = 0.0  # until the answer to one that is waited for
         self.repeat_seconds = 0.0  # after which one that isn't waited for arrives, being repeated
         self.commits: list[tuple[Partition, int]] = []  # as the broker took them
         self.deaf_leaders: set[int] = set()
@@ -273,6 +274,11 @@ class World:
         is_retriable = refused == too_long
         return CommitAnswer(taken, error, retriable=is_retriable, too_long=frozenset(too_long))
 
+    def commit_now(self, offsets: dict[Partition, Offsets]) -> CommitAnswer:
+        """Take a commit, and its time for that."""
+        self.wait(self.commit_now_latency)
+        return self.answer_to(offsets)
+
     def place(self, positions: dict[Partition, Going], *, paused: bool) -> None:
         """Begin to read."""
         self.started.extend(positions.items())
@@ -357,7 +363,7 @@ class _Member:
         self.stop = world.leave
         self.pause = world.pause
         self.resume = world.resume
-        self.commit_now = world.answer_to
+        self.commit_now = world.commit_now
         self._world = world
 
     def commit(self, offsets: dict[Partition, Offsets]) -> str | None:
