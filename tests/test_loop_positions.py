@@ -5,7 +5,7 @@ import pytest
 from consumer.core.outcomes import Answered
 from consumer.core.positions import Going, Gone, Log, Loss
 from consumer.engine.assignment import STARTS_PER_TURN
-from consumer.engine.ports import Committed, FirstStart, Found, GiveUp
+from consumer.engine.ports import Committed, EndOfPartition, FirstStart, Found, GiveUp
 from tests.support.loop_world import ACCEPTED, START, TOPIC, World
 from tests.support.records import FakeMessage, event
 
@@ -197,6 +197,21 @@ def test_commits_carry_the_latest_epoch_that_was_read() -> None:
     epochs = [(o.offset, o.leader_epoch) for sent in world.sent_commits for o in sent.values()]
     assert (100, 3) in epochs
     assert epochs[-1] == (200, 4)
+
+
+def test_behind_a_transactions_marker_a_commit_has_no_epoch_until_a_record_was_read() -> None:
+    """Nobody says which it is of; the one of the record before may have ended there."""
+    world = quick(records=100)
+    world.leader_epoch = 3
+    world.run_until(3)
+    world.errors.append(FakeMessage(TOPIC, 0, 101, error=EndOfPartition()))
+    world.run_until(6)
+    world.records = 200
+    world.run_until(9)
+    epochs = [(o.offset, o.leader_epoch) for sent in world.sent_commits for o in sent.values()]
+    assert (100, 3) in epochs
+    assert (101, None) in epochs
+    assert epochs[-1] == (200, 3)
 
 
 def test_the_epoch_of_a_commit_is_kept_until_something_was_read() -> None:

@@ -41,8 +41,8 @@ Holds = OrderedDict[object, tuple[int, float]]
 class Ledger:
     """The account of one assignment of one partition; the ``number`` is never used twice.
 
-    ``position`` is the next offset to read, ``leader_epoch`` the latest of the records before it:
-    as long as the log has a record of that epoch, it is the log that was read. ``committed`` is
+    ``position`` is the next offset to read, ``leader_epoch`` that of the record right before it, if
+    known: where that epoch ends before the position, the log was cut off. ``committed`` is
     what the broker said is committed; None while it has nothing. ``metadata`` goes with each
     commit; ``topic_id`` is of the topic that is read, empty if unknown. ``turns_back`` counts how
     often it went back. ``base`` names this ledger, and makes an *origin* of an offset: one integer

@@ -26,6 +26,7 @@ from tests.simulation.run import LoopOf, real_loop
 
 if TYPE_CHECKING:
     from consumer.core.buffer import Buffer
+    from consumer.core.intake import Message
     from consumer.core.pipeline import Pipeline
     from consumer.engine.ports import Ports
     from tests.simulation.process import Process
@@ -259,6 +260,24 @@ def hasty_drain(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loo
     return loop
 
 
+class StubbornLoop(Loop):
+    """A loop that has the epoch of the last record for whatever is behind it."""
+
+    def _take_end(self, end: "Message") -> None:
+        ledgers = list(self._pipeline.ledgers.values())
+        epochs = [ledger.leader_epoch for ledger in ledgers]
+        super()._take_end(end)
+        for ledger, epoch in zip(ledgers, epochs, strict=True):
+            ledger.leader_epoch = epoch
+
+
+def stubborn_loop(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loop:
+    """Return a loop that says of markers that they are of the epoch before."""
+    loop = real_loop(process, pipeline, ports)
+    loop.__class__ = StubbornLoop
+    return loop
+
+
 BROKEN: dict[str, tuple[LoopOf, str]] = {
     "a lease that always holds": (endless_lease, "I5"),
     "a ledger that commits the position": (_with_ledgers(HastyLedger), "I1"),
@@ -270,6 +289,7 @@ BROKEN: dict[str, tuple[LoopOf, str]] = {
     "a truncated log that goes on at its end": (_with_part(OverlookingStarts), "I1"),
     "topic ids that nobody looks at": (_with_part(BlindAssignment), "I8"),
     "commits without leader epochs": (_with_part(CarelessClaims), "I1"),
+    "epochs of records for the markers behind them": (stubborn_loop, "I1"),
     "a lane that keeps no order": (unruly_lane, "I2"),
     "connections that are used again without a look": (blind_connections, "I2"),
     "5xx that are taken as final": (final_failures, "I2"),

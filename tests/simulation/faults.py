@@ -248,7 +248,10 @@ class Faults:
         self._world.delete_head(log, before)
 
     def _election(self) -> None:
-        self._draw.choice(self._world.logs).elect()
+        log = self._draw.choice(self._world.logs)
+        log.elect()
+        if self._draw.random() < 0.5:
+            log.skip(1)  # a marker of a transaction that its producer didn't end
 
     def _truncation(self) -> None:
         draw = self._draw

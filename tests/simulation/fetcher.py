@@ -112,7 +112,8 @@ class Fetcher:
                 reading.records.append(record)
                 reading.position, reading.epoch = record.offset + 1, record.leader_epoch
             if index + self._prefetch_records >= len(log.records):
-                reading.position = log.end
+                if log.end > reading.position:
+                    reading.position, reading.epoch = log.end, log.epoch_before(log.end)
                 if reading.end_said != log.end:
                     reading.end_said = log.end
                     self._say(reading, EndOfPartition())

@@ -134,6 +134,10 @@ class PartitionLog:
         later = (at for each, at in self._epochs.items() if each > epoch)
         return max(self.start, min(later, default=self.end))
 
+    def epoch_before(self, offset: int) -> int:
+        """Return the epoch of what is right before an offset, be it a marker."""
+        return max((each for each, at in self._epochs.items() if at < offset), default=0)
+
     def is_of(self, commit: "Commit") -> bool:
         """Whether a commit is of this log, as far as it goes, and not of one that it was."""
         if topic_id_of(commit.metadata) not in {"", self.topic_id}:
@@ -142,6 +146,11 @@ class PartitionLog:
             return True
         end = self.end_of(commit.leader_epoch)
         return end is not None and end >= commit.offset
+
+    def was_never_cut(self, commit: "Commit") -> bool:
+        """Whether all that is before a commit is as it was when it was written."""
+        is_this = topic_id_of(commit.metadata) == self.topic_id
+        return is_this and commit.offset <= min(self.end, self._lowest_cut)
 
     def had_another(self, offset: int) -> bool:
         """Whether another record may have been at this offset before."""

@@ -87,6 +87,11 @@ class Oracle(Watch):
             raise Violation(f"I5: process {owner} committed partition {partition}, not its own")
         log = self.logs[partition]
         if not log.is_of(new):
+            if log.was_never_cut(new):
+                raise Violation(
+                    f"I1: {partition}:{new.offset} was committed with epoch {new.leader_epoch},"
+                    " which ended before: whoever goes on there takes the log for another"
+                )
             return
         first = self.settled_up_to(partition)
         if new.offset < first and old is not None:
