@@ -15,6 +15,7 @@ from tests.support.scenario import (
     additions,
     assert_accounted,
 )
+from tests.support.transactions import open_transaction
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -99,6 +100,27 @@ def test_a_broker_that_was_killed_and_lost_nothing_costs_no_position(scenario: S
     assert not daemon.logs("offsets_gone")
     assert scenario.api.counters().duplicates == 0
     assert len(scenario.api.members(2)) == 50
+
+
+@pytest.mark.long("the other protocol where one shows it", keep=("consumer",))
+@both_protocols
+def test_a_transactions_marker_of_a_younger_leader_costs_no_position(scenario: Scenario) -> None:
+    """What is read of the log ends in one epoch, and the log in another."""
+    broker, topic = scenario.broker, scenario.topic
+    daemon = scenario.start_ready()
+    produce(scenario, 1, 5)
+    producer = open_transaction(broker.bootstrap, topic, additions(2, 5, partition=0))
+    broker.kill()
+    broker.start()
+    producer.abort_transaction(PATIENCE_SECONDS)
+    behind = {0: 11, 1: 0, 2: 0, 3: 0}  # five records, as many that were aborted, and the marker
+    eventually(scenario.committed, PATIENCE_SECONDS, f"commits at {behind}", until=behind.__eq__)
+    daemon.stop()
+    produce(scenario, 3, 5)
+    daemon = scenario.start_ready()
+    scenario.await_all_committed()
+    assert not daemon.logs("offsets_gone")
+    assert [len(scenario.api.members(each)) for each in (1, 2, 3)] == [5, 0, 5]
 
 
 # A topic made anew

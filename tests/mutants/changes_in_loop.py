@@ -472,10 +472,18 @@ LOOP: tuple[Mutant, ...] = (
         tests=("tests/test_loop.py::test_i5_what_the_group_says_is_no_member_starts_nothing_more",),
     ),
     Mutant(
+        name="a-marker-has-the-epoch-of-the-record-before",
+        breaks="I1",
+        file="consumer/engine/loop.py",
+        old="ledger.position, ledger.leader_epoch = end.offset(), None",
+        new="ledger.position = end.offset()",
+        tests=("tests/test_loop_positions.py",),
+    ),
+    Mutant(
         name="a-gap-at-the-end-is-open",
         breaks="I1",
         file="consumer/engine/loop.py",
-        old="ledger.position = end.offset()",
+        old="ledger.position, ledger.leader_epoch = end.offset(), None",
         new="pass",
     ),
     Mutant(
