@@ -48,7 +48,10 @@ def test_members_of_the_classic_protocol_keep_kip_848_ones_out_who_say_so_and_jo
     scenario: Scenario, flipping: Flipping
 ) -> None:
     """Going over under load, the old ones stopped first: nothing is lost, nothing overtakes."""
-    old = [start(scenario, "classic") for _ in range(2)]
+    # One after the other: two that were in one generation only were seen to let the new one in.
+    old = [start(scenario, "classic")]
+    flipping.await_members(1)
+    old.append(start(scenario, "classic"))
     flipping.await_members(2)
     flipping.await_caught_up()
     new = [start(scenario, "consumer")]
