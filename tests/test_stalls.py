@@ -10,7 +10,7 @@ from consumer.core.positions import Going, Gone, Loss
 from consumer.core.stalls import MOST_BETWEEN_LOOKS_SECONDS, STALLED_SECONDS, Stalls
 from consumer.engine.assignment import REST_SECONDS
 from consumer.engine.ports import Damaged, EndOfPartition, MessageError, Trouble, View
-from consumer.engine.stalls import ASK_SECONDS, MOST_TOLD
+from consumer.engine.stalls import ASK_SECONDS, MOST_TOLD, UNANSWERED_SECONDS
 from consumer.kafka.errors import meaning_of
 from tests.support.loop_world import START, TOPIC, World
 from tests.support.records import FakeMessage, event
@@ -237,6 +237,20 @@ def test_a_cause_that_is_found_later_is_written_and_one_that_grows_only_now_and_
     told = [message for event, message in world.written if event == "partition_stalled"]
     assert ["no cause is known" in told[0], "a transaction is open" in told[1]] == [True, True]
     assert len(told) == 2
+
+
+def test_a_leader_that_does_not_answer_for_a_minute_is_a_cause() -> None:
+    """Nobody knows whether anything waits there, and that is what has to be said."""
+    world = world_of({})
+    world.observer.view = View(asked=True, unanswered=frozenset({(TOPIC, 0)}))
+    world.run_until(UNANSWERED_SECONDS - 1)
+    assert stalled(world) == {0: False, 1: False}
+    world.run_until(UNANSWERED_SECONDS + 10)
+    assert stalled(world) == {0: True, 1: False}
+    assert detail(world) == f"nothing comes from {TOPIC}:0:10: its leader does not answer"
+    world.observer.view = View(asked=True)
+    world.run_until(UNANSWERED_SECONDS + 20)
+    assert stalled(world) == {0: False, 1: False}
 
 
 def test_a_partition_whose_end_nobody_tells_is_told_only_with_a_cause() -> None:

@@ -14,6 +14,7 @@ from consumer.core.stalls import Silence, Stalls
 from consumer.engine.assignment import Assignment
 from consumer.engine.ports import ObserverPort, Partition, Say, Trouble
 
+UNANSWERED_SECONDS = 60.0  # after which a leader that says nothing is a cause
 ASK_SECONDS = 10.0  # of silence, after which the cluster is asked for the cause
 MOST_TOLD = 5
 
@@ -53,6 +54,8 @@ class StallWatch:
         for silence in stalls.silent():
             name = _name(silence.ledger)
             cause = "; ".join(filter(None, (silence.said, view.causes.get(name))))
+            if not cause and name in unanswered and silence.seconds >= UNANSWERED_SECONDS:
+                cause = "its leader does not answer"
             if not cause and (name in unanswered or silence.seconds < stalls.patience):
                 continue  # who knows whether there is anything, or it waits for its turn
             if not cause and not silence.is_reread:

@@ -28,6 +28,14 @@ STALLS: tuple[Mutant, ...] = (
         tests=("tests/test_stalls.py",),
     ),
     Mutant(
+        name="a-leader-that-does-not-answer-is-never-told",
+        breaks="I8",
+        file="consumer/engine/stalls.py",
+        old="silence.seconds >= UNANSWERED_SECONDS",
+        new="silence.seconds < 0",
+        tests=("tests/test_stalls.py",),
+    ),
+    Mutant(
         name="a-partition-that-nobody-knows-of-is-stalled",
         breaks="I8",
         file="consumer/engine/stalls.py",
