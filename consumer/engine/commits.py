@@ -33,12 +33,9 @@ from consumer.engine.ports import (
     Say,
     View,
 )
+from consumer.engine.repeats import Repeats
 
 RENEW_SECONDS = 1.0
-LATE_SECONDS = 0.3
-LATE_AT_MOST_SECONDS = 1.0  # however far away the brokers are: what is repeated takes 2.4 and more
-REPEAT_SECONDS = 3.5
-"""So long after a commit was lost librdkafka has repeated it: ``retry.backoff.max.ms`` and more."""
 PATIENCE_SECONDS = 60.0  # nothing bounds a commit that waits for its answer
 MIN_LEASE_SECONDS = 2.0
 
@@ -60,10 +57,8 @@ class Commits:
     _claims: Claims = field(init=False)
     _session_seconds: float | None = None  # as the broker told it
     _sent: tuple[float, Sent] | None = None
-    _awaited: tuple[float, Sent] | None = None
-    _quiet_until: float = -math.inf
+    _repeats: Repeats = field(default_factory=Repeats)
     _is_overtaken: bool = False  # what is on its way: something was committed since
-    _round_trip: float = 0.0  # of the last answer
     _next_commit: float = -math.inf
     _next_proof: float = -math.inf
 
@@ -111,19 +106,17 @@ class Commits:
     def begin_drain(self, now: float) -> None:
         """Commit soon, but nothing before a commit that may be lost must have been repeated.
 
-        Inside a callback no answers are heard. What is on its way for longer than usual may wait to
-        be repeated, and would take back what is committed meanwhile: librdkafka lets the group have
-        the partitions only when it has its answer. And if that is a fence, and comes after the
-        callback while librdkafka still gives partitions up, that ends the process: it recurses
-        without end (2.16, ``rd_kafka_cgrp_incr_unassign_done``).
+        See `repeats`. And if its answer is a fence, and comes after the callback while librdkafka
+        still gives partitions up, that ends the process: it recurses without end (2.16,
+        ``rd_kafka_cgrp_incr_unassign_done``).
         """
         self.commit_soon()
         if self._sent is not None:
-            self._expect_repeat(now, now - self._sent[0])
+            self._repeats.expect(self._sent[0], now, now - self._sent[0])
 
     def await_repeat(self, deadline: float) -> None:
         """Let that time pass; not beyond the deadline: then a commit is better than none."""
-        until = min(self._quiet_until, deadline)
+        until = min(self._repeats.over_at, deadline)
         while (now := self._clock()) < until:
             self._beat(now)
             self._carriers.wait(0.1)
@@ -163,7 +156,7 @@ class Commits:
             self._doubt()
         sent_at, ledgers = self._sent
         self._sent = None
-        self._round_trip = self._clock() - sent_at
+        self._repeats.round_trip = self._clock() - sent_at
         self._take(answer, sent_at, ledgers)
 
     def renew(self, now: float) -> bool:
@@ -171,7 +164,7 @@ class Commits:
 
         Not when no broker answers, for then nothing bounds it.
         """
-        if now < max(self._next_proof, self._quiet_until):
+        if now < max(self._next_proof, self._repeats.over_at):
             return True
         self._next_proof = now + RENEW_SECONDS
         to_send, _ = self._claims.select(self._claims.to_prove(), now)
@@ -201,21 +194,13 @@ class Commits:
                 if not answer.is_member or not (answer.error is None or answer.retriable):
                     return
                 if answer.error is None and len(answer.committed) == len(offsets):
-                    if clock() >= self._quiet_until:
+                    if clock() >= self._repeats.over_at:
                         return
                     self._doubt()
             if clock() >= deadline:
                 return
             self._carriers.wait(0.1)
             self.await_repeat(deadline)
-
-    def _expect_repeat(self, now: float, seconds: float) -> None:
-        """Take the commit on its way for lost, once, if so long is longer than usual for one."""
-        sent = self._sent
-        late = min(max(LATE_SECONDS, 4 * self._round_trip), LATE_AT_MOST_SECONDS)
-        if sent is not None and sent is not self._awaited and seconds > late:
-            self._awaited = sent
-            self._quiet_until = now + REPEAT_SECONDS
 
     def _doubt(self) -> None:
         """Have all that is on its way committed again: it may come after what was since."""
@@ -227,7 +212,7 @@ class Commits:
         if self._member.is_reachable(timeout_seconds):
             return True
         if self._sent is not None:
-            self._quiet_until = self._clock() + REPEAT_SECONDS
+            self._repeats.begin(self._clock())
         return False
 
     def _commit_and_wait(self, to_send: dict[Partition, Offsets], now: float) -> CommitAnswer:
@@ -237,8 +222,8 @@ class Commits:
         answered_at = self._clock()
         self._beat(answered_at)
         self._take(answer, now, self._claims.as_of_now(to_send))
-        # What was lost with the same connection is repeated before or after this one was.
-        self._expect_repeat(answered_at, answered_at - now)
+        if self._sent is not None:  # lost with the same connection, it is repeated by then or later
+            self._repeats.expect(self._sent[0], answered_at, answered_at - now)
         return answer
 
     def _take(self, answer: CommitAnswer, sent_at: float, sent: Sent) -> None:

@@ -7,8 +7,8 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-drain-commits-before-a-lost-commit-is-repeated",
         breaks="I3",
-        file="consumer/engine/commits.py",
-        old="self._quiet_until = now + REPEAT_SECONDS",
+        file="consumer/engine/repeats.py",
+        old="self.over_at = now + REPEAT_SECONDS",
         new="_ = REPEAT_SECONDS",
         tests=("tests/test_loop.py",),
     ),
@@ -16,7 +16,7 @@ LOOP: tuple[Mutant, ...] = (
         name="a-drain-takes-the-time-without-a-coordinator-for-quiet",
         breaks="I1",
         file="consumer/engine/commits.py",
-        old="self._quiet_until = self._clock() + REPEAT_SECONDS",
+        old="self._repeats.begin(self._clock())",
         new="pass",
         tests=("tests/test_loop.py",),
     ),
@@ -24,7 +24,7 @@ LOOP: tuple[Mutant, ...] = (
         name="a-drain-does-not-mind-how-long-its-own-commits-take",
         breaks="I1",
         file="consumer/engine/commits.py",
-        old="self._expect_repeat(answered_at, answered_at - now)",
+        old="self._repeats.expect(self._sent[0], answered_at, answered_at - now)",
         new="pass",
         tests=(
             "tests/test_loop.py::test_i1_a_commit_that_is_lost_with_a_drains_own_takes_nothing_back",
@@ -34,7 +34,7 @@ LOOP: tuple[Mutant, ...] = (
         name="a-drain-ends-before-a-lost-commit-is-repeated",
         breaks="I1",
         file="consumer/engine/commits.py",
-        old="if clock() >= self._quiet_until:",
+        old="if clock() >= self._repeats.over_at:",
         new="if clock():",
         tests=(
             "tests/test_loop.py::test_i1_a_commit_that_is_lost_with_a_drains_own_takes_nothing_back",
@@ -43,8 +43,8 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-drain-takes-brokers-that-are-far-away-for-ones-that-lost-a-commit",
         breaks="I8",
-        file="consumer/engine/commits.py",
-        old="late = min(max(LATE_SECONDS, 4 * self._round_trip), LATE_AT_MOST_SECONDS)",
+        file="consumer/engine/repeats.py",
+        old="late = min(max(LATE_SECONDS, 4 * self.round_trip), LATE_AT_MOST_SECONDS)",
         new="late = LATE_SECONDS",
         tests=("tests/test_loop.py",),
     ),

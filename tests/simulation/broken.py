@@ -17,10 +17,10 @@ from consumer.core.positions import Going, Gone, Log
 from consumer.core.throttle import Throttle
 from consumer.engine.assignment import Assignment
 from consumer.engine.claims import Claims
-from consumer.engine.commits import Commits
 from consumer.engine.drain import Drain
 from consumer.engine.loop import Loop
 from consumer.engine.ports import Offsets, Partition
+from consumer.engine.repeats import Repeats
 from consumer.engine.starts import Starts
 from tests.simulation.run import LoopOf, real_loop
 
@@ -224,23 +224,19 @@ def waits_of_all(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Lo
     return real_loop(process, pipeline, ports)
 
 
-class HastyCommits(Commits):
-    """Commits that wait for none to be repeated."""
+class HastyRepeats(Repeats):
+    """Expects that nothing is repeated."""
 
     __slots__ = ()
 
-    @property
-    def _quiet_until(self) -> float:
-        return -math.inf
-
-    @_quiet_until.setter
-    def _quiet_until(self, _: float) -> None: ...
+    def begin(self, now: float) -> None:
+        """Wait for nothing."""
 
 
 def hasty_commits(process: "Process", pipeline: "Pipeline", ports: "Ports") -> Loop:
     """Return a loop that commits in a drain before a lost commit was repeated."""
     loop = real_loop(process, pipeline, ports)
-    loop.commits.__class__ = HastyCommits
+    loop.commits._repeats.__class__ = HastyRepeats  # noqa: SLF001 - to break it
     return loop
 
 
