@@ -5,7 +5,7 @@ import pytest
 from consumer.core.outcomes import Answered
 from consumer.core.positions import Going, Gone, Log, Loss
 from consumer.engine.assignment import STARTS_PER_TURN
-from consumer.engine.ports import Committed, EndOfPartition, FirstStart, Found, GiveUp
+from consumer.engine.ports import Committed, EndOfPartition, FirstStart, Found, GiveUp, View
 from tests.support.loop_world import ACCEPTED, START, TOPIC, World
 from tests.support.records import FakeMessage, event
 
@@ -199,19 +199,35 @@ def test_commits_carry_the_latest_epoch_that_was_read() -> None:
     assert epochs[-1] == (200, 4)
 
 
-def test_behind_a_transactions_marker_a_commit_has_no_epoch_until_a_record_was_read() -> None:
-    """Nobody says which it is of; the one of the record before may have ended there."""
+def test_behind_a_transactions_marker_a_commit_has_the_leaders_epoch() -> None:
+    """Nobody says which it is of, and the one of the record before may have ended there.
+
+    Until the leader tells: what it has up to there is its log.
+    """
     world = quick(records=100)
     world.leader_epoch = 3
+    world.observer.view = View(asked=True, leaders={FIRST: (100, 4)})
     world.run_until(3)
     world.errors.append(FakeMessage(TOPIC, 0, 101, error=EndOfPartition()))
     world.run_until(6)
-    world.records = 200
+    world.observer.view = View(asked=True, leaders={FIRST: (101, 4)})
     world.run_until(9)
     epochs = [(o.offset, o.leader_epoch) for sent in world.sent_commits for o in sent.values()]
     assert (100, 3) in epochs
     assert (101, None) in epochs
-    assert epochs[-1] == (200, 3)
+    assert (101, 3) not in epochs
+    assert epochs[-1] == (101, 4)
+
+
+def test_a_leader_that_came_meanwhile_may_have_another_log_before_a_marker() -> None:
+    world = quick(records=100)
+    world.leader_epoch = 3
+    world.observer.view = View(asked=True, leaders={FIRST: (100, 4)})
+    world.run_until(3)
+    world.errors.append(FakeMessage(TOPIC, 0, 101, error=EndOfPartition()))
+    world.observer.view = View(asked=True, leaders={FIRST: (500, 5)})
+    world.run_until(9)
+    assert world.pipeline.ledgers[FIRST].leader_epoch is None
 
 
 def test_the_epoch_of_a_commit_is_kept_until_something_was_read() -> None:

@@ -35,6 +35,25 @@ class Claims:
     _refused: set[Partition] = field(default_factory=set)  # the last time
     _together: Together = field(default_factory=Together)
     _is_too_long_said: bool = False
+    _epochs: dict[Ledger, int] = field(default_factory=dict)  # of leaders while positions had one
+
+    def learn(self, leaders: Mapping[Partition, tuple[int, int]]) -> None:
+        """Take in the epochs of positions that have none, and commit these once more.
+
+        Behind the last record there may be a transaction's marker, and nobody says of which epoch
+        that is. A leader whose log ends there or later has all that is before it; it is the log
+        that was read if the leader was the same before.
+        """
+        before, self._epochs = self._epochs, {}
+        for name, ledger in self._ledgers.items():
+            end, epoch = leaders.get(name, (-1, None))
+            if ledger.leader_epoch is None:
+                if epoch is None or epoch != before.get(ledger):
+                    continue
+                if end >= ledger.position:
+                    ledger.leader_epoch, ledger.committed = epoch, None
+            if epoch is not None:
+                self._epochs[ledger] = epoch
 
     def to_commit(self) -> dict[Partition, int]:
         """Return the offsets that may be committed and are not."""

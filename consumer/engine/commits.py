@@ -70,8 +70,12 @@ class Commits:
         self.lease = Lease(seconds, is_agreed=not given.asks_session)
 
     def agree(self, view: View) -> None:
-        """Agree with the broker how long the lease is, where it tells its session."""
+        """Agree with the broker how long the lease is, where it tells its session.
+
+        Also learn which epochs the positions have.
+        """
         options = self._options
+        self._claims.learn(view.leaders)
         if view.session_seconds is not None:
             self._session_seconds = view.session_seconds
             session = min(view.session_seconds, options.session_timeout_seconds)

@@ -241,6 +241,7 @@ class View:
     as of when the group was asked about last. The session and heartbeat times are the broker's for
     the KIP-848 protocol, where it tells them. ``unanswered`` are partitions whose end was asked for
     in vain; ``causes`` says why nothing may come from a silent one, as far as the cluster knows.
+    ``leaders`` has ends with the epoch of the leader that told: up to there the log is its log.
     """
 
     asked: bool = False
@@ -248,6 +249,7 @@ class View:
     missing: Mapping[str, str] = field(default_factory=dict)
     partition_counts: Mapping[str, int] = field(default_factory=dict)
     ends: Mapping[Partition, int] = field(default_factory=dict)
+    leaders: Mapping[Partition, tuple[int, int]] = field(default_factory=dict)
     unanswered: frozenset[Partition] = frozenset()
     causes: Mapping[Partition, str] = field(default_factory=dict)
     dead_letter_trouble: str | None = None

@@ -59,6 +59,7 @@ class Observer:
         self._is_outdated = False
         self._group = Group(properties, group_id, "consumer" if asks_session else "classic")
         self._ends: dict[Partition, int] = {}
+        self._leaders: dict[Partition, tuple[int, int]] = {}
         self._unanswered: frozenset[Partition] = frozenset()
         self._waker = threading.Event()
 
@@ -115,6 +116,7 @@ class Observer:
             missing={name: why for name in self._named if (why := topics[name].unreadable)},
             partition_counts={n: topics[n].partitions for n in read if not topics[n].missing},
             ends=self._ask_ends(topics),
+            leaders=dict(self._leaders),
             unanswered=self._unanswered,
             causes=causes_of(self.silent, self._ends, topics, self._admin),
             dead_letter_trouble=None if letters is None else ensure(letters, self._admin, topics),
@@ -162,10 +164,14 @@ class Observer:
             )
             for asked, future in futures.items():
                 if (answer := answer_of(future)) is not None:
-                    self._ends[asked.topic, asked.partition] = answer.offset
-                    unanswered.discard((asked.topic, asked.partition))
+                    name = asked.topic, asked.partition
+                    self._ends[name] = answer.offset
+                    if answer.leader_epoch is not None:
+                        self._leaders[name] = answer.offset, answer.leader_epoch
+                    unanswered.discard(name)
         self._unanswered = frozenset(unanswered)
         self._ends = {name: self._ends[name] for name in wanted if name in self._ends}
+        self._leaders = {name: self._leaders[name] for name in wanted if name in self._leaders}
         return dict(self._ends)
 
     def _ask_group(self) -> bool | None:

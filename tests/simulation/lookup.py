@@ -51,6 +51,10 @@ class Lookup:
         self._rounds += 1
         self._ask(self._rounds)
 
+    def leaders(self) -> dict[Partition, tuple[int, int]]:
+        """Return what the leaders say of their logs: the end, and their epoch."""
+        return {(TOPIC, log.partition): (log.end, log.leader_epoch) for log in self._logs}
+
     def found(self) -> Sequence[Found]:
         """Return what was found since."""
         found, self._found = self._found, []

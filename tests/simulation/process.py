@@ -238,6 +238,7 @@ class Observer:
         tells = setup.tells_session and setup.protocol == "new"
         return View(
             asked=True,
+            leaders=process.lookup.leaders(),
             dead_letter_trouble=process.dead_letters.trouble or None,
             is_member=process.client.is_member(self.member_id) if self.member_id else None,
             session_seconds=setup.session_seconds if tells else None,
