@@ -229,6 +229,7 @@ def _note_epoch(messages: Sequence[Message], end: int, ledger: Ledger | None) ->
         return
     while messages[end - 1].error() is not None:  # the run began with a record
         end -= 1
+    ledger.gap = 0
     epoch = messages[end - 1].leader_epoch()
     if epoch is not None:
         ledger.leader_epoch = epoch

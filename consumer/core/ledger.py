@@ -41,9 +41,12 @@ Holds = OrderedDict[object, tuple[int, float]]
 class Ledger:
     """The account of one assignment of one partition; the ``number`` is never used twice.
 
-    ``position`` is the next offset to read, ``leader_epoch`` that of the record right before it, if
-    known: where that epoch ends before the position, the log was cut off. ``committed`` is
-    what the broker said is committed; None while it has nothing. ``metadata`` goes with each
+    ``position`` is the next offset to read, ``leader_epoch`` that of the last record before it, if
+    known: where that epoch ends before the record does, the log was cut off. ``gap`` is how many
+    offsets without a record are right before the position: a transaction's marker, or what
+    compaction took. Nobody says of which epoch these are, so no commit goes beyond them before the
+    leader's is learnt: whoever went on there would take the log for one that was cut.
+    ``committed`` is what the broker said is committed; None while it has nothing. ``metadata`` goes with each
     commit; ``topic_id`` is of the topic that is read, empty if unknown. ``turns_back`` counts how
     often it went back. ``base`` names this ledger, and makes an *origin* of an offset: one integer
     that remembers both and the record's time (``time_of(…) + base + offset``), as small as what
@@ -58,6 +61,7 @@ class Ledger:
     metadata: str = ""
     leader_epoch: int | None = None
     topic_id: str = ""
+    gap: int = 0
     base: int = field(init=False)
     turns_back: int = 0
     echoes_until: float = -math.inf  # so long a lost attempt of what it holds may be applied
@@ -88,7 +92,15 @@ class Ledger:
 
     def committable(self) -> int:
         """Return the offset that may be committed."""
-        return _first(self._holds)[0] if self._holds else self.position
+        if self._holds:
+            return _first(self._holds)[0]
+        return self.position if self.leader_epoch is None else self.position - self.gap
+
+    def pass_gap(self, end: int) -> None:
+        """Go on at the end of the log: there is no record in between."""
+        if end > self.position:
+            self.gap += end - self.position
+            self.position = end
 
     def is_settled(self) -> bool:
         """Whether nothing that came from this ledger is still unsettled."""
@@ -97,6 +109,11 @@ class Ledger:
     def oldest_read_at(self) -> float | None:
         """When the oldest record with an unsettled change was read; None when there is none."""
         return _first(self._holds)[1] if self._holds else None
+
+    def undo_gap(self) -> None:
+        """Be right behind the last record again, for its epoch says nothing of what is beyond."""
+        self.position -= self.gap
+        self.gap = 0
 
     def go_back(self, position: int) -> None:
         """Go on at ``position`` of a log that is another from there on, below what was read.
@@ -108,7 +125,7 @@ class Ledger:
         for holder, (offset, read_at) in self._holds.items():
             if offset > position:
                 self._holds[holder] = (position, read_at)
-        self.position = position
+        self.position, self.gap = position, 0
         self.committed = None
         self.turns_back += 1
 

@@ -157,6 +157,7 @@ class Assignment:
         """
         if name in self._pipeline.ledgers and name not in self._waiting:
             ledger = self._pipeline.ledgers[name]
+            ledger.undo_gap()
             going = Going(ledger.position, ledger.leader_epoch, is_doubtful=True)
             self._member.stop([name])
             self._member.start({name: going}, paused=True)

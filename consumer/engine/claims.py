@@ -35,23 +35,22 @@ class Claims:
     _refused: set[Partition] = field(default_factory=set)  # the last time
     _together: Together = field(default_factory=Together)
     _is_too_long_said: bool = False
-    _epochs: dict[Ledger, int] = field(default_factory=dict)  # of leaders while positions had one
+    _epochs: dict[Ledger, int] = field(default_factory=dict)  # of leaders, before a gap
 
     def learn(self, leaders: Mapping[Partition, tuple[int, int]]) -> None:
-        """Take in the epochs of positions that have none, and commit these once more.
+        """Take in the epochs of positions behind a gap.
 
-        Behind the last record there may be a transaction's marker, and nobody says of which epoch
-        that is. A leader whose log ends there or later has all that is before it; it is the log
-        that was read if the leader was the same before.
+        A leader whose log ends there or later has all that is before it; it is the log that was
+        read if the leader was the same before.
         """
         before, self._epochs = self._epochs, {}
         for name, ledger in self._ledgers.items():
             end, epoch = leaders.get(name, (-1, None))
-            if ledger.leader_epoch is None:
+            if ledger.gap:
                 if epoch is None or epoch != before.get(ledger):
                     continue
                 if end >= ledger.position:
-                    ledger.leader_epoch, ledger.committed = epoch, None
+                    ledger.leader_epoch, ledger.gap = epoch, 0
             if epoch is not None:
                 self._epochs[ledger] = epoch
 

@@ -206,14 +206,10 @@ class Loop:
         self._is_full = bool(self._backlog) and not self._pipeline.is_backed_up()
 
     def _take_end(self, end: Message) -> None:
-        """Go behind the last record: there may be transaction markers and compacted offsets.
-
-        Nobody says of which leader epoch these are. With an older one the log would look as if it
-        had been cut off where that ended.
-        """
+        """Go behind the last record: there may be transaction markers and compacted offsets."""
         ledger = self._pipeline.ledgers.get(_name(end))
-        if ledger is not None and end.offset() > ledger.position:
-            ledger.position, ledger.leader_epoch = end.offset(), None
+        if ledger is not None:
+            ledger.pass_gap(end.offset())
 
     def _take_error(self, name: Partition, meaning: Gone | Damaged | Trouble, now: float) -> None:
         match meaning:

@@ -474,9 +474,9 @@ LOOP: tuple[Mutant, ...] = (
     Mutant(
         name="a-marker-has-the-epoch-of-the-record-before",
         breaks="I1",
-        file="consumer/engine/loop.py",
-        old="ledger.position, ledger.leader_epoch = end.offset(), None",
-        new="ledger.position = end.offset()",
+        file="consumer/core/ledger.py",
+        old="self.gap += end - self.position",
+        new="self.gap = 0",
         tests=("tests/test_loop_positions.py",),
     ),
     Mutant(
@@ -497,9 +497,9 @@ LOOP: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="an-epoch-that-is-learnt-is-not-committed",
-        breaks="I1",
+        breaks="I8",
         file="consumer/engine/claims.py",
-        old="ledger.leader_epoch, ledger.committed = epoch, None",
+        old="ledger.leader_epoch, ledger.gap = epoch, 0",
         new="ledger.leader_epoch = epoch",
         tests=("tests/test_loop_positions.py",),
     ),
@@ -507,7 +507,7 @@ LOOP: tuple[Mutant, ...] = (
         name="a-gap-at-the-end-is-open",
         breaks="I1",
         file="consumer/engine/loop.py",
-        old="ledger.position, ledger.leader_epoch = end.offset(), None",
+        old="ledger.pass_gap(end.offset())",
         new="pass",
     ),
     Mutant(
