@@ -186,6 +186,22 @@ def test_a_position_that_is_in_doubt_is_compared_by_the_broker() -> None:
     assert not any(said == "offsets_gone" for said, _ in world.said)
 
 
+def test_i1_what_is_not_read_after_a_pause_is_compared_with_the_log() -> None:
+    """A pause throws away that a position is gone, which the client says once."""
+    world = quick(records=10**6, buffer_max_ids=2000)
+    world.leader_epoch = 3
+    world.answer = lambda _: Answered(503)
+    world.run_while(lambda: not world.pauses)
+    world.leader_epoch = 4
+    world.unread.add(0)
+    world.answer = lambda _: ACCEPTED
+    world.run_while(lambda: len(world.started) == 1)
+    position = world.pipeline.ledgers[FIRST].position
+    assert world.started[1:] == [(FIRST, Going(position, 3, is_doubtful=True))]
+    world.run_until(world.now - START + 5)
+    assert world.pipeline.ledgers[FIRST].position > position
+
+
 def test_commits_carry_the_latest_epoch_that_was_read() -> None:
     """One that is too old makes the log look as if it had been cut off where that epoch ended."""
     world = quick(records=100)

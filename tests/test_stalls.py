@@ -318,10 +318,7 @@ def test_many_stalled_partitions_are_told_in_few_words() -> None:
 def test_a_partition_that_is_silent_for_no_known_cause_is_read_once_more_from_its_position() -> (
     None
 ):
-    """A pause of the client's throws away that a position is gone, which it says once.
-
-    If the log has grown since, only its leader's epochs tell.
-    """
+    """If the client lost it and the log has grown since, only its leader's epochs tell."""
     world = world_of({0: 12})
     world.leader_epoch = 3
     world.run_until(STALLED_SECONDS - 1)

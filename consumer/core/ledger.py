@@ -46,11 +46,11 @@ class Ledger:
     offsets without a record are right before the position: a transaction's marker, or what
     compaction took. Nobody says of which epoch these are, so no commit goes beyond them before the
     leader's is learnt: whoever went on there would take the log for one that was cut.
-    ``committed`` is what the broker said is committed; None while it has nothing. ``metadata`` goes with each
-    commit; ``topic_id`` is of the topic that is read, empty if unknown. ``turns_back`` counts how
-    often it went back. ``base`` names this ledger, and makes an *origin* of an offset: one integer
-    that remembers both and the record's time (``time_of(…) + base + offset``), as small as what
-    each held id can carry.
+    ``committed`` is what the broker said is committed; None while it has nothing. ``metadata`` goes
+    with each commit; ``topic_id`` is of the topic that is read, empty if unknown. ``turns_back``
+    counts how often it went back. ``base`` names this ledger, and makes an *origin* of an offset:
+    one integer that remembers both and the record's time (``time_of(…) + base + offset``), as small
+    as what each held id can carry.
     """
 
     number: InitVar[int]

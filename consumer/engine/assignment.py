@@ -9,7 +9,8 @@ So is a partition whose position is gone, and one whose topic has another id tha
 librdkafka (2.16) reads on where the old one had come to, if the new one has that.
 
 Pausing never stops polling. It throws away what the client has fetched ahead, to be fetched once
-more, so what lasts for a moment is no reason for it. Every new partition is paused or resumed
+more, so what lasts for a moment is no reason for it. It throws away, too, that a position is gone:
+what is resumed and not read is looked up once more. Every new partition is paused or resumed
 explicitly, by the present state: librdkafka keeps a pause across a revoke.
 """
 
@@ -209,9 +210,10 @@ class Assignment:
         wanted = self._resting.keys() & reading if self.fetching else set(reading)
         if to_pause := wanted - self._is_paused:
             self._member.pause(to_pause)
-        if to_resume := (self._is_paused - wanted) & reading:
-            self._member.resume(to_resume)
+        to_resume = (self._is_paused - wanted) & reading
         self._is_paused = wanted
+        if to_resume and (unread := self._member.resume(to_resume)):
+            self.lose_positions(unread, None, now)
 
     def _await(self, partitions: Sequence[Partition], gone: Gone | None) -> None:
         for name in partitions:

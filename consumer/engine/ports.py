@@ -136,7 +136,7 @@ class MemberPort(Protocol):
     def start(self, positions: dict[Partition, Going], *, paused: bool) -> None: ...  # noqa: D102
     def stop(self, partitions: Iterable[Partition]) -> None: ...  # noqa: D102
     def pause(self, partitions: Iterable[Partition]) -> None: ...  # noqa: D102
-    def resume(self, partitions: Iterable[Partition]) -> None: ...  # noqa: D102
+    def resume(self, partitions: Iterable[Partition]) -> list[Partition]: ...  # noqa: D102
     def commit(self, offsets: dict[Partition, Offsets]) -> str | None: ...  # noqa: D102
     def commit_now(self, offsets: dict[Partition, Offsets]) -> CommitAnswer: ...  # noqa: D102
     def partition_counts(self, timeout_seconds: float) -> dict[str, int] | None: ...  # noqa: D102

@@ -2,8 +2,7 @@
 
 Nothing is passed over: what stands in the way may be mended, or is an operator's to pass over.
 Where no cause is known the partition is read once more from its position, should the client have
-lost it: a pause of librdkafka's (2.16) throws away, too, that a position is gone, which it says
-once.
+lost it.
 """
 
 from dataclasses import dataclass, field

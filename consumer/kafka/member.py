@@ -9,7 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    OFFSET_INVALID,
+    OFFSET_STORED,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 
 from consumer.core.intake import Message
 from consumer.core.positions import Going
@@ -119,9 +126,24 @@ class Member:
         """Stop fetching; polling goes on."""
         self._consumer.pause(_named(partitions))
 
-    def resume(self, partitions: Iterable[Partition]) -> None:
-        """Fetch again."""
-        self._consumer.resume(_named(partitions))
+    def resume(self, partitions: Iterable[Partition]) -> list[Partition]:
+        """Fetch again; return those that are not read any more.
+
+        That a position is gone librdkafka (2.16) says once, and then stops reading. A pause throws
+        that away, if it was still to be said.
+        """
+        names = list(partitions)
+        stopped = [name for name in names if not self._is_read(name)]
+        self._consumer.resume(_named(names))
+        return stopped
+
+    def _is_read(self, partition: Partition) -> bool:
+        """Ask by a seek to nowhere: librdkafka looks first whether there is anything to seek in."""
+        try:
+            self._consumer.seek(TopicPartition(*partition, OFFSET_STORED))
+        except KafkaException as error:
+            return bool(error.args[0].code() != KafkaError._STATE)  # noqa: SLF001 - librdkafka's local error codes are spelt so
+        return True
 
     def assignment(self) -> set[Partition]:
         """Return the partitions that are read now."""

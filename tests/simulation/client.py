@@ -121,10 +121,9 @@ class Client:
         for _, partition in sorted(partitions):
             self.fetcher.pause(partition)
 
-    def resume(self, partitions: Iterable[Partition]) -> None:
-        """Fetch again."""
-        for _, partition in sorted(partitions):
-            self.fetcher.resume(partition)
+    def resume(self, partitions: Iterable[Partition]) -> list[Partition]:
+        """Fetch again; return what is not read any more."""
+        return [name for name in sorted(partitions) if not self.fetcher.resume(name[1])]
 
     # -- committing -------------------------------------------------------------------------------
 

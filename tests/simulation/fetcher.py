@@ -63,7 +63,10 @@ class Fetcher:
         self._readings.pop(partition, None)
 
     def pause(self, partition: int) -> None:
-        """Drop what was fetched, and fetch no more."""
+        """Drop what was fetched, and fetch no more.
+
+        That a position is gone is dropped, too, and said once: nothing comes any more then.
+        """
         reading = self._readings[partition]
         reading.is_paused = True
         if reading.queue:
@@ -71,11 +74,12 @@ class Fetcher:
             reading.queue.clear()
             reading.records.clear()
             reading.end_said = None
-            reading.is_gone = False  # it was not told yet
 
-    def resume(self, partition: int) -> None:
-        """Fetch again."""
-        self._readings[partition].is_paused = False
+    def resume(self, partition: int) -> bool:
+        """Fetch again; return whether it is read at all."""
+        reading = self._readings[partition]
+        reading.is_paused = False
+        return not reading.is_gone
 
     def take(self, count: int, *, is_up: bool) -> list[FakeMessage]:
         """Return what is there, the partitions taking turns."""

@@ -88,6 +88,7 @@ class World:
         self.latency_of: Callable[[Attempt], float] = lambda _: self.latency
         self.answer: Callable[[Attempt], Answer] = lambda _: ACCEPTED
         self.refused_commits: set[int] = set()
+        self.unread: set[int] = set()  # the client reads these no more, and has said so
         self.is_member = True  # as the group has it
         self.loses_answers_to_commits = False
         self.commit_latency = 0.0  # until the answer to one that isn't waited for
@@ -232,7 +233,7 @@ class World:
         errors, self.errors = self.errors, []
         if errors:
             return errors
-        live = [each for each in self._positions if each not in self._paused]
+        live = [each for each in self._positions if self.is_read(each)]
         if not any(self._positions[each] < self.records for each in live):
             self.now += timeout_seconds
             self._ready_at = self.now
@@ -284,11 +285,12 @@ class World:
         self.started.extend(positions.items())
         for (_, partition), at in positions.items():
             self._positions[partition] = at.offset
+            self.unread.discard(partition)
             (self._paused.add if paused else self._paused.discard)(partition)
 
     def is_read(self, partition: int) -> bool:
         """Whether a partition is fetched now."""
-        return partition in self._positions and partition not in self._paused
+        return partition in self._positions and partition not in self._paused | self.unread
 
     def leave(self, partitions: Iterable[Partition]) -> None:
         """Read no more."""
@@ -300,9 +302,11 @@ class World:
         self.pauses += 1
         self._paused |= {partition for _, partition in partitions}
 
-    def resume(self, partitions: Iterable[Partition]) -> None:
-        """Fetch again."""
-        self._paused -= {partition for _, partition in partitions}
+    def resume(self, partitions: Iterable[Partition]) -> list[Partition]:
+        """Fetch again; return what is not read any more."""
+        names = sorted(partitions)
+        self._paused -= {partition for _, partition in names}
+        return [name for name in names if name[1] in self.unread]
 
     def send_commit(self, offsets: dict[Partition, Offsets]) -> None:
         """Answer in a later consume."""
