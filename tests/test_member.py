@@ -308,6 +308,31 @@ def unable() -> None:
     raise KafkaException(KafkaError(KafkaError._INVALID_ARG, "no such file"))  # noqa: SLF001 - librdkafka's local error codes are spelt so
 
 
+def test_i8_a_position_that_is_gone_is_noticed_though_a_pause_threw_away_that_it_is(
+    bootstrap: str, request: pytest.FixtureRequest
+) -> None:
+    """librdkafka says it once, and reads the partition no more."""
+    gone, read = (TOPIC, 0), (TOPIC, 1)
+    properties = {
+        "auto.offset.reset": "error",
+        "partition.assignment.strategy": "cooperative-sticky",
+    }
+    watcher = Watcher(bootstrap, request.node.name, **properties)
+    with closing(watcher.member):
+        watcher.await_partitions()
+        watcher.member.start({gone: Going(100), read: Going(0)}, paused=False)
+
+        def unread() -> list[Partition]:
+            watcher.member.pause([gone, read])
+            return watcher.member.resume([gone, read])
+
+        eventually(unread, PATIENCE_SECONDS, "a partition that is not read", until=[gone].__eq__)
+        watcher.read_all_of(read)
+        watcher.member.stop([gone])
+        watcher.member.start({gone: Going(0)}, paused=False)
+        watcher.read_all_of(gone)
+
+
 def test_i7_records_from_before_a_position_was_compared_are_dropped(watcher: Watcher) -> None:
     """They are fetched once more, if the broker finds that the log goes on there."""
     member = watcher.member
