@@ -212,17 +212,18 @@ class CommitWatch(Repeating):
         last: dict[int, int] = {}
         back: set[int] = set()
         for each in self._scenario.broker.commits(self._scenario.group, self._scenario.topic):
+            before = last.pop(each.partition, None)
+            if each.offset is not None:
+                last[each.partition] = each.offset
+            if each.offset == before:
+                continue  # to prove a membership, again and again
             log.setdefault(each.partition, []).append(f"{each.offset} at {each.seconds:.3f}")
-            if each.offset is None:
-                last.pop(each.partition, None)
-                continue
-            if each.offset < last.get(each.partition, 0):
+            if before is not None and each.offset is not None and each.offset < before:
                 back.add(each.partition)
                 log[each.partition].append("(back)")
-            last[each.partition] = each.offset
         told = []
-        for partition, before, then, at in self._steps:
-            text = f"the commit of {partition} went back from {before} to {then} until {at:.3f}"
+        for partition, highest, then, at in self._steps:
+            text = f"the commit of {partition} went back from {highest} to {then} until {at:.3f}"
             if partition in back:
                 told.append(f"{text}; its log: {', '.join(log[partition])}")
             else:
