@@ -17,15 +17,17 @@ from tests.support.repeating import Repeating
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tests.support.api import FaultyApi
+    from tests.support.cluster import Commit
     from tests.support.daemon import Metrics
     from tests.support.kafka import Broker
 
 PREFIX = "segment_consumer_"
 PATIENCE_SECONDS = 60
 
+_BACK = "(back)"
 _QUICK: dict[str, object] = {
     "CUSTOMERIO_SITE_ID": "site",
     "CUSTOMERIO_API_KEY": "key",
@@ -208,24 +210,17 @@ class CommitWatch(Repeating):
         """
         if not self._steps:
             return []
-        log: dict[int, list[str]] = {}
-        last: dict[int, int] = {}
-        back: set[int] = set()
+        histories: dict[int, list[Commit]] = {}
         for each in self._scenario.broker.commits(self._scenario.group, self._scenario.topic):
-            before = last.pop(each.partition, None)
-            if each.offset is not None:
-                last[each.partition] = each.offset
-            if each.offset == before:
-                continue  # to prove a membership, again and again
-            log.setdefault(each.partition, []).append(f"{each.offset} at {each.seconds:.3f}")
-            if before is not None and each.offset is not None and each.offset < before:
-                back.add(each.partition)
-                log[each.partition].append("(back)")
+            history = histories.setdefault(each.partition, [])
+            if not history or history[-1].offset != each.offset:  # else it proves a membership
+                history.append(each)
         told = []
-        for partition, highest, then, at in self._steps:
-            text = f"the commit of {partition} went back from {highest} to {then} until {at:.3f}"
-            if partition in back:
-                told.append(f"{text}; its log: {', '.join(log[partition])}")
+        for partition, before, then, at in self._steps:
+            text = f"the commit of {partition} went back from {before} to {then} until {at:.3f}"
+            log = _told(histories.get(partition, []))
+            if _BACK in log:
+                told.append(f"{text}; its log: {log}")
             else:
                 sys.stdout.write(f"{text}, said the coordinator; its log has no such step\n")
         return told
@@ -246,6 +241,15 @@ class CommitWatch(Repeating):
                 self.highest[partition] = offset
                 self.seen.setdefault(partition, []).append((now, offset))
         self._last = committed
+
+
+def _told(history: "Sequence[Commit]") -> str:
+    """Tell of a partition's commits, and mark those that went back."""
+    offsets = [-1 if each.offset is None else each.offset for each in history]
+    return ", ".join(
+        f"{each.offset} at {each.seconds:.3f}" + (f", {_BACK}" if 0 <= offset < before else "")
+        for each, offset, before in zip(history, offsets, [-1, *offsets], strict=False)
+    )
 
 
 class Load(Repeating):
