@@ -282,7 +282,7 @@ def test_a_leader_that_can_not_be_reached_is_told(
     advertised.cut()
     answer = check(settings, KAFKA_BOOTSTRAP_SERVERS=f"{host}:{port}")
     assert answer.exit_code == 1
-    # Whichever asks first: with what librdkafka learnt alone it asks the leader for the topics too.
+    # Which line says so depends on whom librdkafka asks for the topics: that address or the leader.
     failed = [line for line in answer.lines if line.startswith("FAILED")]
     assert "advertised.listeners" in failed[0], answer.lines
 

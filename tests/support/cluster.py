@@ -61,7 +61,7 @@ class Record(NamedTuple):
 
 
 class Commit(NamedTuple):
-    """A commit as it is in the log; the offset is None where it was deleted."""
+    """A commit as it is in the log; no offset where it was deleted. ``seconds`` are Unix time."""
 
     group: str
     topic: str

@@ -198,14 +198,16 @@ def serving(state: str, port: int = 0) -> Iterator[str]:
         at = start - step * HOUR / 360
         reporter.snapshot(scene.advance(at), time.time() - step * HOUR / 360)
 
-    def go_on() -> None:
-        while True:
-            now = clock.now()
-            board.snapshot = reporter.snapshot(scene.advance(now), time.time())
-            board.beat(now)
-            if over.wait(0.2):
-                return
+    def publish() -> None:
+        now = clock.now()
+        board.snapshot = reporter.snapshot(scene.advance(now), time.time())
+        board.beat(now)
 
+    def go_on() -> None:
+        while not over.wait(0.2):
+            publish()
+
+    publish()  # whoever asks at once sees the state, too
     thread = threading.Thread(target=go_on)
     thread.start()
     server = HealthServer("127.0.0.1", port, board, 30.0, "1.2.3")

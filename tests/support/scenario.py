@@ -18,15 +18,17 @@ from tests.support.repeating import Repeating
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tests.support.api import FaultyApi
+    from tests.support.cluster import Commit
     from tests.support.daemon import Metrics
     from tests.support.kafka import Broker
 
 PREFIX = "segment_consumer_"
 PATIENCE_SECONDS = waiting.PATIENCE_SECONDS
 
+_BACK = "(back)"
 _QUICK: dict[str, object] = {
     "CUSTOMERIO_SITE_ID": "site",
     "CUSTOMERIO_API_KEY": "key",
@@ -220,27 +222,19 @@ class CommitWatch(Repeating):
         """
         if not self._steps:
             return []
-        log: dict[int, list[str]] = {}
-        last: dict[int, int] = {}
-        back: set[int] = set()
+        histories: dict[int, list[Commit]] = {}
         for each in self._scenario.broker.commits(self._scenario.group, self._scenario.topic):
-            before = last.pop(each.partition, None)
-            if each.offset is not None:
-                last[each.partition] = each.offset
-            if each.offset == before:
-                continue  # to prove a membership, again and again
-            log.setdefault(each.partition, []).append(f"{each.offset} at {each.seconds:.3f}")
-            if before is not None and each.offset is not None and each.offset < before:
-                back.add(each.partition)
-                log[each.partition].append("(back)")
+            history = histories.setdefault(each.partition, [])
+            if not history or history[-1].offset != each.offset:  # else it proves a membership
+                history.append(each)
+        told = []
         for step in self._steps:
-            if step.partition not in back:
-                sys.stdout.write(f"{step}, said the coordinator; the log of commits has none\n")
-        return [
-            step._replace(log=", ".join(log[step.partition]))
-            for step in self._steps
-            if step.partition in back
-        ]
+            log = _told(histories.get(step.partition, []))
+            if _BACK in log:
+                told.append(step._replace(log=log))
+            else:
+                sys.stdout.write(f"{step}, said the coordinator; its log has no such step\n")
+        return told
 
     def turn(self) -> None:
         """Look once."""
@@ -258,6 +252,15 @@ class CommitWatch(Repeating):
                 self.highest[partition] = offset
                 self.seen.setdefault(partition, []).append((now, offset))
         self._last = committed
+
+
+def _told(history: "Sequence[Commit]") -> str:
+    """Tell of a partition's commits, and mark those that went back."""
+    offsets = [-1 if each.offset is None else each.offset for each in history]
+    return ", ".join(
+        f"{each.offset} at {each.seconds:.3f}" + (f", {_BACK}" if 0 <= offset < before else "")
+        for each, offset, before in zip(history, offsets, [-1, *offsets], strict=False)
+    )
 
 
 class Load(Repeating):
