@@ -311,7 +311,7 @@ def unable() -> None:
 def test_i8_a_position_that_is_gone_is_noticed_though_a_pause_threw_away_that_it_is(
     bootstrap: str, request: pytest.FixtureRequest
 ) -> None:
-    """Librdkafka says it once, and reads the partition no more."""
+    """The client says it once, and reads the partition no more."""
     gone, read = (TOPIC, 0), (TOPIC, 1)
     properties: dict[str, Any] = {
         "auto.offset.reset": "error",
