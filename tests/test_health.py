@@ -47,7 +47,7 @@ def ask(
     address: str, path: str, method: str = "GET", body: bytes | None = None, **headers: str
 ) -> tuple[HTTPResponse, str]:
     """Send one request on a connection of its own."""
-    with closing(HTTPConnection(address, timeout=5)) as connection:
+    with closing(HTTPConnection(address, timeout=60)) as connection:
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
         return answer, answer.read().decode()
@@ -56,7 +56,7 @@ def ask(
 def dial(address: str) -> socket.socket:
     """Open a bare connection, for what no HTTP client would do."""
     host, _, port = address.rpartition(":")
-    return socket.create_connection((host, int(port)), timeout=5)
+    return socket.create_connection((host, int(port)), timeout=60)
 
 
 def hear(connection: socket.socket) -> bytes:
@@ -136,7 +136,7 @@ def test_the_page_is_html_under_a_policy(address: str) -> None:
 
 
 def test_head_has_the_headers_of_get_and_no_body(address: str) -> None:
-    with closing(HTTPConnection(address, timeout=5)) as connection:
+    with closing(HTTPConnection(address, timeout=60)) as connection:
         for path in ("/", "/livez", "/status", "/nothing"):
             connection.request("GET", path)
             got = connection.getresponse()
@@ -302,7 +302,7 @@ def test_a_client_that_takes_no_answer_holds_no_thread(
     publish(board, segments=["x" * 1000] * 20_000)
     with dial(address) as connection:
         connection.sendall(b"GET /status HTTP/1.1\r\n\r\n")
-        eventually(lambda: served() == 1, 5, "its thread")
+        eventually(lambda: served() == 1, 60, "its thread")
         eventually(lambda: served() == 0, impatient + 3, "its end")
 
 
@@ -313,12 +313,12 @@ def test_many_half_open_connections_exhaust_nothing_and_a_probe_gets_through(add
         before = time.monotonic()
         assert ask(address, "/livez")[0].status == 200
         assert time.monotonic() - before < 2
-        eventually(lambda: served() <= http_server.MAX_CONNECTIONS, 5, "the oldest to go")
-    eventually(lambda: served() == 0, 5, "all threads to end")
+        eventually(lambda: served() <= http_server.MAX_CONNECTIONS, 60, "the oldest to go")
+    eventually(lambda: served() == 0, 60, "all threads to end")
 
 
 def test_a_connection_serves_many_requests(address: str) -> None:
-    with closing(HTTPConnection(address, timeout=5)) as connection:
+    with closing(HTTPConnection(address, timeout=60)) as connection:
         connection.connect()
         for _ in range(100):
             connection.request("GET", "/livez")
@@ -406,7 +406,7 @@ def test_stop_frees_the_port_ends_the_connections_and_may_be_repeated(board: Boa
         server.stop()
         assert time.monotonic() - before < 2
         hear(connection)
-    eventually(lambda: served() == 0, 5, "all threads to end")
+    eventually(lambda: served() == 0, 60, "all threads to end")
     with pytest.raises(ConnectionRefusedError):
         dial(address)
     again = HealthServer("127.0.0.1", int(address.rpartition(":")[2]), board, LIMIT_SECONDS, "1")

@@ -13,7 +13,7 @@ from tests.support.records import FakeMessage
 from tests.support.waiting import eventually
 
 TOPIC = "audience"
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 RECORDS = 5
 
 

@@ -121,7 +121,7 @@ def await_count(daemon: "Daemon", expected: int, name: str, **labels: str) -> No
 def stop(daemon: "Daemon") -> None:
     """Send SIGTERM and see that it ends well, in the time that it is given."""
     daemon.terminate()
-    assert daemon.wait(15) == 0
+    assert daemon.wait(PATIENCE_SECONDS) == 0
     assert daemon.logs("stopped"), "ended hard"
 
 
@@ -490,7 +490,7 @@ def test_dead_letters_that_are_never_acknowledged_hold_and_are_there_at_least_on
             await_going_on(daemon, "dead-letter-unavailable")
             scenario.await_all_committed()
             assert {each.source[1] for each in dead_letters_by_now(scenario)} == {3, 4, 8}
-            assert daemon.metric("dead_letters_total", reason="malformed") == 2
+            daemon.await_metric(2, "dead_letters_total", reason="malformed")
             assert not watch.went_back
 
 
