@@ -10,7 +10,7 @@ from consumer.customerio.carriers import Carriers
 from consumer.engine.ports import Result
 from tests.support.waiting import eventually
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 ACCEPTED = Answered(200, b"{}")
 
 

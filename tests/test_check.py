@@ -147,7 +147,7 @@ def test_a_running_daemon_is_not_disturbed_and_its_member_is_counted(
         daemon.wait_ready(PATIENCE_SECONDS)
         answer = check(settings)
         assert answer.about(f"group {group}").endswith("may be joined, 1 member now")
-        assert daemon.metric("rebalances_total", event="assigned") == 1
+        daemon.await_metric(1, "rebalances_total", event="assigned")
         assert daemon.metric("rebalances_total", event="revoked") == 0
 
 

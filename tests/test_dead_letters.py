@@ -4,7 +4,7 @@ from consumer.core.dead_letters import DeadLetter, DeadLetterReason
 from consumer.kafka.dead_letters import DeadLetters
 from tests.support.waiting import eventually
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 NOBODY = {
     "bootstrap.servers": "127.0.0.1:1",
     "message.timeout.ms": 200,

@@ -47,7 +47,7 @@ def ask(
     address: str, path: str, method: str = "GET", body: bytes | None = None, **headers: str
 ) -> tuple[HTTPResponse, str]:
     """Send one request on a connection of its own."""
-    with closing(HTTPConnection(address, timeout=5)) as connection:
+    with closing(HTTPConnection(address, timeout=60)) as connection:
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
         return answer, answer.read().decode()
@@ -56,7 +56,7 @@ def ask(
 def dial(address: str) -> socket.socket:
     """Open a bare connection, for what no HTTP client would do."""
     host, _, port = address.rpartition(":")
-    return socket.create_connection((host, int(port)), timeout=5)
+    return socket.create_connection((host, int(port)), timeout=60)
 
 
 def hear(connection: socket.socket) -> bytes:
@@ -136,7 +136,7 @@ def test_the_page_is_html_under_a_policy(address: str) -> None:
 
 
 def test_head_has_the_headers_of_get_and_no_body(address: str) -> None:
-    with closing(HTTPConnection(address, timeout=5)) as connection:
+    with closing(HTTPConnection(address, timeout=60)) as connection:
         for path in ("/", "/livez", "/status", "/nothing"):
             connection.request("GET", path)
             got = connection.getresponse()
@@ -320,7 +320,7 @@ def test_many_half_open_connections_exhaust_nothing_and_a_probe_gets_through(add
 
 
 def test_a_connection_serves_many_requests(address: str) -> None:
-    with closing(HTTPConnection(address, timeout=5)) as connection:
+    with closing(HTTPConnection(address, timeout=60)) as connection:
         connection.connect()
         for _ in range(100):
             connection.request("GET", "/livez")

@@ -324,7 +324,7 @@ def test_i9_a_process_whose_log_nobody_reads_ends_in_time_nevertheless(
         assert process.stdout is not None
         pipe = process.stdout
         try:
-            eventually(lambda: waiting_bytes(pipe), 10, "a full pipe", until=(60_000).__lt__)
+            eventually(lambda: waiting_bytes(pipe), 60, "a full pipe", until=(60_000).__lt__)
             for number in signals:
                 process.send_signal(number)
             assert process.wait(30) == 0

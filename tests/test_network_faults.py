@@ -129,7 +129,7 @@ def test_what_a_reset_left_on_its_way_overwrites_nothing(
     scenario.await_accepted(3 * len(customers))
     scenario.await_all_committed()
     assert scenario.api.removed(1) == customers
-    assert retries(daemon, "connection") == 1
+    daemon.await_metric(1, "retries_total", reason="connection")
 
 
 def test_an_api_behind_a_black_hole_is_tried_again(
@@ -232,7 +232,7 @@ def test_the_beginning_of_a_success_is_no_success(
             )
     scenario.await_all_committed()
     assert len(scenario.api.members(1)) == cuts
-    assert retries(daemon, "connection") == cuts
+    daemon.await_metric(cuts, "retries_total", reason="connection")
     assert total(daemon, "requests_total", status="200") == cuts
     assert total(daemon, "requests_total") == 2 * cuts
     assert not any(scenario.broker.end_offsets(scenario.dead_letter_topic).values())

@@ -33,7 +33,7 @@ BACKOFF_SECONDS = 2.0
 REQUEST_SECONDS = 1.0  # the scenarios' CUSTOMERIO_TIMEOUT_SECONDS
 DRAIN_SECONDS = 4  # the scenarios' DRAIN_TIMEOUT_SECONDS
 SESSION_SECONDS = 5  # and the longest time between two polls
-SLACK_SECONDS = 5.0  # for a machine that is busy
+SLACK_SECONDS = 20.0  # for a machine that is busy
 FIRST_TRIES = 24  # eight side by side, and those before the backoffs have grown to their cap
 TRIES_PER_BACKOFF = 3  # two on average, as the jitter is between nothing and the whole backoff
 
@@ -204,7 +204,7 @@ def endure(
     eventually(
         lambda: daemon.metric("held_ids"), PATIENCE_SECONDS, "an end", until=lambda n: n == 0
     )
-    assert daemon.metric("paused") == 0
+    daemon.await_metric(0, "paused")
     assert_accounted(daemon.metrics())
     assert_no_dead_letters(scenario)
     assert scenario.broker.group_members(scenario.group) == [member]
@@ -258,7 +258,7 @@ def test_an_api_whose_name_is_unknown_is_waited_for_within_bounds(scenario: "Sce
     began = time.monotonic()
     await_outage_of(daemon, 2 * BACKOFF_SECONDS)
     await_tries(daemon, 2)
-    assert attempts(daemon) <= most_tries(time.monotonic() - began + SLACK_SECONDS)
+    assert attempts(daemon) <= most_tries(time.monotonic() - began + 5.0)
     assert "nowhere.invalid" in daemon.status()["api"]["last_error"]
     assert not any(scenario.committed().values())
     held = daemon.metric("held_ids")

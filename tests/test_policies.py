@@ -448,7 +448,7 @@ def test_dead_letters_that_are_never_acknowledged_hold_and_are_there_at_least_on
         await_going_on(daemon, "dead-letter-unavailable")
         scenario.await_all_committed()
         assert {each.source[1] for each in dead_letters_by_now(scenario)} == {3, 4, 8}
-        assert daemon.metric("dead_letters_total", reason="malformed") == 2
+        daemon.await_metric(2, "dead_letters_total", reason="malformed")
     assert not watch.went_back
 
 

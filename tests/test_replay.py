@@ -152,9 +152,8 @@ def test_what_was_refused_is_delivered_once_it_can_be(scenario: Scenario, replay
     assert scenario.api.members(56) == set(names(500))
     assert replays.committed() == replays.ends()
     assert len(replays.dead_letters()) == refused
-    assert (
-        f"done: {refused} of {refused} dead letter read, 500 ids delivered, 0 refused again" in said
-    )
+    read = f"{refused} of {refused} {'dead letter' if refused == 1 else 'dead letters'} read"
+    assert f"done: {read}, 500 ids delivered, 0 refused again" in said
     assert "overwrites the newer state" in " ".join(said.split())
     assert "customer-" not in said
 

@@ -22,7 +22,7 @@ from tests.support.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 BASIC = "Basic " + base64.b64encode(b"site:key").decode()
 ADD = "/api/v1/segments/56/add_customers"
 REMOVE = "/api/v1/segments/56/remove_customers"

@@ -24,9 +24,10 @@ Log = dict[str, Any]
 Metrics = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
-_ANSWER_SECONDS = 10
+_ANSWER_SECONDS = 60
 _SHOWN_LINES = 200
-_LISTENING_SECONDS = 20
+_LISTENING_SECONDS = 60
+_PUBLISHED_SECONDS = 60
 _BRIEFLY_SECONDS = 2
 
 
@@ -227,6 +228,13 @@ class Daemon:
     def metric(self, name: str, **labels: str) -> float:
         """Return one sample of a new scrape, its name without the prefix."""
         return self.metrics()[f"segment_consumer_{name}", frozenset(labels.items())]
+
+    def await_metric(self, value: float, name: str, **labels: str) -> None:
+        """Wait for a sample to have this value: what happened is published a little later."""
+        sample = f"{name} {labels or ''}".rstrip()
+        eventually(
+            lambda: self.metric(name, **labels), _PUBLISHED_SECONDS, sample, until=value.__eq__
+        )
 
     def reasons(self) -> str:
         """Return why it isn't ready; empty if it is."""

@@ -19,7 +19,7 @@ HOST = "127.0.0.1"
 _CHUNK_BYTES = 65536
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER for zero seconds: close() sends a RST
 _DRIPS_PER_SECOND = 20
-_PATIENCE_SECONDS = 10
+_PATIENCE_SECONDS = 60
 
 
 class _AnswerCut(Exception):  # noqa: N818 - says what happened, is no error
