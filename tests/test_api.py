@@ -780,8 +780,8 @@ def test_a_region_that_does_not_answer_as_the_api_vouches_for_nothing(
 ) -> None:
     api.always(status=status)
     with client(api.url, timeout_seconds=SOON_SECONDS) as c:
-        api.region(hang=True)
-        assert c.post(request()) == Answered(status, vouched=False)
+        api.region(hang=True)  # asked until the request's deadline
+        assert c.post(request(deadline=5)) == Answered(status, vouched=False)
         api.region(raw=b"", cut_at=0)
         assert c.post(request()) == Answered(status, vouched=False)
         for answered in (200, 201, 301, 401, 403, 404, 429, 500):

@@ -233,7 +233,10 @@ class Daemon:
         """Wait for a sample to have this value: what happened is published a little later."""
         sample = f"{name} {labels or ''}".rstrip()
         eventually(
-            lambda: self.metric(name, **labels), _PUBLISHED_SECONDS, sample, until=value.__eq__
+            lambda: self.metric(name, **labels),
+            _PUBLISHED_SECONDS,
+            sample,
+            until=lambda seen: seen == value,
         )
 
     def reasons(self) -> str:
