@@ -226,6 +226,7 @@ def test_behind_a_transactions_marker_a_commit_has_the_leaders_epoch() -> None:
     world.run_until(3)
     world.errors.append(FakeMessage(TOPIC, 0, 101, error=EndOfPartition()))
     world.run_until(6)
+    assert offsets_of(world)[-1] == 100
     world.observer.view = View(asked=True, leaders={FIRST: (101, 4)})
     world.run_until(9)
     epochs = [(o.offset, o.leader_epoch) for sent in world.sent_commits for o in sent.values()]

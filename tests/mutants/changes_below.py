@@ -206,6 +206,14 @@ BELOW: tuple[Mutant, ...] = (
         tests=("tests/test_member.py",),
     ),
     Mutant(
+        name="what-is-resumed-passes-for-read",
+        breaks="I8",
+        file="consumer/kafka/member.py",
+        old="return bool(error.args[0].code() != KafkaError._STATE)",
+        new="return True",
+        tests=("tests/test_member.py",),
+    ),
+    Mutant(
         name="fences-are-never-forgotten",
         breaks="I8",
         file="consumer/kafka/client.py",

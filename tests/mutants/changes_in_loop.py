@@ -504,6 +504,14 @@ LOOP: tuple[Mutant, ...] = (
         tests=("tests/test_loop_positions.py",),
     ),
     Mutant(
+        name="what-is-not-read-after-a-pause-stays-unread",
+        breaks="I1",
+        file="consumer/engine/assignment.py",
+        old="if to_resume and (unread := self._member.resume(to_resume)):",
+        new="if to_resume and not (unread := self._member.resume(to_resume)):",
+        tests=("tests/test_loop_positions.py",),
+    ),
+    Mutant(
         name="a-gap-at-the-end-is-open",
         breaks="I1",
         file="consumer/engine/loop.py",
