@@ -215,22 +215,63 @@ def test_commits_carry_the_latest_epoch_that_was_read() -> None:
     assert epochs[-1] == (200, 4)
 
 
-def test_behind_a_transactions_marker_a_commit_has_the_leaders_epoch() -> None:
-    """Nobody says which it is of, and the one of the record before may have ended there.
+def last_commits(world: World) -> list[tuple[int, int | None]]:
+    """Return offset and epoch of what was committed from 100 on, without repetitions."""
+    sent = (each for commit in world.sent_commits for each in commit.values())
+    return list(dict.fromkeys((o.offset, o.leader_epoch) for o in sent if o.offset >= 100))
 
-    Until the leader tells: what it has up to there is its log.
-    """
+
+def lead(world: World, epoch: int, end: int) -> None:
+    """Let a leader have the log, up to an end that the observer sees."""
+    world.leader_epoch = epoch
+    world.observer.view = View(asked=True, leaders={FIRST: (end, epoch)})
+    world.run_until(world.now - START + 3)
+
+
+def end_at(world: World, end: int) -> None:
+    """Let the consumer come to the log's end: behind the last record may be markers."""
+    world.errors.append(FakeMessage(TOPIC, 0, end, error=EndOfPartition()))
+    world.run_until(world.now - START + 3)
+
+
+def test_a_transactions_marker_of_the_last_records_leader_is_committed() -> None:
     world = quick(records=100)
-    world.leader_epoch = 3
-    world.observer.view = View(asked=True, leaders={FIRST: (100, 4)})
-    world.run_until(3)
-    world.errors.append(FakeMessage(TOPIC, 0, 101, error=EndOfPartition()))
-    world.run_until(6)
+    lead(world, 3, end=100)
+    end_at(world, 101)
+    assert offsets_of(world)[-1] == 100, "the leader doesn't have it yet"
+    lead(world, 3, end=101)
+    assert last_commits(world) == [(100, 3), (101, 3)]
+    assert len(world.started) == 1
+
+
+def test_i1_a_marker_is_read_again_of_a_leader_that_may_have_another_log_before_it() -> None:
+    """Nobody says whose it was; and the epoch of the record before may have ended there."""
+    world = quick(records=100)
+    lead(world, 3, end=100)
+    lead(world, 4, end=500)
+    end_at(world, 101)
+    assert world.started[1:] == [(FIRST, Going(100, 3, is_doubtful=True))]
     assert offsets_of(world)[-1] == 100
-    world.observer.view = View(asked=True, leaders={FIRST: (101, 4)})
-    world.run_until(9)
-    epochs = [(o.offset, o.leader_epoch) for sent in world.sent_commits for o in sent.values()]
-    assert [each for each in epochs if each[0] >= 100] == [(100, 3), (101, 4)]
+    end_at(world, 102)
+    assert last_commits(world) == [(100, 3), (102, 4)]
+    assert len(world.started) == 2
+
+
+def test_i1_a_marker_is_read_again_of_each_leader() -> None:
+    world = quick(records=100)
+    lead(world, 3, end=100)
+    for number, epoch in enumerate((4, 5, 6)):
+        lead(world, epoch, end=500)
+        end_at(world, 101)
+        assert len(world.started) == 2 + number
+        assert offsets_of(world)[-1] == 100
+
+
+def test_where_nobody_tells_an_epoch_a_marker_is_committed_without() -> None:
+    world = quick(records=100)
+    world.run_until(3)
+    end_at(world, 101)
+    assert last_commits(world) == [(100, None), (101, None)]
 
 
 def test_a_log_that_was_cut_behind_its_last_record_has_lost_nothing() -> None:
@@ -243,17 +284,6 @@ def test_a_log_that_was_cut_behind_its_last_record_has_lost_nothing() -> None:
     world.run_until(7)
     assert world.started[-1][1].offset == 100
     assert not any(said == "offsets_gone" for said, _ in world.said)
-
-
-def test_a_leader_that_came_meanwhile_may_have_another_log_before_a_marker() -> None:
-    world = quick(records=100)
-    world.leader_epoch = 3
-    world.observer.view = View(asked=True, leaders={FIRST: (100, 4)})
-    world.run_until(3)
-    world.errors.append(FakeMessage(TOPIC, 0, 101, error=EndOfPartition()))
-    world.observer.view = View(asked=True, leaders={FIRST: (500, 5)})
-    world.run_until(9)
-    assert world.commits[-1] == (FIRST, 100)
 
 
 def test_the_epoch_of_a_commit_is_kept_until_something_was_read() -> None:

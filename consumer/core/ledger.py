@@ -43,9 +43,10 @@ class Ledger:
 
     ``position`` is the next offset to read, ``leader_epoch`` that of the last record before it, if
     known: where that epoch ends before the record does, the log was cut off. ``gap`` is how many
-    offsets without a record are right before the position: a transaction's marker, or what
-    compaction took. Nobody says of which epoch these are, so no commit goes beyond them before the
-    leader's is learnt: whoever went on there would take the log for one that was cut.
+    offsets without a record are right before the position, if that epoch is known: a transaction's
+    marker, or what compaction took. Nobody says of which epoch these are, so no commit goes beyond
+    them before that is learnt: whoever went on there would take the log for one that was cut.
+    ``reread_under`` is the latest leader under which the gap, or one before, was read once more.
     ``committed`` is what the broker said is committed; None while it has nothing. ``metadata`` goes
     with each commit; ``topic_id`` is of the topic that is read, empty if unknown. ``turns_back``
     counts how often it went back. ``base`` names this ledger, and makes an *origin* of an offset:
@@ -62,6 +63,7 @@ class Ledger:
     leader_epoch: int | None = None
     topic_id: str = ""
     gap: int = 0
+    reread_under: int | None = None
     base: int = field(init=False)
     turns_back: int = 0
     echoes_until: float = -math.inf  # so long a lost attempt of what it holds may be applied
@@ -94,12 +96,13 @@ class Ledger:
         """Return the offset that may be committed."""
         if self._holds:
             return _first(self._holds)[0]
-        return self.position if self.leader_epoch is None else self.position - self.gap
+        return self.position - self.gap
 
     def pass_gap(self, end: int) -> None:
         """Go on at the end of the log: there is no record in between."""
         if end > self.position:
-            self.gap += end - self.position
+            if self.leader_epoch is not None:
+                self.gap += end - self.position
             self.position = end
 
     def is_settled(self) -> bool:

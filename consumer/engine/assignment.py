@@ -129,6 +129,8 @@ class Assignment:
                 if name in self._resting:
                     self.rest(name, now)
             known = [name for name in known if name not in self._resting]
+        for name in known:
+            self._pipeline.ledgers[name].undo_gap()
         self._member.stop(known)
         self._await(known, gone)
 

@@ -35,24 +35,25 @@ class Claims:
     _refused: set[Partition] = field(default_factory=set)  # the last time
     _together: Together = field(default_factory=Together)
     _is_too_long_said: bool = False
-    _epochs: dict[Ledger, int] = field(default_factory=dict)  # of leaders, before a gap
 
-    def learn(self, leaders: Mapping[Partition, tuple[int, int]]) -> None:
-        """Take in the epochs of positions behind a gap.
+    def learn(self, leaders: Mapping[Partition, tuple[int, int]]) -> list[Partition]:
+        """Take in the epochs of positions behind a gap; return which are to be read once more.
 
-        A leader whose log ends there or later has all that is before it; it is the log that was
-        read if the leader was the same before.
+        A leader whose log ends there or later has all that is before it; and that is what was read
+        if the last record is of this leader, or the gap was read from this one. It may have been
+        fetched long before it is received, when another led: so it is read once more.
         """
-        before, self._epochs = self._epochs, {}
+        doubtful = []
         for name, ledger in self._ledgers.items():
-            end, epoch = leaders.get(name, (-1, None))
-            if ledger.gap:
-                if epoch is None or epoch != before.get(ledger):
-                    continue
-                if end >= ledger.position:
-                    ledger.leader_epoch, ledger.gap = epoch, 0
-            if epoch is not None:
-                self._epochs[ledger] = epoch
+            if not ledger.gap or name not in leaders:
+                continue
+            end, epoch = leaders[name]
+            if epoch not in {ledger.leader_epoch, ledger.reread_under}:
+                ledger.reread_under = epoch
+                doubtful.append(name)
+            elif end >= ledger.position:
+                ledger.leader_epoch, ledger.gap = epoch, 0
+        return doubtful
 
     def to_commit(self) -> dict[Partition, int]:
         """Return the offsets that may be committed and are not."""

@@ -54,6 +54,7 @@ class Commits:
     _say: Say
     lease: Lease = field(init=False)
     refusal: str = ""  # what the broker has against commits that it answers
+    doubtful: list[Partition] = field(default_factory=list)  # to be read again: see `Claims.learn`
     _claims: Claims = field(init=False)
     _session_seconds: float | None = None  # as the broker told it
     _sent: tuple[float, Sent] | None = None
@@ -72,10 +73,10 @@ class Commits:
     def agree(self, view: View) -> None:
         """Agree with the broker how long the lease is, where it tells its session.
 
-        Also learn which epochs the positions have.
+        Also learn which epochs the positions have; ``doubtful`` are to be read once more.
         """
         options = self._options
-        self._claims.learn(view.leaders)
+        self.doubtful = self._claims.learn(view.leaders)
         if view.session_seconds is not None:
             self._session_seconds = view.session_seconds
             session = min(view.session_seconds, options.session_timeout_seconds)

@@ -231,8 +231,9 @@ class Loop:
         if self.assignment.turn(now):
             self.commits.commit_soon()
             self.outlook.tell_observer()
-        if anew := self.assignment.made_anew():
-            self._lose_positions(anew, None, now)
+        doubtful, self.commits.doubtful = self.commits.doubtful, []
+        if again := [*self.assignment.made_anew(), *doubtful]:
+            self._lose_positions(again, None, now)
 
     def _lose_positions(self, names: Sequence[Partition], gone: Gone | None, now: float) -> None:
         self._drop_backlog(names)

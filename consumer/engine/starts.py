@@ -66,7 +66,6 @@ class Starts:
 
     def go_on(self, ledger: Ledger, log: Log, gone: Gone | None, now: float) -> Going:
         """Move a ledger to where reading goes on; return that. Raises GiveUp as `begin`."""
-        ledger.undo_gap()
         position = Position(ledger.position, ledger.leader_epoch, ledger.topic_id)
         going = goes_on(position, log, gone)
         self._tell_loss(ledger.topic, ledger.partition, ledger.position, going, now)

@@ -14,12 +14,14 @@ from tests.support.records import FakeMessage
 class Reading:
     """One partition that is read. ``position`` is of what is fetched next.
 
-    ``epoch`` is of the last record before that, ``leader_epoch`` of the leader that is known.
+    ``epoch`` is of the last record before that, ``epoch_taken`` of the last that was handed out,
+    ``leader_epoch`` of the leader that is known.
     """
 
     log: PartitionLog
     position: int
     epoch: int | None
+    epoch_taken: int | None
     leader_epoch: int
     is_paused: bool
     queue: deque[FakeMessage] = field(default_factory=deque)
@@ -54,7 +56,8 @@ class Fetcher:
         """Begin to read; with an epoch the broker is asked whether that is this log's offset."""
         log = self._logs[partition]
         known = -1 if going.is_doubtful else log.leader_epoch
-        reading = Reading(log, going.offset, going.leader_epoch, known, is_paused)
+        epoch = going.leader_epoch
+        reading = Reading(log, going.offset, epoch, epoch, known, is_paused)
         self._readings[partition] = reading
         self._begun(partition, going.offset)
 
@@ -70,7 +73,7 @@ class Fetcher:
         reading = self._readings[partition]
         reading.is_paused = True
         if reading.queue:
-            reading.position = reading.queue[0].offset()
+            reading.position, reading.epoch = reading.queue[0].offset(), reading.epoch_taken
             reading.queue.clear()
             reading.records.clear()
             reading.end_said = None
@@ -98,6 +101,7 @@ class Fetcher:
                 taken.append(queue.popleft())
                 record = records.popleft()
                 if record is not None:
+                    reading.epoch_taken = record.leader_epoch
                     self._hand_out(record)
         return taken
 

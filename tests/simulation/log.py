@@ -147,6 +147,13 @@ class PartitionLog:
         end = self.end_of(commit.leader_epoch)
         return end is not None and end >= commit.offset
 
+    def settled_up_to(self, commit: "Commit") -> int:
+        """Return how much of this log a commit settles, be it of one that it was."""
+        if topic_id_of(commit.metadata) not in {"", self.topic_id}:
+            return 0
+        end = None if commit.leader_epoch is None else self.end_of(commit.leader_epoch)
+        return min(commit.offset, self.end if end is None else end)
+
     def was_never_cut(self, commit: "Commit") -> bool:
         """Whether all that is before a commit is as it was when it was written."""
         is_this = topic_id_of(commit.metadata) == self.topic_id

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from consumer.core.dead_letters import DeadLetter, DeadLetterReason
 from consumer.core.ledger import base_of, offset_of
 from consumer.core.outcomes import Answer, Answered, Delivered, outcome_of
-from consumer.core.positions import topic_id_of
 from consumer.core.rules import Rules
 from tests.simulation.account import Account, Taken, is_shared
 from tests.simulation.api import Request, is_bad
@@ -86,41 +85,39 @@ class Oracle(Watch):
         if self.owners.get(partition) != owner:
             raise Violation(f"I5: process {owner} committed partition {partition}, not its own")
         log = self.logs[partition]
-        if not log.is_of(new):
-            if log.was_never_cut(new):
-                raise Violation(
-                    f"I1: {partition}:{new.offset} was committed with epoch {new.leader_epoch},"
-                    " which ended before: whoever goes on there takes the log for another"
-                )
+        is_late = not log.is_of(new)
+        if is_late and log.was_never_cut(new):
+            raise Violation(
+                f"I1: {partition}:{new.offset} was committed with epoch {new.leader_epoch},"
+                " which ended before: whoever goes on there takes the log for another"
+            )
+        first, settled = self.settled_up_to(partition), log.settled_up_to(new)
+        if is_late and settled <= first:
             return
-        first = self.settled_up_to(partition)
-        if new.offset < first and old is not None:
+        if settled < first and old is not None:
             if is_repeated:
                 self.taken_back += 1
                 return
             raise Violation(
-                f"I1: the commit of partition {partition} went from {old.offset} to {new.offset},"
+                f"I1: the commit of partition {partition} went from {old.offset} to {settled},"
                 f" all is settled up to {first}"
             )
         self.commits[partition] = new
         account = self.accounts[owner]
-        for record in log.between(first, new.offset):
+        for record in log.between(first, settled):
             if why := account.why_unsettled(record):
                 invariant = "I11" if "I11" in why else "I1"
                 raise Violation(
                     f"{invariant}: {partition}:{record.offset} {why}, committed is {new.offset}"
                 )
         lowest = account.lowest_flying(partition)
-        if lowest is not None and lowest < new.offset:
+        if lowest is not None and lowest < settled:
             raise Violation(f"I1: {partition}:{lowest} is on its way, committed is {new.offset}")
 
     def settled_up_to(self, partition: int) -> int:
         """Return up to where a log was settled, as its commits said."""
-        log, commit = self.logs[partition], self.commits.get(partition)
-        if commit is None or topic_id_of(commit.metadata) not in {"", log.topic_id}:
-            return 0
-        end = None if commit.leader_epoch is None else log.end_of(commit.leader_epoch)
-        return min(commit.offset, log.end if end is None else end)
+        commit = self.commits.get(partition)
+        return 0 if commit is None else self.logs[partition].settled_up_to(commit)
 
     def buried(self, process: "Process", dead_letter: DeadLetter) -> None:
         """Look at a dead letter that the broker has (I10, I12)."""

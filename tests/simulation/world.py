@@ -134,8 +134,12 @@ class World:
             self.scheduler.after(LOOK_AT_HEALTHY_SECONDS, self._look_at_healthy)
 
     def _is_committed(self, log: PartitionLog) -> bool:
+        """Whether all is; who sees no leader can't commit what is behind the last record."""
         commit = self.group.commits.get(log.partition)
-        return commit is not None and commit.offset == log.end and log.is_of(commit)
+        if commit is None or not log.is_of(commit):
+            return False
+        is_blind, records = self.setup.is_blind, log.between(commit.offset, log.end)
+        return not records if is_blind else commit.offset == log.end
 
     # -- what faults do ---------------------------------------------------------------------------
 
