@@ -78,7 +78,7 @@ def draw_setup(seed: int) -> Setup:
     crowd = tuple(range(11, 11 + (draw.choice((6, 20)) if is_patchy else draw.choice((0, 0, 6)))))
     if is_patchy:
         max_in_flight, requests_per_second = 8, max(30.0, requests_per_second)
-        rules = replace(rules, buffer_max_ids=1000)
+        rules = replace(rules, buffer_max_ids=10_000)
     is_torn = not (is_calm or is_patchy) and draw.random() < 0.2
     if is_torn:  # drains that last
         drain = timeout + 6.0
