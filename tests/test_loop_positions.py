@@ -116,7 +116,7 @@ def test_i1_a_truncated_log_goes_on_at_the_cut_and_its_commits_go_back_there_onc
     after = offsets_of(world)[offsets_of(world).index(500) + 1 :]
     assert min(after) == 490
     assert after == sorted(after)
-    assert world.started[-1] == (FIRST, Going(490, 3, Loss.CUT_OFF))
+    assert world.started[-1] == (FIRST, Going(490, 3, Loss.CUT_OFF, is_doubtful=True))
     told = [fields for said, fields in world.told if said == "offsets_gone"]
     assert [(each["partition"], each["missed"]) for each in told] == [(0, "490 to 499")]
     assert world.pipeline.tally.counters["offset_resets_total", TOPIC] == 1
@@ -144,7 +144,7 @@ def test_a_commit_without_metadata_is_gone_on_with_at_the_cut_all_the_same() -> 
     assert world.started == [(FIRST, Going(500, 3, is_doubtful=True))]
     cut_off(world, 500, records=510, diverges_at=490)
     world.run_until(5)
-    assert world.started[-1] == (FIRST, Going(490, 3, Loss.CUT_OFF))
+    assert world.started[-1] == (FIRST, Going(490, 3, Loss.CUT_OFF, is_doubtful=True))
 
 
 def test_i1_what_was_read_beyond_a_cut_is_delivered_and_holds_the_commit_there() -> None:

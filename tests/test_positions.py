@@ -42,16 +42,19 @@ def test_a_log_that_was_cut_off_is_gone_on_with_at_its_end() -> None:
 
 
 def test_a_log_that_was_cut_off_and_has_grown_is_gone_on_with_where_it_diverges() -> None:
+    """Compared there, too: it may have been cut off once more since."""
     position, gone = Position(500, 3, OLD), Gone(480, is_compared=True)
     for end in (485, 500, 600):
-        assert goes_on(position, Log(0, end, 4, OLD), gone) == Going(480, 3, Loss.CUT_OFF)
+        going = goes_on(position, Log(0, end, 4, OLD), gone)
+        assert going == Going(480, 3, Loss.CUT_OFF, is_doubtful=True)
 
 
 def test_a_log_that_was_cut_off_behind_the_position_is_gone_on_with_at_the_position() -> None:
     """What was cut off had been fetched ahead, and was thrown away by a pause."""
     for diverges_at in (500, 700):
         gone = Gone(diverges_at, is_compared=True)
-        assert goes_on(Position(500, 3, OLD), Log(0, 800, 4, OLD), gone) == Going(500, 3)
+        going = goes_on(Position(500, 3, OLD), Log(0, 800, 4, OLD), gone)
+        assert going == Going(500, 3, is_doubtful=True)
         assert goes_on(Position(500, 3, OLD), Log(0, 800, 4, ""), gone).offset == 0
 
 
