@@ -116,7 +116,7 @@ def test_i1_a_truncated_log_goes_on_at_the_cut_and_its_commits_go_back_there_onc
     after = offsets_of(world)[offsets_of(world).index(500) + 1 :]
     assert min(after) == 490
     assert after == sorted(after)
-    assert world.started[-1] == (FIRST, Going(490, 3, Loss.CUT_OFF, is_doubtful=True))
+    assert world.started[-1] == (FIRST, Going(490, 3, Loss.CUT_OFF))
     told = [fields for said, fields in world.told if said == "offsets_gone"]
     assert [(each["partition"], each["missed"]) for each in told] == [(0, "490 to 499")]
     assert world.pipeline.tally.counters["offset_resets_total", TOPIC] == 1
@@ -141,10 +141,10 @@ def test_a_commit_without_metadata_is_gone_on_with_at_the_cut_all_the_same() -> 
     world.committed = Committed(500, "", 3)
     world.leader_epoch = 4
     world.run_until(1)
-    assert world.started == [(FIRST, Going(500, 3, is_doubtful=True))]
+    assert world.started == [(FIRST, Going(500, 3))]
     cut_off(world, 500, records=510, diverges_at=490)
     world.run_until(5)
-    assert world.started[-1] == (FIRST, Going(490, 3, Loss.CUT_OFF, is_doubtful=True))
+    assert world.started[-1] == (FIRST, Going(490, 3, Loss.CUT_OFF))
 
 
 def test_i1_what_was_read_beyond_a_cut_is_delivered_and_holds_the_commit_there() -> None:
@@ -182,7 +182,7 @@ def test_a_position_that_is_in_doubt_is_compared_by_the_broker() -> None:
     world.leader_epoch = 4
     world.committed = Committed(500, '{"topic_id":"one"}', 3)
     world.run_until(1)
-    assert world.started == [(FIRST, Going(500, 3, is_doubtful=True))]
+    assert world.started == [(FIRST, Going(500, 3))]
     assert not any(said == "offsets_gone" for said, _ in world.said)
 
 
@@ -197,7 +197,7 @@ def test_i1_what_is_not_read_after_a_pause_is_compared_with_the_log() -> None:
     world.answer = lambda _: ACCEPTED
     world.run_while(lambda: len(world.started) == 1)
     position = world.pipeline.ledgers[FIRST].position
-    assert world.started[1:] == [(FIRST, Going(position, 3, is_doubtful=True))]
+    assert world.started[1:] == [(FIRST, Going(position, 3))]
     world.run_until(world.now - START + 5)
     assert world.pipeline.ledgers[FIRST].position > position
 
@@ -250,7 +250,7 @@ def test_i1_a_marker_is_read_again_of_a_leader_that_may_have_another_log_before_
     lead(world, 3, end=100)
     lead(world, 4, end=500)
     end_at(world, 101)
-    assert world.started[1:] == [(FIRST, Going(100, 3, is_doubtful=True))]
+    assert world.started[1:] == [(FIRST, Going(100, 3))]
     assert offsets_of(world)[-1] == 100
     end_at(world, 102)
     assert last_commits(world) == [(100, 3), (102, 4)]

@@ -337,13 +337,13 @@ def test_i7_records_from_before_a_position_was_compared_are_dropped(watcher: Wat
     """They are fetched once more, if the broker finds that the log goes on there."""
     member = watcher.member
     member.start({(TOPIC, 0): Going(0), (TOPIC, 1): Going(0)}, paused=False)
-    member._doubtful[TOPIC, 0] = TopicPartition("other", 7, 0)  # noqa: SLF001 - a seek that is refused for longer than any real one
+    member._unproven[TOPIC, 0] = TopicPartition("other", 7, 0)  # noqa: SLF001 - a seek that is refused for longer than any real one
     watcher.await_end_of((TOPIC, 1))
     for _ in range(20):
         watcher.poll()
     assert (TOPIC, 0) not in watcher.read
     assert watcher.ended == {(TOPIC, 1)}, "it would be committed, and nothing before it is read"
-    member._doubtful[TOPIC, 0] = TopicPartition(TOPIC, 0, 0)  # noqa: SLF001 - likewise
+    member._unproven[TOPIC, 0] = TopicPartition(TOPIC, 0, 0)  # noqa: SLF001 - likewise
     watcher.read_all_of((TOPIC, 0))
     watcher.await_end_of((TOPIC, 0))
 

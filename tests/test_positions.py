@@ -46,7 +46,7 @@ def test_a_log_that_was_cut_off_and_has_grown_is_gone_on_with_where_it_diverges(
     position, gone = Position(500, 3, OLD), Gone(480, is_compared=True)
     for end in (485, 500, 600):
         going = goes_on(position, Log(0, end, 4, OLD), gone)
-        assert going == Going(480, 3, Loss.CUT_OFF, is_doubtful=True)
+        assert going == Going(480, 3, Loss.CUT_OFF)
 
 
 def test_a_log_that_was_cut_off_behind_the_position_is_gone_on_with_at_the_position() -> None:
@@ -54,7 +54,7 @@ def test_a_log_that_was_cut_off_behind_the_position_is_gone_on_with_at_the_posit
     for diverges_at in (500, 700):
         gone = Gone(diverges_at, is_compared=True)
         going = goes_on(Position(500, 3, OLD), Log(0, 800, 4, OLD), gone)
-        assert going == Going(500, 3, is_doubtful=True)
+        assert going == Going(500, 3)
         assert goes_on(Position(500, 3, OLD), Log(0, 800, 4, ""), gone).offset == 0
 
 
@@ -73,7 +73,7 @@ def test_with_another_leader_epoch_the_broker_compares_the_logs(gone: Gone | Non
     """Else a log that was cut off and has grown again since can't be told from one that wasn't."""
     for end in (490, 600):
         going = goes_on(Position(500, 3, OLD), Log(0, end, 4, OLD), gone)
-        assert going == Going(500, 3, is_doubtful=True)
+        assert going == Going(500, 3)
 
 
 def test_where_nothing_says_from_where_it_is_another_the_log_is_read_from_its_beginning() -> None:

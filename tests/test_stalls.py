@@ -324,7 +324,7 @@ def test_a_partition_that_is_silent_for_no_known_cause_is_read_once_more_from_it
     world.run_until(STALLED_SECONDS - 1)
     before = len(world.started)
     world.run_until(STALLED_SECONDS + 100)
-    assert world.started[before:] == [((TOPIC, 0), Going(10, 3, is_doubtful=True))]
+    assert world.started[before:] == [((TOPIC, 0), Going(10, 3))]
     assert world.is_read(0)
 
 

@@ -70,14 +70,13 @@ class Loss(StrEnum):
 class Going:
     """Where reading goes on; ``leader_epoch`` is the latest of the records before, if known.
 
-    ``is_doubtful``: the broker has to compare that with its log first; it may have been cut off
-    once more since somebody looked.
+    Where it is, the broker compares it with its log first, which may have been cut off since
+    somebody looked.
     """
 
     offset: int
     leader_epoch: int | None = None
     loss: Loss | None = None
-    is_doubtful: bool = False
 
 
 def goes_on(position: Position, log: Log, gone: Gone | None = None) -> Going:
@@ -89,19 +88,18 @@ def goes_on(position: Position, log: Log, gone: Gone | None = None) -> Going:
     if offset < log.first:
         return Going(log.first, None, Loss.DELETED)
     is_compared = gone is not None and gone.is_compared
-    is_older = epoch not in {None, log.leader_epoch}
-    if is_older and not is_compared:
-        return Going(offset, epoch, is_doubtful=True)  # if it was cut off, the broker says where
+    if epoch not in {None, log.leader_epoch} and not is_compared:
+        return Going(offset, epoch)  # if it was cut off, the broker says where
     diverges_at = None if gone is None else gone.diverges_at
     at = log.end if diverges_at is None else diverges_at
     is_before = gone is None or (is_known and diverges_at is not None)
     if is_before and offset <= min(at, log.end):  # what was fetched ahead is all that was cut off
-        return Going(offset, epoch, is_doubtful=is_older)
+        return Going(offset, epoch)
     is_unclear = is_compared and diverges_at is None
     if is_unclear or not is_known or at >= offset:  # it has grown since, or is another topic's
-        at, epoch, is_older = log.first, None, False
+        at, epoch = log.first, None
     at = max(log.first, min(at, log.end))
-    return Going(at, epoch, Loss.CUT_OFF if at < offset else None, is_older)
+    return Going(at, epoch, Loss.CUT_OFF if at < offset else None)
 
 
 class Start(Enum):

@@ -161,7 +161,7 @@ class Assignment:
         if name in self._pipeline.ledgers and name not in self._waiting:
             ledger = self._pipeline.ledgers[name]
             ledger.undo_gap()
-            going = Going(ledger.position, ledger.leader_epoch, is_doubtful=True)
+            going = Going(ledger.position, ledger.leader_epoch)
             self._member.stop([name])
             self._member.start({name: going}, paused=True)
             self._is_paused.add(name)

@@ -7,6 +7,7 @@ stored offsets survive a seek, and a commit without offsets would commit them fo
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 from confluent_kafka import (
@@ -33,13 +34,15 @@ from consumer.kafka import errors
 from consumer.kafka.client import Client
 from consumer.kafka.credentials import LoginWatch
 
+COMPARED_PER_TURN = 500  # thousands at once would take a good part of a second
+
 
 class Member:
     """Implements `ports.MemberPort`. Errors come back as values or go to the listener."""
 
     def __init__(self, properties: Mapping[str, Any], farewell_seconds: float = 0.0) -> None:
         self._client = Client(properties, farewell_seconds)
-        self._doubtful: dict[Partition, TopicPartition] = {}  # to be compared by the broker
+        self._unproven: dict[Partition, TopicPartition] = {}  # to be compared by the broker
 
     @property
     def _consumer(self) -> Consumer:
@@ -61,7 +64,7 @@ class Member:
         """
         self._compare()
         messages = self._client.consume(count, timeout_seconds)
-        if not self._doubtful:
+        if not self._unproven:
             return messages
         return [each for each in messages if not self._is_early(each)]
 
@@ -89,14 +92,16 @@ class Member:
             self._consumer.incremental_assign(partitions)
             if partitions:
                 (self._consumer.pause if paused else self._consumer.resume)(partitions)
-        self._doubtful |= {name: at for name, at in named.items() if positions[name].is_doubtful}
+        self._unproven |= {
+            name: named[name] for name, at in positions.items() if at.leader_epoch is not None
+        }
         self._compare()
 
     def stop(self, partitions: Iterable[Partition]) -> None:
         """Give up reading these partitions; those that were never begun are passed over."""
         names = set(partitions)
         for name in names:
-            self._doubtful.pop(name, None)
+            self._unproven.pop(name, None)
         with _unless_ending():
             begun = self.assignment() & names
             self._consumer.incremental_unassign(_named(begun))
@@ -106,21 +111,23 @@ class Member:
 
         It is found once more. An end without the records before it would be committed.
         """
-        if (message.topic(), message.partition()) not in self._doubtful:
+        if (message.topic(), message.partition()) not in self._unproven:
             return False
         return message.error() is None or errors.is_end_of_partition(message)
 
     def _compare(self) -> None:
         """Have the broker compare leader epochs: librdkafka (2.16) does so at a seek.
 
-        It refuses one where the partition is not begun yet, as that waits for what it was before.
+        When it begins to read it doesn't, and takes a log that was cut off, and has grown beyond
+        the position, for the one that was read. It refuses a seek where the partition is not begun
+        yet, as that waits for what it was before.
         """
-        for name, at in list(self._doubtful.items()):
+        for name, at in list(islice(self._unproven.items(), COMPARED_PER_TURN)):
+            del self._unproven[name]
             try:
                 self._consumer.seek(at)
             except KafkaException:
-                continue
-            del self._doubtful[name]
+                self._unproven[name] = at  # behind the others
 
     def pause(self, partitions: Iterable[Partition]) -> None:
         """Stop fetching; polling goes on."""

@@ -93,22 +93,6 @@ CORE: tuple[Mutant, ...] = (
         tests=("tests/test_positions.py",),
     ),
     Mutant(
-        name="a-log-is-cut-off-once",
-        breaks="I1",
-        file="consumer/core/positions.py",
-        old="return Going(at, epoch, Loss.CUT_OFF if at < offset else None, is_older)",
-        new="return Going(at, epoch, Loss.CUT_OFF if at < offset else None)",
-        tests=("tests/test_positions.py",),
-    ),
-    Mutant(
-        name="a-log-is-cut-off-behind-the-position-once",
-        breaks="I1",
-        file="consumer/core/positions.py",
-        old="return Going(offset, epoch, is_doubtful=is_older)",
-        new="return Going(offset, epoch)",
-        tests=("tests/test_positions.py",),
-    ),
-    Mutant(
         name="a-gap-is-open",
         breaks="I1",
         file="consumer/core/intake.py",

@@ -138,8 +138,8 @@ STALLS: tuple[Mutant, ...] = (
         name="what-is-read-once-more-is-not-compared",
         breaks="nothing is lost",
         file="consumer/engine/assignment.py",
-        old="going = Going(ledger.position, ledger.leader_epoch, is_doubtful=True)",
-        new="going = Going(ledger.position, ledger.leader_epoch)",
+        old="going = Going(ledger.position, ledger.leader_epoch)",
+        new="going = Going(ledger.position)",
         tests=("tests/test_stalls.py",),
     ),
     Mutant(

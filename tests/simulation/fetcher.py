@@ -55,9 +55,8 @@ class Fetcher:
     def start(self, partition: int, going: Going, *, is_paused: bool) -> None:
         """Begin to read; with an epoch the broker is asked whether that is this log's offset."""
         log = self._logs[partition]
-        known = -1 if going.is_doubtful else log.leader_epoch
         epoch = going.leader_epoch
-        reading = Reading(log, going.offset, epoch, epoch, known, is_paused)
+        reading = Reading(log, going.offset, epoch, epoch, -1, is_paused)
         self._readings[partition] = reading
         self._begun(partition, going.offset)
 
