@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CLUSTER_ID = "c2VnbWVudC1jb25zdW1lcg"
-_START_SECONDS = 60
+_START_SECONDS = 180
 _STOP_SECONDS = 30
 _LOG_EXCERPT = 3000
 # The collector and the compiler that are ready soonest on a machine with few cores.
