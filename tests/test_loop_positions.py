@@ -234,6 +234,15 @@ def end_at(world: World, end: int) -> None:
     world.run_until(world.now - START + 3)
 
 
+def test_i1_what_is_skipped_at_first_has_the_epoch_of_its_leader() -> None:
+    """Else nobody could tell that the log was cut off and has grown beyond it."""
+    world = quick(records=100, offset_reset="latest")
+    world.leader_epoch = 3
+    world.run_until(3)
+    assert world.started == [(FIRST, Going(100, 3))]
+    assert last_commits(world) == [(100, 3)]
+
+
 def test_a_transactions_marker_of_the_last_records_leader_is_committed() -> None:
     world = quick(records=100)
     lead(world, 3, end=100)
@@ -265,6 +274,15 @@ def test_i1_a_marker_is_read_again_of_each_leader() -> None:
         end_at(world, 101)
         assert len(world.started) == 2 + number
         assert offsets_of(world)[-1] == 100
+
+
+def test_i1_a_leader_of_before_the_last_record_tells_nothing_of_a_marker() -> None:
+    world = quick(records=100)
+    lead(world, 4, end=100)
+    world.observer.view = View(asked=True, leaders={FIRST: (500, 3)})
+    end_at(world, 101)
+    assert offsets_of(world)[-1] == 100
+    assert len(world.started) == 1
 
 
 def test_where_nobody_tells_an_epoch_a_marker_is_committed_without() -> None:

@@ -96,9 +96,10 @@ def goes_on(position: Position, log: Log, gone: Gone | None = None) -> Going:
     if is_before and offset <= min(at, log.end):  # what was fetched ahead is all that was cut off
         return Going(offset, epoch)
     is_unclear = is_compared and diverges_at is None
-    if is_unclear or not is_known or at >= offset:  # it has grown since, or is another topic's
+    is_another = is_unclear or not is_known or at >= offset  # it has grown since, for example
+    if is_another or at < log.first:
         at, epoch = log.first, None
-    at = max(log.first, min(at, log.end))
+    at = min(at, log.end)
     return Going(at, epoch, Loss.CUT_OFF if at < offset else None)
 
 

@@ -5,8 +5,9 @@ stands. `LookupPort` asks that for all that wait, so nothing here waits for an a
 is missing keeps no other partition waiting. An answer is to one question: what comes after a
 partition was given up, and may be back, is passed over.
 
-So is a partition whose position is gone, and one whose topic has another id than when it began:
-librdkafka (2.16) reads on where the old one had come to, if the new one has that.
+So is a partition whose position is gone, one whose topic has another id than when it began, for
+librdkafka (2.16) reads on where the old one had come to, if the new one has that, and one of whose
+end nobody knows which leader's it is (`Claims.learn`).
 
 Pausing never stops polling. It throws away what the client has fetched ahead, to be fetched once
 more, so what lasts for a moment is no reason for it. It throws away, too, that a position is gone:

@@ -40,14 +40,17 @@ class Claims:
         """Take in the epochs of positions behind a gap; return which are to be read once more.
 
         A leader whose log ends there or later has all that is before it; and that is what was read
-        if the last record is of this leader, or the gap was read from this one. It may have been
-        fetched long before it is received, when another led: so it is read once more.
+        if the last record is of this leader, or the gap was read since this one was seen. A gap may
+        have been fetched long before it is received, when another led: so it is read once more.
+        One that led before the last record was written says nothing.
         """
         doubtful = []
         for name, ledger in self._ledgers.items():
             if not ledger.gap or name not in leaders:
                 continue
             end, epoch = leaders[name]
+            if epoch < (ledger.leader_epoch or 0):
+                continue
             if epoch not in {ledger.leader_epoch, ledger.reread_under}:
                 ledger.reread_under = epoch
                 doubtful.append(name)

@@ -54,8 +54,8 @@ class Commits:
     _say: Say
     lease: Lease = field(init=False)
     refusal: str = ""  # what the broker has against commits that it answers
-    doubtful: list[Partition] = field(default_factory=list)  # to be read again: see `Claims.learn`
     _claims: Claims = field(init=False)
+    _doubtful: list[Partition] = field(default_factory=list)
     _session_seconds: float | None = None  # as the broker told it
     _sent: tuple[float, Sent] | None = None
     _repeats: Repeats = field(default_factory=Repeats)
@@ -73,10 +73,10 @@ class Commits:
     def agree(self, view: View) -> None:
         """Agree with the broker how long the lease is, where it tells its session.
 
-        Also learn which epochs the positions have; ``doubtful`` are to be read once more.
+        Also learn which epochs the positions have.
         """
         options = self._options
-        self.doubtful = self._claims.learn(view.leaders)
+        self._doubtful += self._claims.learn(view.leaders)
         if view.session_seconds is not None:
             self._session_seconds = view.session_seconds
             session = min(view.session_seconds, options.session_timeout_seconds)
@@ -84,6 +84,15 @@ class Commits:
             self.lease.agree(_lease_seconds(options, session, heartbeat))
         elif view.asked and view.unreachable is None:
             self.lease.is_agreed = True  # a broker that doesn't tell: the setting is all there is
+
+    def take_doubtful(self) -> list[Partition]:
+        """Return which partitions are to be read once more before what is behind them is committed.
+
+        As `Claims.learn` found; a record that came meanwhile leaves no gap to doubt.
+        """
+        doubtful, self._doubtful = self._doubtful, []
+        ledgers = self._ledgers
+        return [name for name in doubtful if name in ledgers and ledgers[name].gap]
 
     def problem(self, now: float, *, is_holding: bool) -> tuple[str, str] | None:
         """Return why nothing may be sent, and what that is; ``is_holding``: there is something."""

@@ -231,8 +231,7 @@ class Loop:
         if self.assignment.turn(now):
             self.commits.commit_soon()
             self.outlook.tell_observer()
-        doubtful, self.commits.doubtful = self.commits.doubtful, []
-        if again := [*self.assignment.made_anew(), *doubtful]:
+        if again := [*self.assignment.made_anew(), *self.commits.take_doubtful()]:
             self._lose_positions(again, None, now)
 
     def _lose_positions(self, names: Sequence[Partition], gone: Gone | None, now: float) -> None:

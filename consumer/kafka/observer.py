@@ -116,7 +116,7 @@ class Observer:
             missing={name: why for name in self._named if (why := topics[name].unreadable)},
             partition_counts={n: topics[n].partitions for n in read if not topics[n].missing},
             ends=self._ask_ends(topics),
-            leaders=dict(self._leaders),
+            leaders=self._leaders,
             unanswered=self._unanswered,
             causes=causes_of(self.silent, self._ends, topics, self._admin),
             dead_letter_trouble=None if letters is None else ensure(letters, self._admin, topics),
@@ -134,6 +134,7 @@ class Observer:
             unreachable=text_of(error),
             missing={},
             ends=dict(self._ends),
+            leaders={},
             is_member=None,
         )
 
@@ -152,6 +153,7 @@ class Observer:
     def _ask_ends(self, topics: Topics) -> Mapping[Partition, int]:
         wanted = self.partitions
         unanswered = set(wanted)
+        self._leaders = {}  # only those of now
         # All would wait for those without a leader.
         led = [name for name in wanted if topics.get(name[0], UNKNOWN).is_led(name[1])]
         if led:
@@ -171,7 +173,6 @@ class Observer:
                     unanswered.discard(name)
         self._unanswered = frozenset(unanswered)
         self._ends = {name: self._ends[name] for name in wanted if name in self._ends}
-        self._leaders = {name: self._leaders[name] for name in wanted if name in self._leaders}
         return dict(self._ends)
 
     def _ask_group(self) -> bool | None:

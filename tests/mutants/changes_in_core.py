@@ -93,6 +93,14 @@ CORE: tuple[Mutant, ...] = (
         tests=("tests/test_positions.py",),
     ),
     Mutant(
+        name="a-log-that-was-deleted-where-it-diverges-is-compared-for-ever",
+        breaks="I8",
+        file="consumer/core/positions.py",
+        old="if is_another or at < log.first:",
+        new="at = max(at, log.first)\n    if is_another:",
+        tests=("tests/test_positions.py",),
+    ),
+    Mutant(
         name="a-gap-is-open",
         breaks="I1",
         file="consumer/core/intake.py",

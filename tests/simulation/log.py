@@ -147,6 +147,11 @@ class PartitionLog:
         end = self.end_of(commit.leader_epoch)
         return end is not None and end >= commit.offset
 
+    def is_beyond(self, commit: "Commit") -> bool:
+        """Whether a commit of this log has an epoch that no leader had yet."""
+        is_this = topic_id_of(commit.metadata) == self.topic_id
+        return is_this and (commit.leader_epoch or 0) > self.leader_epoch
+
     def settled_up_to(self, commit: "Commit") -> int:
         """Return how much of this log a commit settles, be it of one that it was."""
         if topic_id_of(commit.metadata) not in {"", self.topic_id}:

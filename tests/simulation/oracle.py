@@ -85,6 +85,11 @@ class Oracle(Watch):
         if self.owners.get(partition) != owner:
             raise Violation(f"I5: process {owner} committed partition {partition}, not its own")
         log = self.logs[partition]
+        if log.is_beyond(new):
+            raise Violation(
+                f"I1: {partition}:{new.offset} was committed with epoch {new.leader_epoch}, which"
+                " the log never had"
+            )
         is_late = not log.is_of(new)
         if is_late and log.was_never_cut(new):
             raise Violation(

@@ -224,9 +224,12 @@ class Observer:
         self.member_id = ""
         self._process = process
         self._has_seen = False
+        self._leaders: dict[Partition, tuple[int, int]] = {}
+        self._looked_at = -math.inf
 
     def ask_now(self) -> None:
-        """Ask now: `view` always does."""
+        """Ask now: `view` always does, but for the leaders."""
+        self._looked_at = -math.inf
 
     @property
     def view(self) -> View:
@@ -235,10 +238,12 @@ class Observer:
         if not process.link.is_up or (self._has_seen and setup.is_blind):
             return View(asked=True, unreachable="no answer")
         self._has_seen = True
+        if process.now() >= self._looked_at + setup.look_seconds:
+            self._leaders, self._looked_at = process.lookup.leaders(), process.now()
         tells = setup.tells_session and setup.protocol == "new"
         return View(
             asked=True,
-            leaders=process.lookup.leaders(),
+            leaders=self._leaders,
             dead_letter_trouble=process.dead_letters.trouble or None,
             is_member=process.client.is_member(self.member_id) if self.member_id else None,
             session_seconds=setup.session_seconds if tells else None,

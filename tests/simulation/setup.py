@@ -34,6 +34,7 @@ class Setup:
     is_calm: bool
     is_patchy: bool  # nothing is wrong but a minority of the segments
     is_blind: bool  # observers see the cluster once, and never again
+    look_seconds: float  # how old what they saw of the leaders may be
     is_torn: bool  # connections are reset all the time
     is_static: bool  # the members have names
     rules: Rules
@@ -108,6 +109,7 @@ def draw_setup(seed: int) -> Setup:
         is_calm=is_calm,
         is_patchy=is_patchy,
         is_blind=random.Random(f"blind {seed}").random() < 0.1,
+        look_seconds=random.Random(f"looks {seed}").choice((0.0, 2.0, 12.0)),
         is_torn=is_torn,
         is_static=protocol == "new" and draw.random() < 0.3,
         rules=rules,
