@@ -237,7 +237,7 @@ def end_at(world: World, end: int) -> None:
 def test_i1_what_is_skipped_at_first_has_the_epoch_of_its_leader() -> None:
     """Else nobody could tell that the log was cut off and has grown beyond it."""
     world = quick(records=100, offset_reset="latest")
-    world.leader_epoch = 3
+    world.leader_epoch, world.committed = 3, Committed(None, "")
     world.run_until(3)
     assert world.started == [(FIRST, Going(100, 3))]
     assert last_commits(world) == [(100, 3)]
