@@ -94,9 +94,7 @@ class Ledger:
 
     def committable(self) -> int:
         """Return the offset that may be committed."""
-        if self._holds:
-            return _first(self._holds)[0]
-        return self.position - self.gap
+        return _first(self._holds)[0] if self._holds else self.position - self.gap
 
     def pass_gap(self, end: int) -> None:
         """Go on at the end of the log: there is no record in between."""

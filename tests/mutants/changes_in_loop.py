@@ -674,8 +674,8 @@ LOOP: tuple[Mutant, ...] = (
         name="nobody-looks-at-the-topics-ids",
         breaks="nothing is lost",
         file="consumer/engine/loop.py",
-        old="if anew := self.assignment.made_anew():",
-        new="if anew := self.assignment.made_anew()[:0]:",
+        old="[*self.assignment.made_anew(), *self.commits.take_doubtful()]",
+        new="self.commits.take_doubtful()",
         tests=("tests/test_loop_positions.py",),
     ),
     Mutant(

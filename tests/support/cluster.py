@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Text = str | bytes | None
 T = TypeVar("T")
 
-_PATIENCE_SECONDS = 30
+_PATIENCE_SECONDS = 120
 _BRIEFLY_SECONDS = 3
 _NOT_YET = (
     KafkaError.NOT_LEADER_FOR_PARTITION,
