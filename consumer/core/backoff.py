@@ -52,8 +52,12 @@ class Backoff:
 
     def ask(self, now: float, seconds: float) -> None:
         """Wait as long as ``Retry-After`` says, up to its cap."""
+        self.wait(now, seconds)
         self.asked_until = max(self.asked_until, now + min(seconds, MAX_RETRY_AFTER_SECONDS))
-        self.not_before = max(self.not_before, self.asked_until)
+
+    def wait(self, now: float, seconds: float) -> None:
+        """Wait so long too, or until a success."""
+        self.not_before = max(self.not_before, now + min(seconds, MAX_RETRY_AFTER_SECONDS))
 
     def trouble_over(self, now: float, cap: float, jitter: float) -> bool:
         """Wait no longer than its own troubles justify; return whether that is less than before."""

@@ -182,7 +182,7 @@ class Throttle:
             self._probe_failed(started_at, now, jitter, is_stranger=is_stranger)
             is_sure = self._everybody.level >= _SURE_PROBES and not self._api_holds()
             if is_sure and retry.retry_after_seconds is not None:
-                self._everybody.ask(now, retry.retry_after_seconds)
+                self._everybody.wait(now, retry.retry_after_seconds)  # a success is better evidence
         elif self._failures >= _OUTAGE_FAILURES and (
             is_throttled or len(self._failed_lanes) >= _OUTAGE_LANES
         ):

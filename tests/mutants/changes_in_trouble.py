@@ -225,6 +225,14 @@ TROUBLE: tuple[Mutant, ...] = (
         tests=("tests/test_hours_of_trouble.py",),
     ),
     Mutant(
+        name="one-segments-retry-after-outlives-the-outage",
+        breaks="I8",
+        file="consumer/core/throttle.py",
+        old="self._everybody.wait(now, retry.retry_after_seconds)",
+        new="self._everybody.ask(now, retry.retry_after_seconds)",
+        tests=("tests/test_throttle.py",),
+    ),
+    Mutant(
         name="pressure-flushes-the-newest",
         breaks="I4",
         file="consumer/core/buffer.py",

@@ -129,10 +129,11 @@ class PartitionLog:
 
     def end_of(self, epoch: int) -> int | None:
         """Return where the log ends of the leaders up to an epoch; None: it comes to no such."""
-        if epoch > self.leader_epoch:
-            return None
-        later = (at for each, at in self._epochs.items() if each > epoch)
-        return max(self.start, min(later, default=self.end))
+        return None if epoch > self.leader_epoch else max(self.start, self._diverges(epoch))
+
+    def _diverges(self, epoch: int) -> int:
+        """Return where what leaders up to an epoch wrote comes to its end, be it deleted since."""
+        return min((at for each, at in self._epochs.items() if each > epoch), default=self.end)
 
     def epoch_before(self, offset: int) -> int:
         """Return the epoch of what is right before an offset, be it a marker."""
@@ -156,8 +157,8 @@ class PartitionLog:
         """Return how much of this log a commit settles, be it of one that it was."""
         if topic_id_of(commit.metadata) not in {"", self.topic_id}:
             return 0
-        end = None if commit.leader_epoch is None else self.end_of(commit.leader_epoch)
-        return min(commit.offset, self.end if end is None else end)
+        epoch = commit.leader_epoch
+        return min(commit.offset, self.end if epoch is None else self._diverges(epoch))
 
     def was_never_cut(self, commit: "Commit") -> bool:
         """Whether all that is before a commit is as it was when it was written."""
