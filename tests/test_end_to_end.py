@@ -17,6 +17,7 @@ from confluent_kafka.admin import (
 from consumer.engine.loop import CHUNK_RECORDS
 from tests.support.cluster import Record
 from tests.support.scenario import (
+    GONE_SECONDS,
     PATIENCE_SECONDS,
     PREFIX,
     Changes,
@@ -329,7 +330,7 @@ def test_a_mistake_of_ours_holds_the_daemon_and_no_record_pays_for_it(
     scenario.api.region(**fault)
     scenario.produce([*additions(1, 30), *additions(2, 30)])
     await_unready(daemon, f"{reason}: {told}")
-    eventually(daemon.holds, 60, f"the hold {reason}", until={reason}.__eq__)
+    eventually(daemon.holds, PATIENCE_SECONDS, f"the hold {reason}", until={reason}.__eq__)
     status = daemon.status()
     assert status["state"] == "held"
     assert [hold["reason"] for hold in status["holds"]] == [reason]
@@ -343,7 +344,7 @@ def test_a_mistake_of_ours_holds_the_daemon_and_no_record_pays_for_it(
     assert not any(scenario.committed().values())
     scenario.api.heal()
     scenario.await_all_committed()
-    eventually(daemon.reasons, 60, "readiness", until=lambda text: not text)
+    eventually(daemon.reasons, PATIENCE_SECONDS, "readiness", until=lambda text: not text)
     assert daemon.holds() == set()
     assert daemon.wait_log("hold_ended", PATIENCE_SECONDS)["reason"] == reason
     assert len(scenario.api.members(1)) == len(scenario.api.members(2)) == 30
@@ -406,7 +407,7 @@ def test_latest_skips_what_was_there_at_the_first_start_and_nothing_later(
     scenario.await_accepted(110)
     scenario.await_all_committed()
     daemon.terminate()
-    assert daemon.wait(PATIENCE_SECONDS) == 0
+    assert daemon.wait(GONE_SECONDS) == 0
     scenario.produce(additions(4, 50))  # while nobody reads
     scenario.start_ready(KAFKA_AUTO_OFFSET_RESET="latest")
     scenario.await_accepted(160)
@@ -462,7 +463,7 @@ def stop_after(scenario: "Scenario", count: int) -> None:
     scenario.produce([record._replace(partition=0) for record in additions(1, count)])
     scenario.await_all_committed()
     daemon.terminate()
-    assert daemon.wait(PATIENCE_SECONDS) == 0
+    assert daemon.wait(GONE_SECONDS) == 0
 
 
 @both_protocols
@@ -504,7 +505,7 @@ def test_a_topic_made_anew_is_read_from_its_beginning(scenario: "Scenario") -> N
     scenario.produce(additions(2, 20))
     scenario.await_accepted(220)
     scenario.await_all_committed()
-    eventually(daemon.reasons, 60, "readiness", until=lambda text: not text)
+    eventually(daemon.reasons, PATIENCE_SECONDS, "readiness", until=lambda text: not text)
     assert len(scenario.api.members(2)) == 20
 
 
@@ -607,7 +608,7 @@ def test_every_series_of_the_contract_is_there_at_zero_from_the_start(
     bootstrap, proxy = scenario.broker.proxied(0)
     proxy.cut()
     daemon = scenario.start(KAFKA_BOOTSTRAP_SERVERS=bootstrap)
-    eventually(lambda: daemon.metric("buffer_limit_ids"), 60, "the first turn")
+    eventually(lambda: daemon.metric("buffer_limit_ids"), PATIENCE_SECONDS, "the first turn")
     found = {
         name.removeprefix(PREFIX) + "".join(f",{k}={v}" for k, v in sorted(labels)): value
         for (name, labels), value in daemon.metrics().items()
@@ -732,7 +733,7 @@ def test_partitions_that_come_and_come_back_during_a_pause_are_read(scenario: "S
     )
     eventually(lambda: first.metric("paused"), PATIENCE_SECONDS, "a pause again")
     second.terminate()
-    assert second.wait(PATIENCE_SECONDS) == 0
+    assert second.wait(GONE_SECONDS) == 0
     eventually(
         lambda: first.metric("assigned_partitions"),
         PATIENCE_SECONDS,

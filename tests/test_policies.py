@@ -21,6 +21,7 @@ from confluent_kafka.admin import (
 from tests.support.cluster import Record
 from tests.support.kafka import Broker
 from tests.support.scenario import (
+    GONE_SECONDS,
     PATIENCE_SECONDS,
     PREFIX,
     Changes,
@@ -121,7 +122,7 @@ def await_count(daemon: "Daemon", expected: int, name: str, **labels: str) -> No
 def stop(daemon: "Daemon") -> None:
     """Send SIGTERM and see that it ends well, in the time that it is given."""
     daemon.terminate()
-    assert daemon.wait(PATIENCE_SECONDS) == 0
+    assert daemon.wait(GONE_SECONDS) == 0
     assert daemon.logs("stopped"), "ended hard"
 
 

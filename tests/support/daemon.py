@@ -24,10 +24,8 @@ Log = dict[str, Any]
 Metrics = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
-_ANSWER_SECONDS = 60
 _SHOWN_LINES = 200
-_LISTENING_SECONDS = 60
-_PUBLISHED_SECONDS = 60
+_PATIENCE_SECONDS = 60
 _BRIEFLY_SECONDS = 2
 
 
@@ -179,9 +177,9 @@ class Daemon:
     @property
     def address(self) -> str:
         """Where it serves HTTP, ``host:port``; waits until it says so."""
-        return str(self.wait_log("listening", _LISTENING_SECONDS)["address"])
+        return str(self.wait_log("listening", _PATIENCE_SECONDS)["address"])
 
-    def get(self, path: str, *, timeout: float = _ANSWER_SECONDS) -> tuple[int, str]:
+    def get(self, path: str, *, timeout: float = _PATIENCE_SECONDS) -> tuple[int, str]:
         """Return status and body of an answer."""
         connection = HTTPConnection(self.address, timeout=timeout)
         try:
@@ -229,7 +227,7 @@ class Daemon:
         sample = f"{name} {labels or ''}".rstrip()
         eventually(
             lambda: self.metric(name, **labels),
-            _PUBLISHED_SECONDS,
+            _PATIENCE_SECONDS,
             sample,
             until=lambda seen: seen == value,
         )
