@@ -12,7 +12,7 @@ import pytest
 from consumer.commands.demo.standin import Fault
 from tests.support.cluster import Record
 from tests.support.flipping import Flipping
-from tests.support.scenario import PREFIX, additions, event
+from tests.support.scenario import additions, event
 from tests.support.tcp_proxy import HOST, TcpProxy
 from tests.support.waiting import eventually
 
@@ -56,15 +56,6 @@ def finish(scenario: "Scenario", flipping: Flipping, daemon: "Daemon") -> None:
     scenario.await_all_committed()
     assert not any(scenario.broker.end_offsets(scenario.dead_letter_topic).values())
     assert daemon.exit_code is None
-
-
-def total(daemon: "Daemon", name: str, **labels: str) -> float:
-    """Return the sum of a metric's samples that have these labels."""
-    return sum(
-        value
-        for (each, found), value in daemon.metrics().items()
-        if each == PREFIX + name and labels.items() <= dict(found).items()
-    )
 
 
 def retries(daemon: "Daemon", reason: str) -> float:
@@ -139,10 +130,10 @@ def test_an_api_behind_a_black_hole_is_tried_again(
     await_more_accepted(scenario, 100)
     way_to_api.black_hole()
     await_retries(daemon, "timeout", 1)
-    delivered = total(daemon, "ids_total", outcome="delivered")
+    delivered = daemon.total("ids_total", outcome="delivered")
     accepted = scenario.api.counters().accepted
     await_retries(daemon, "timeout", 5)
-    assert total(daemon, "ids_total", outcome="delivered") == delivered
+    assert daemon.total("ids_total", outcome="delivered") == delivered
     assert scenario.api.counters().accepted == accepted
     assert way_to_api.connections_open
     way_to_api.reset()  # what was swallowed does not come out again
@@ -158,7 +149,7 @@ def test_answers_that_drip_too_slowly_are_no_success_and_those_in_time_are(
     await_more_accepted(scenario, 100)
     way_to_api.drip(20)  # three seconds for an answer
     await_retries(daemon, "timeout", 1)
-    delivered = total(daemon, "ids_total", outcome="delivered")
+    delivered = daemon.total("ids_total", outcome="delivered")
     accepted = scenario.api.counters().accepted
     eventually(
         lambda: scenario.api.counters().accepted,
@@ -167,10 +158,10 @@ def test_answers_that_drip_too_slowly_are_no_success_and_those_in_time_are(
         until=lambda count: count > accepted,
     )
     await_retries(daemon, "timeout", 1)
-    assert total(daemon, "ids_total", outcome="delivered") == delivered
+    assert daemon.total("ids_total", outcome="delivered") == delivered
     way_to_api.drip(200)  # a third of a second
     eventually(
-        lambda: total(daemon, "ids_total", outcome="delivered"),
+        lambda: daemon.total("ids_total", outcome="delivered"),
         PATIENCE_SECONDS,
         "deliveries, though the answers drip",
         until=lambda count: count >= delivered + 100,
@@ -225,7 +216,7 @@ def test_the_beginning_of_a_success_is_no_success(
             cuts += 1
             # Not what the API accepted: the next cut would be of an answer still on its way.
             eventually(
-                partial(total, daemon, "requests_total", status="200"),
+                partial(daemon.total, "requests_total", status="200"),
                 PATIENCE_SECONDS,
                 f"{cuts} answers to arrive whole",
                 until=float(cuts).__eq__,
@@ -233,8 +224,8 @@ def test_the_beginning_of_a_success_is_no_success(
     scenario.await_all_committed()
     assert len(scenario.api.members(1)) == cuts
     daemon.await_metric(cuts, "retries_total", reason="connection")
-    assert total(daemon, "requests_total", status="200") == cuts
-    assert total(daemon, "requests_total") == 2 * cuts
+    assert daemon.total("requests_total", status="200") == cuts
+    assert daemon.total("requests_total") == 2 * cuts
     assert not any(scenario.broker.end_offsets(scenario.dead_letter_topic).values())
 
 
@@ -256,7 +247,7 @@ def test_reset_connections_to_kafka_cost_no_membership_and_no_record(
         flipping.await_caught_up()
     finish(scenario, flipping, daemon)
     assert scenario.broker.group_members(scenario.group) == [member]
-    assert total(daemon, "rebalances_total") == 1
+    assert daemon.total("rebalances_total") == 1
 
 
 def lag(scenario: "Scenario") -> int:

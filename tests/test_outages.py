@@ -17,7 +17,7 @@ from consumer.engine.loop import CHUNK_RECORDS
 from tests.support.api import FaultyApi
 from tests.support.certificates import need_openssl
 from tests.support.kafka_server import free_ports
-from tests.support.scenario import PATIENCE_SECONDS, PREFIX, Changes, assert_accounted
+from tests.support.scenario import PATIENCE_SECONDS, Changes, assert_accounted
 from tests.support.tcp_proxy import HOST
 from tests.support.waiting import eventually
 
@@ -118,8 +118,7 @@ def unavailable(api: MovingApi) -> "Iterator[None]":
 
 def attempts(daemon: "Daemon") -> float:
     """Return how many requests ended, whichever way."""
-    metrics = daemon.metrics()
-    return sum(value for (name, _), value in metrics.items() if name == PREFIX + "requests_total")
+    return daemon.total("requests_total")
 
 
 def assert_within_bounds(daemon: "Daemon") -> None:

@@ -37,6 +37,7 @@ SETTINGS = {
 }
 RUN = [sys.executable, "-m", "consumer", "run"]
 GONE_SECONDS = 20 + 5
+AT_ONCE_SECONDS = 15  # less than a drain may take; so long a busy machine may stand still
 PERSON = "person-4711@example.com"
 
 
@@ -94,7 +95,7 @@ def test_a_stop_in_the_first_moments_ends_it_with_0(
     with subprocess.Popen(TIMED, env=SETTINGS, cwd=tmp_path, stdout=nowhere, stderr=pipe) as child:
         await_moment(child, imported)
         child.send_signal(number)
-        assert child.wait(GONE_SECONDS) == 0  # nothing was begun: at once
+        assert child.wait(AT_ONCE_SECONDS) == 0  # nothing was begun: at once
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0])
@@ -121,7 +122,7 @@ def test_a_stop_in_the_first_moments_reaches_process_1(imported: str, tmp_path: 
             await_moment(outer, imported)
             children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
             os.kill(int(children.read_text()), signal.SIGTERM)
-            assert outer.wait(GONE_SECONDS) == 0
+            assert outer.wait(AT_ONCE_SECONDS) == 0
         finally:
             outer.kill()
 
@@ -162,7 +163,7 @@ def test_sigterm_ends_the_other_commands_at_once(command: str, tmp_path: Path) -
     ) as process:
         await_handler(process.pid)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(GONE_SECONDS) == 128 + signal.SIGTERM
+        assert process.wait(AT_ONCE_SECONDS) == 128 + signal.SIGTERM
 
 
 def test_a_signal_that_comes_again_while_python_ends_is_no_death() -> None:
@@ -223,7 +224,7 @@ def test_a_later_second_signal_ends_it_at_once(
     stopping.send_signal(number)
     time.sleep(0.7)
     stopping.send_signal(number)
-    assert stopping.wait(GONE_SECONDS) == 128 + number
+    assert stopping.wait(AT_ONCE_SECONDS) == 128 + number
     assert stopping.stdout is not None
     assert lines(stopping.stdout.read().decode())[-1]["event"] == "stopped_hard"
 
@@ -493,7 +494,7 @@ def test_a_fatal_signal_writes_every_threads_stack() -> None:
     with Daemon(SETTINGS) as daemon:
         daemon.wait_log("listening", 60)
         os.kill(daemon.pid, signal.SIGSEGV)
-        assert daemon.wait(GONE_SECONDS) == -signal.SIGSEGV
+        assert daemon.wait(AT_ONCE_SECONDS) == -signal.SIGSEGV
         assert daemon.errors.startswith("Fatal Python error: Segmentation fault")
         assert daemon.errors.count("hread 0x") >= 2
 

@@ -12,6 +12,7 @@ from consumer.kafka.member import Member
 from consumer.stopper import SAME_SIGNAL_SECONDS
 from tests.support.kafka import Broker
 from tests.support.scenario import (
+    GONE_SECONDS,
     PATIENCE_SECONDS,
     PREFIX,
     Changes,
@@ -31,11 +32,6 @@ if TYPE_CHECKING:
     from tests.support.daemon import Daemon
 
 both_protocols = pytest.mark.parametrize("protocol", ["classic", "consumer"])
-
-DRAIN_SECONDS = 4  # the scenarios' DRAIN_TIMEOUT_SECONDS
-GONE_SECONDS = (
-    DRAIN_SECONDS + 20
-)  # what it promises is 5; the rest is for a machine that stands still
 
 
 def newcomers(segment_id: int, chunk: int) -> "Callable[[], list[Record]]":

@@ -24,10 +24,7 @@ Log = dict[str, Any]
 Metrics = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
-_ANSWER_SECONDS = 60
 _SHOWN_LINES = 200
-_LISTENING_SECONDS = 60
-_PUBLISHED_SECONDS = 60
 _BRIEFLY_SECONDS = 2
 
 
@@ -184,9 +181,9 @@ class Daemon:
     @property
     def address(self) -> str:
         """Where it serves HTTP, ``host:port``; waits until it says so."""
-        return str(self.wait_log("listening", _LISTENING_SECONDS)["address"])
+        return str(self.wait_log("listening", PATIENCE_SECONDS)["address"])
 
-    def get(self, path: str, *, timeout: float = _ANSWER_SECONDS) -> tuple[int, str]:
+    def get(self, path: str, *, timeout: float = PATIENCE_SECONDS) -> tuple[int, str]:
         """Return status and body of an answer."""
         connection = HTTPConnection(self.address, timeout=timeout)
         try:
@@ -229,12 +226,20 @@ class Daemon:
         """Return one sample of a new scrape, its name without the prefix."""
         return self.metrics()[f"segment_consumer_{name}", frozenset(labels.items())]
 
+    def total(self, name: str, **labels: str) -> float:
+        """Return the sum over the labels that aren't named, of a new scrape; 0 of no sample."""
+        return sum(
+            value
+            for (each, given), value in self.metrics().items()
+            if each == f"segment_consumer_{name}" and labels.items() <= dict(given).items()
+        )
+
     def await_metric(self, value: float, name: str, **labels: str) -> None:
-        """Wait for a sample to have this value: what happened is published a little later."""
+        """Wait until ``total`` says so: what happened is published a little later."""
         sample = f"{name} {labels or ''}".rstrip()
         eventually(
-            lambda: self.metric(name, **labels),
-            _PUBLISHED_SECONDS,
+            lambda: self.total(name, **labels),
+            PATIENCE_SECONDS,
             sample,
             until=lambda seen: seen == value,
         )

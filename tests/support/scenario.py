@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 PREFIX = "segment_consumer_"
 PATIENCE_SECONDS = waiting.PATIENCE_SECONDS
+DRAIN_SECONDS = 4
+STILL_SECONDS = 15  # so long a busy machine may stand still
+GONE_SECONDS = DRAIN_SECONDS + 5 + STILL_SECONDS
+"""In that time a daemon has to be gone after a stop, 5 s after its drain at the latest."""
 
 _BACK = "(back)"
 _QUICK: dict[str, object] = {
@@ -38,7 +42,7 @@ _QUICK: dict[str, object] = {
     "BATCH_LINGER_SECONDS": 0.1,
     "COMMIT_INTERVAL_SECONDS": 0.2,
     "KAFKA_SESSION_TIMEOUT_SECONDS": 6,
-    "DRAIN_TIMEOUT_SECONDS": 4,
+    "DRAIN_TIMEOUT_SECONDS": DRAIN_SECONDS,
 }
 _QUICK_KAFKA = {"reconnect.backoff.max.ms": 500}
 
