@@ -1,7 +1,5 @@
 """Very many partitions, near and far: the loop turns, whatever has to be asked."""
 
-import re
-import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -9,42 +7,21 @@ import pytest
 
 from tests.support.cluster import Record
 from tests.support.kafka import Broker
-from tests.support.repeating import Repeating
 from tests.support.scenario import Scenario, event
+from tests.support.turns import LONGEST_GAP_SECONDS, Turns
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.support.api import FaultyApi
-    from tests.support.daemon import Daemon
 
 PARTITIONS = 400
 ONE_WAY_SECONDS = 0.045
 PARTITIONS_EACH, TOPICS = 1000, 5
-LONGEST_GAP_SECONDS = 1.0
 PATIENCE_SECONDS = 90
 SMALL_FILES = {"log.index.size.max.bytes": "4096"}  # of ten megabytes each
-HEARTBEAT = re.compile(r"^segment_consumer_loop_heartbeat_timestamp_seconds (\S+)", re.MULTILINE)
 both_protocols = pytest.mark.parametrize("protocol", ["classic", "consumer"])
-
-
-class Beat(Repeating):
-    """Looks how long ago the loop turned; ``longest_seconds`` is the longest of it."""
-
-    def __init__(self, daemon: "Daemon", pause_seconds: float = 0.1) -> None:
-        super().__init__(pause_seconds)
-        self._daemon = daemon
-        self.longest_seconds = 0.0
-        self.looks = 0
-
-    def turn(self) -> None:
-        """Look once. How long the answer takes to come and to be read says nothing of the loop."""
-        now = time.time()
-        found = HEARTBEAT.search(self._daemon.get("/metrics")[1])
-        assert found is not None
-        self.looks += 1
-        self.longest_seconds = max(self.longest_seconds, now - float(found[1]))
 
 
 def one_each(topic: str, partitions: int) -> list[Record]:
@@ -78,10 +55,10 @@ def test_many_far_partitions_begin_soon_and_the_loop_turns_meanwhile(
         KAFKA_BOOTSTRAP_SERVERS=bootstrap, KAFKA_TOPICS=topic, KAFKA_SESSION_TIMEOUT_SECONDS=20
     )
     daemon.wait_log("assigned", 20)
-    with Beat(daemon) as beat:
+    with Turns(daemon) as turns:
         scenario.await_accepted(PARTITIONS, timeout=20)
         await_one_committed_each(scenario, topic, PARTITIONS)
-    assert beat.longest_seconds < LONGEST_GAP_SECONDS
+    assert turns.longest_seconds < LONGEST_GAP_SECONDS
     assert api.counters().duplicates == 0
 
 
@@ -102,7 +79,7 @@ def test_thousands_of_partitions_and_a_new_topic_of_a_thousand_do_not_stop_the_l
                 scenario.produce(one_each(topic, PARTITIONS_EACH), topic)
             daemon = scenario.start(KAFKA_TOPICS="^audience-.*", KAFKA_SESSION_TIMEOUT_SECONDS=20)
             daemon.wait_log("listening", PATIENCE_SECONDS)
-            with Beat(daemon, pause_seconds=0.3) as beat:
+            with Turns(daemon, pause_seconds=0.3) as turns:
                 scenario.await_accepted(TOPICS * PARTITIONS_EACH, PATIENCE_SECONDS)
                 for topic in topics:
                     await_one_committed_each(scenario, topic, PARTITIONS_EACH)
@@ -111,6 +88,5 @@ def test_thousands_of_partitions_and_a_new_topic_of_a_thousand_do_not_stop_the_l
                 scenario.produce(one_each("audience-new", PARTITIONS_EACH), "audience-new")
                 scenario.await_accepted((TOPICS + 1) * PARTITIONS_EACH, PATIENCE_SECONDS)
                 await_one_committed_each(scenario, "audience-new", PARTITIONS_EACH)
-            assert beat.looks > 0
-            assert beat.longest_seconds < LONGEST_GAP_SECONDS
+            assert turns.longest_seconds < LONGEST_GAP_SECONDS
             assert api.counters().duplicates == 0

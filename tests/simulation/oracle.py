@@ -102,6 +102,7 @@ class Oracle(Watch):
         if settled < first and old is not None:
             if is_repeated:
                 self.taken_back += 1
+                self.commits[partition] = new  # whoever is next can't know that there was more
                 return
             raise Violation(
                 f"I1: the commit of partition {partition} went from {old.offset} to {settled},"

@@ -12,7 +12,10 @@ _PAUSE_SECONDS = 0.1
 
 
 class Gaps(Repeating):
-    """Looks what the API has accepted; ``longest_seconds`` is the longest time without a change."""
+    """Looks what the API has accepted; ``longest_seconds`` is the longest time without a change.
+
+    While the whole machine stood still nothing could change: that isn't counted.
+    """
 
     def __init__(self, scenario: "Scenario") -> None:
         super().__init__(_PAUSE_SECONDS)
@@ -24,6 +27,7 @@ class Gaps(Repeating):
     def turn(self) -> None:
         """Look once."""
         ids, now = self._api.counters().ids, time.monotonic()
+        self._since += self.late_seconds
         self.longest_seconds = max(self.longest_seconds, now - self._since)
         if ids > self._ids:
             self._ids, self._since = ids, now
