@@ -64,7 +64,9 @@ class Carriers:
         self._sent(request)
         connecting = self._draw.choice((0.0, 0.0, 0.0, 0.01, 0.1 * self._draw.random()))
         if self._draw.random() < 0.02 and not self._process.setup.is_calm:
-            connecting = 1.2 * self._draw.random() * (attempt.deadline - attempt.started_at)
+            # Where only some segments are to fail no probe should meet such a one again and again.
+            longest = 0.2 if self._process.setup.is_patchy else 1.2
+            connecting = longest * self._draw.random() * (attempt.deadline - attempt.started_at)
         self._scheduler.after(
             connecting, lambda: self._process.when_running(lambda: self._write(request))
         )
