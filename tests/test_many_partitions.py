@@ -1,5 +1,6 @@
 """Very many partitions, near and far: the loop turns, whatever has to be asked."""
 
+from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -62,31 +63,44 @@ def test_many_far_partitions_begin_soon_and_the_loop_turns_meanwhile(
     assert api.counters().duplicates == 0
 
 
+@pytest.fixture(scope="module")
+def crowded_broker() -> Iterator[Broker]:
+    """Make a broker with thousands of partitions, and a record in each."""
+    with Broker(session_seconds=20, properties=SMALL_FILES) as broker:
+        if broker.external:
+            pytest.skip("needs a broker that it may fill with partitions")
+        for number in range(TOPICS):
+            fill(broker, f"audience-{number}")
+        yield broker
+
+
+def fill(broker: Broker, topic: str) -> None:
+    """Make a topic of a thousand partitions, with a record in each."""
+    broker.create_topic(topic, PARTITIONS_EACH)
+    broker.produce(topic, one_each(topic, PARTITIONS_EACH))
+
+
 @pytest.mark.xdist_group("a broker of five thousand partitions")
 @pytest.mark.long("a broker of five thousand partitions")
 @both_protocols
 def test_thousands_of_partitions_and_a_new_topic_of_a_thousand_do_not_stop_the_loop(
-    api: "FaultyApi", protocol: str
+    crowded_broker: Broker, api: "FaultyApi", protocol: str
 ) -> None:
     """Scrapes are seldom: one has several lines for each partition."""
+    broker, new_topic = crowded_broker, f"audience-new-{protocol}"
     topics = [f"audience-{number}" for number in range(TOPICS)]
-    with Broker(session_seconds=20, properties=SMALL_FILES) as broker:
-        if broker.external:
-            pytest.skip("needs a broker that it may fill with partitions")
-        with closing(Scenario(broker, api, topics[0], "group", protocol)) as scenario:
+    with closing(Scenario(broker, api, topics[0], f"group-{protocol}", protocol)) as scenario:
+        daemon = scenario.start(
+            KAFKA_TOPICS=f"^audience-([0-9]|new-{protocol})", KAFKA_SESSION_TIMEOUT_SECONDS=20
+        )
+        daemon.wait_log("listening", PATIENCE_SECONDS)
+        with Turns(daemon, pause_seconds=0.3) as turns:
+            scenario.await_accepted(TOPICS * PARTITIONS_EACH, PATIENCE_SECONDS)
             for topic in topics:
-                broker.create_topic(topic, PARTITIONS_EACH)
-                scenario.produce(one_each(topic, PARTITIONS_EACH), topic)
-            daemon = scenario.start(KAFKA_TOPICS="^audience-.*", KAFKA_SESSION_TIMEOUT_SECONDS=20)
-            daemon.wait_log("listening", PATIENCE_SECONDS)
-            with Turns(daemon, pause_seconds=0.3) as turns:
-                scenario.await_accepted(TOPICS * PARTITIONS_EACH, PATIENCE_SECONDS)
-                for topic in topics:
-                    await_one_committed_each(scenario, topic, PARTITIONS_EACH)
-                daemon.wait_ready(PATIENCE_SECONDS)
-                broker.create_topic("audience-new", PARTITIONS_EACH)
-                scenario.produce(one_each("audience-new", PARTITIONS_EACH), "audience-new")
-                scenario.await_accepted((TOPICS + 1) * PARTITIONS_EACH, PATIENCE_SECONDS)
-                await_one_committed_each(scenario, "audience-new", PARTITIONS_EACH)
-            assert turns.longest_seconds < LONGEST_GAP_SECONDS
-            assert api.counters().duplicates == 0
+                await_one_committed_each(scenario, topic, PARTITIONS_EACH)
+            daemon.wait_ready(PATIENCE_SECONDS)
+            fill(broker, new_topic)
+            scenario.await_accepted((TOPICS + 1) * PARTITIONS_EACH, PATIENCE_SECONDS)
+            await_one_committed_each(scenario, new_topic, PARTITIONS_EACH)
+        assert turns.longest_seconds < LONGEST_GAP_SECONDS
+        assert api.counters().duplicates == 0

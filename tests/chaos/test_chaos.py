@@ -29,7 +29,6 @@ def broker_of_its_own() -> "Iterator[Broker]":
     "setup",
     [
         Setup(seed=2, protocol="consumer", is_static=True),
-        Setup(seed=2002, protocol="classic", is_static=False),
         Setup(seed=12396, protocol="classic", is_static=False),  # with a log that fails
     ],
     ids=str,
