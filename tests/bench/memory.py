@@ -1,10 +1,11 @@
 """How much memory does a backlog take: peak resident set of the daemon with a slow API.
 
-    python -m tests.bench.memory [--case backlog|segments|lists] [--seconds 60]
+    python -m tests.bench.memory [--case backlog|segments|lists] [--held 1000000] [--seconds 60]
 
 backlog: 2,000,000 events with ids of 100 characters over 3,000 segments. segments: 100,000 segments
-of one id each. lists: records of 1 MB with many ids. Default settings but for the addresses; the
-API takes 1 s per request. Runs until the buffer has been full for a while, or all is read.
+of one id each. lists: records of 1 MB with many ids. Default settings but for the addresses and
+``--held``, how many ids may be; the API takes 1 s per request. Runs until the buffer has been full
+for a while, or all is read.
 """
 
 import argparse
@@ -44,11 +45,11 @@ def records(case: str, scale: float) -> Iterator[tuple[str, str]]:
                 )
 
 
-def measure(broker: Broker, url: str, case: str, seconds: float, scale: float) -> None:
+def measure(broker: Broker, url: str, case: str, options: argparse.Namespace) -> None:
     """Print what one case takes."""
     topic = f"memory-{case}-{uuid.uuid4().hex[:6]}"
     broker.create_topic(topic, 8, **{"max.message.bytes": 10 * 2**20})
-    broker.produce(topic, records(case, scale))
+    broker.produce(topic, records(case, options.scale))
     settings = {
         "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
         "KAFKA_TOPICS": topic,
@@ -56,11 +57,12 @@ def measure(broker: Broker, url: str, case: str, seconds: float, scale: float) -
         "CUSTOMERIO_URL": url,
         "CUSTOMERIO_SITE_ID": "site",
         "CUSTOMERIO_API_KEY": "key",
+        "BUFFER_MAX_IDS": options.held,
     }
     with Daemon(settings) as daemon:
         daemon.wait_ready(30)
         held_most = 0.0
-        ends_at = time.monotonic() + seconds
+        ends_at = time.monotonic() + options.seconds
         while time.monotonic() < ends_at:
             held_most = max(held_most, total(daemon, "held_ids"))
             time.sleep(0.2)
@@ -77,6 +79,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--case", choices=CASES, action="append")
+    parser.add_argument("--held", type=int, default=200_000)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--scale", type=float, default=1.0)
     options = parser.parse_args()
@@ -97,7 +100,7 @@ def main() -> None:
             print("|---|---|---|---|---|---|")
             with Broker() as broker:
                 for case in options.case or CASES:
-                    measure(broker, url, case, options.seconds, options.scale)
+                    measure(broker, url, case, options)
         finally:
             api.kill()
 
