@@ -243,6 +243,17 @@ def test_i1_what_is_skipped_at_first_has_the_epoch_of_its_leader() -> None:
     assert last_commits(world) == [(100, 3)]
 
 
+def test_i1_a_marker_before_the_first_record_is_committed_with_an_epoch() -> None:
+    """Else a record that takes its place, as the log is cut off, would never be read."""
+    world = quick(records=100)
+    world.leader_epoch, world.committed, world.first = 3, Committed(None, ""), 100
+    world.run_until(3)
+    assert world.started == [(FIRST, Going(100, 3))]
+    end_at(world, 101)
+    lead(world, 3, end=101)
+    assert last_commits(world) == [(100, 3), (101, 3)]
+
+
 def test_a_transactions_marker_of_the_last_records_leader_is_committed() -> None:
     world = quick(records=100)
     lead(world, 3, end=100)

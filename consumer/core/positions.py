@@ -37,16 +37,6 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
-    """A partition as its leader has it: the first offset there is, the end, the latest epoch."""
-
-    first: int
-    end: int
-    leader_epoch: int | None = None
-    topic_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Gone:
     """What a fetch was told: the broker has the position no more.
 
@@ -79,14 +69,32 @@ class Going:
     loss: Loss | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A partition as its leader has it: the first offset there is, the end, the latest epoch."""
+
+    first: int
+    end: int
+    leader_epoch: int | None = None
+    topic_id: str = ""
+
+    def beginning(self, loss: Loss | None = None) -> Going:
+        """Return the first position, of the latest epoch: nothing before it can be cut off.
+
+        Without one nothing would tell a marker that is passed before the first record (see
+        `Ledger`) from a record that takes its place when the log was cut off.
+        """
+        return Going(self.first, self.leader_epoch, loss)
+
+
 def goes_on(position: Position, log: Log, gone: Gone | None = None) -> Going:
     """Return where reading goes on that had come to ``position``."""
     offset, epoch = position.offset, position.leader_epoch
     is_known = bool(position.topic_id and log.topic_id)
     if is_known and position.topic_id != log.topic_id:
-        return Going(log.first, None, Loss.MADE_ANEW)
+        return log.beginning(Loss.MADE_ANEW)
     if offset < log.first:
-        return Going(log.first, None, Loss.DELETED)
+        return log.beginning(Loss.DELETED)
     is_compared = gone is not None and gone.is_compared
     if epoch not in {None, log.leader_epoch} and not is_compared:
         return Going(offset, epoch)  # if it was cut off, the broker says where
@@ -98,7 +106,7 @@ def goes_on(position: Position, log: Log, gone: Gone | None = None) -> Going:
     is_unclear = is_compared and diverges_at is None
     is_another = is_unclear or not is_known or at >= offset  # it has grown since, for example
     if is_another or at < log.first:
-        at, epoch = log.first, None
+        at, epoch = log.first, log.leader_epoch
     at = min(at, log.end)
     return Going(at, epoch, Loss.CUT_OFF if at < offset else None)
 

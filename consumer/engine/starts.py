@@ -124,7 +124,7 @@ class Starts:
             if is_skipped:
                 self._pipeline.tally.add("offset_resets_total", topic)
                 self._pipeline.tally.add("starts_at_end_total", topic)
-        return Going(log.end, log.leader_epoch) if is_skipped else Going(log.first)
+        return Going(log.end, log.leader_epoch) if is_skipped else log.beginning()
 
     def _tell_loss(
         self, topic: str, partition: int, position: int, going: Going, now: float

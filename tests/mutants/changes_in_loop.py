@@ -504,6 +504,14 @@ LOOP: tuple[Mutant, ...] = (
         tests=("tests/test_loop_positions.py",),
     ),
     Mutant(
+        name="a-beginning-has-no-epoch",
+        breaks="I1",
+        file="consumer/core/positions.py",
+        old="return Going(self.first, self.leader_epoch, loss)",
+        new="return Going(self.first, None, loss)",
+        tests=("tests/test_loop_positions.py",),
+    ),
+    Mutant(
         name="what-is-skipped-at-first-has-no-epoch",
         breaks="I1",
         file="consumer/engine/starts.py",

@@ -145,11 +145,15 @@ class Requests:
                 self._scheduler.after(seconds, partial(self._process.when_running, sending.ready))
 
     def overtake(self, drain_began_at: float) -> None:
-        """Take down which lost commits a drain should have waited for, and does not."""
+        """Take down which lost commits a drain should have waited for, and does not.
+
+        One that is lost a second time isn't waited for again: a drain would not end.
+        """
         for sending in self._commits:
             was_late = sending.sent_at < drain_began_at - LATE_SECONDS
             is_coming = sending.waits and self._scheduler.now < sending.due_at
-            if sending.is_open and is_coming and was_late and sending.cut_at < drain_began_at:
+            is_known = was_late and sending.times == 1 and sending.cut_at < drain_began_at
+            if sending.is_open and is_coming and is_known:
                 sending.is_excused = False
 
     def mended(self) -> None:
