@@ -74,8 +74,9 @@ def draw_setup(seed: int) -> Setup:
     max_in_flight = 8 if is_calm else draw.choice((1, 2, 8))
     requests_per_second = 1000.0 if is_calm else draw.choice((8.0, 30.0, 1000.0))
     latency = 0.01 if is_calm else draw.choice((0.01, 0.05, 0.3))
-    capacity = min(requests_per_second, max_in_flight / latency) * min(rules.batch_max_ids, 4)
     is_patchy = not is_calm and draw.random() < 0.1
+    filled = min(rules.batch_max_ids, 2 if is_patchy else 4)  # among many segments little
+    capacity = min(requests_per_second, max_in_flight / latency) * filled
     crowd = tuple(range(11, 11 + (draw.choice((6, 20)) if is_patchy else draw.choice((0, 0, 6)))))
     if is_patchy:
         max_in_flight, requests_per_second = 8, max(30.0, requests_per_second)
