@@ -187,6 +187,8 @@ class Faults:
 
         The API is slow: the repeated commit comes in the midst of the drain.
         """
+        for process in self._world.alive():
+            process.was_disturbed = True
         self._world.kafka_weather.late = 1.0
         self._world.api.weather.slow = 0.8
         self._later(7.0, "_api_is_well")
