@@ -174,6 +174,26 @@ def test_a_member_that_takes_over_sees_that_the_topic_was_made_anew(scenario: Sc
     assert len(scenario.api.members(2)) == 1000
 
 
+@pytest.mark.parametrize("protocol", ["consumer"])
+def test_latest_reads_a_topic_made_anew_from_its_beginning(scenario: Scenario) -> None:
+    """Its commits went with the old one, and the group noticed that it was gone."""
+    daemon = scenario.start_ready(KAFKA_AUTO_OFFSET_RESET="latest")
+    produce(scenario, 1, 30)
+    scenario.await_all_committed()
+    scenario.broker.delete_topic(scenario.topic)
+    eventually(
+        lambda: daemon.status()["partitions"],
+        PATIENCE_SECONDS,
+        "no partition of the old one",
+        until=lambda partitions: not partitions,
+    )
+    scenario.broker.create_topic(scenario.topic, 4)
+    produce(scenario, 2, 40)
+    scenario.await_accepted(70)
+    scenario.await_all_committed()
+    daemon.await_metric(0, "starts_at_end_total", topic=scenario.topic)
+
+
 # Offsets that expired
 
 

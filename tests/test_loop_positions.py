@@ -326,6 +326,22 @@ def test_the_epoch_of_a_commit_is_kept_until_something_was_read() -> None:
 # A topic made anew
 
 
+def test_latest_reads_a_topic_made_anew_from_its_beginning() -> None:
+    """The group noticed that it was gone, and the broker forgot its commits with it."""
+    both = [FIRST, (TOPIC, 1)]
+    world = quick(records=50, partitions=2, offset_reset="latest")
+    world.committed = Committed(None, "")
+    world.run_until(3)
+    assert [going.offset for _, going in world.started] == [50, 50]
+    world.loop.lost(both)
+    world.topic_id, world.records = "another", 20
+    world.loop.assigned(both)
+    world.run_until(6)
+    assert [going.offset for _, going in world.started[2:]] == [0, 0]
+    assert len({name for _, attempt in world.sent for name in attempt.ids}) == 40
+    assert world.pipeline.tally.counters["starts_at_end_total", TOPIC] == 2
+
+
 def test_a_topic_made_anew_that_has_the_old_position_is_read_from_its_beginning() -> None:
     world = quick(records=500)
     world.run_until(5)

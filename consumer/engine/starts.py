@@ -38,6 +38,7 @@ class Starts:
     _say: Say
     _reset: str
     _uncommitted: dict[tuple[str, bool], list[str]] = field(default_factory=dict)
+    _first_ids: dict[str, str] = field(default_factory=dict)  # of the topics, as they were begun
 
     def begin(self, found: Found, now: float) -> Going:
         """Begin a fresh ledger; return where. Raises GiveUp if that is what the operator wants."""
@@ -62,6 +63,8 @@ class Starts:
             leader_epoch=going.leader_epoch,
             topic_id=log.topic_id,
         )
+        if log.topic_id:
+            self._first_ids.setdefault(topic, log.topic_id)
         return going
 
     def go_on(self, ledger: Ledger, log: Log, gone: Gone | None, now: float) -> Going:
@@ -117,7 +120,10 @@ class Starts:
                 f"{topic}:{partition} has no committed offset in this group ({_EXPIRED})"
                 " and KAFKA_AUTO_OFFSET_RESET is error"
             )
-        is_skipped = start is Start.END
+        # Of a topic made anew the broker forgot the commits; all it has came after that start.
+        first_id = self._first_ids.get(topic)
+        is_anew = first_id is not None and log.topic_id not in {"", first_id}
+        is_skipped = start is Start.END and not is_anew
         if log.end > log.first:
             ranges = self._uncommitted.setdefault((topic, is_skipped), [])
             ranges.append(f"{topic}:{partition}, {log.first} to {log.end - 1}")

@@ -719,6 +719,14 @@ LOOP: tuple[Mutant, ...] = (
         tests=("tests/test_loop_positions.py",),
     ),
     Mutant(
+        name="latest-skips-what-a-topic-made-anew-has",
+        breaks="nothing is lost",
+        file="consumer/engine/starts.py",
+        old="start is Start.END and not is_anew",
+        new="start is Start.END",
+        tests=("tests/test_loop_positions.py",),
+    ),
+    Mutant(
         name="a-second-loss-is-a-repetition",
         breaks="I8",
         file="consumer/engine/starts.py",
