@@ -12,7 +12,7 @@ from tests.mutants.mutant import Mutant, RottenError
 from tests.mutants.trial import ROOT, SIMULATOR, TESTS, Limits, copy_of_the_code, run, try_mutant
 
 BY_NAME = {mutant.name: mutant for mutant in MUTANTS}
-QUICK = Limits(seeds=30, simulator_seconds=60.0, tests_seconds=60.0)
+QUICK = Limits(seeds=15, simulator_seconds=300.0, tests_seconds=300.0)
 each_mutant = pytest.mark.parametrize("mutant", MUTANTS, ids=BY_NAME)
 
 

@@ -186,9 +186,10 @@ class TcpProxy:
         if self._accepting:
             self._loop.remove_reader(self._listener)
             self._accepting = False
-            self._listener.close()
-            # Bound and not listening: refuses, and keeps the port from everybody else.
-            self._listener = _bound(self.port)
+            # Bound and not listening: refuses, and keeps the port from everybody else. There
+            # before the other goes, or somebody's connection would get the port in between.
+            listening, self._listener = self._listener, _bound(self.port)
+            listening.close()
         await self._end_connections(by_reset=False)
 
     async def _end_connections(self, *, by_reset: bool) -> None:
@@ -280,6 +281,7 @@ def _pass_on(_: bool, chunk: bytes) -> bytes:
 def _bound(port: int) -> socket.socket:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     listener.bind((HOST, port))
     listener.setblocking(False)
     return listener
