@@ -703,14 +703,6 @@ LOOP: tuple[Mutant, ...] = (
         tests=("tests/test_loop_positions.py",),
     ),
     Mutant(
-        name="what-is-skipped-a-moment-later-is-a-repetition",
-        breaks="I8",
-        file="consumer/engine/starts.py",
-        old="ranges[0],  # what begins later is no repetition",
-        new="topic,",
-        tests=("tests/test_loop_positions.py",),
-    ),
-    Mutant(
         name="not-all-that-is-skipped-is-told",
         breaks="I8",
         file="consumer/engine/starts.py",
