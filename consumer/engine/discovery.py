@@ -19,7 +19,6 @@ from collections.abc import Mapping
 
 from consumer.engine.ports import MemberPort, ObserverPort
 
-COUNTS_SECONDS = 2.0
 ANSWERS_SECONDS = 1.0  # a client's question waits behind a fetch, half a second for records
 GONE_SECONDS = 3.0
 LISTING_SECONDS = 30.0
