@@ -128,8 +128,9 @@ class Starts:
             ranges = self._uncommitted.setdefault((topic, is_skipped), [])
             ranges.append(f"{topic}:{partition}, {log.first} to {log.end - 1}")
             if is_skipped:
-                self._pipeline.tally.add("offset_resets_total", topic)
                 self._pipeline.tally.add("starts_at_end_total", topic)
+            if is_skipped or is_anew:
+                self._pipeline.tally.add("offset_resets_total", topic)
         return Going(log.end, log.leader_epoch) if is_skipped else log.beginning()
 
     def _tell_loss(
