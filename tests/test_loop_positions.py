@@ -248,7 +248,7 @@ def test_i1_a_marker_before_the_first_record_is_committed_with_an_epoch() -> Non
     world = quick(records=100)
     world.leader_epoch, world.committed, world.first = 3, Committed(None, ""), 100
     world.run_until(3)
-    assert world.started == [(FIRST, Going(100, 3))]
+    assert world.started == [(FIRST, Going(100))]
     end_at(world, 101)
     lead(world, 3, end=101)
     assert last_commits(world) == [(100, 3), (101, 3)]

@@ -78,13 +78,15 @@ class Log:
     leader_epoch: int | None = None
     topic_id: str = ""
 
-    def beginning(self, loss: Loss | None = None) -> Going:
-        """Return the first position, of the latest epoch: nothing before it can be cut off.
+    def epoch_at(self, going: Going) -> int | None:
+        """Return the epoch of a position that reading goes on at: at the beginning the latest.
 
-        Without one nothing would tell a marker that is passed before the first record (see
-        `Ledger`) from a record that takes its place when the log was cut off.
+        Nothing before it can be cut off, so it needs no comparing. But without an epoch nothing
+        would tell a marker that is passed before the first record (see `Ledger`) from a record that
+        takes its place when the log is cut off.
         """
-        return Going(self.first, self.leader_epoch, loss)
+        is_known = going.leader_epoch is not None or going.offset > self.first
+        return going.leader_epoch if is_known else self.leader_epoch
 
 
 def goes_on(position: Position, log: Log, gone: Gone | None = None) -> Going:
@@ -92,9 +94,9 @@ def goes_on(position: Position, log: Log, gone: Gone | None = None) -> Going:
     offset, epoch = position.offset, position.leader_epoch
     is_known = bool(position.topic_id and log.topic_id)
     if is_known and position.topic_id != log.topic_id:
-        return log.beginning(Loss.MADE_ANEW)
+        return Going(log.first, None, Loss.MADE_ANEW)
     if offset < log.first:
-        return log.beginning(Loss.DELETED)
+        return Going(log.first, None, Loss.DELETED)
     is_compared = gone is not None and gone.is_compared
     if epoch not in {None, log.leader_epoch} and not is_compared:
         return Going(offset, epoch)  # if it was cut off, the broker says where
@@ -106,7 +108,7 @@ def goes_on(position: Position, log: Log, gone: Gone | None = None) -> Going:
     is_unclear = is_compared and diverges_at is None
     is_another = is_unclear or not is_known or at >= offset  # it has grown since, for example
     if is_another or at < log.first:
-        at, epoch = log.first, log.leader_epoch
+        at, epoch = log.first, None
     at = min(at, log.end)
     return Going(at, epoch, Loss.CUT_OFF if at < offset else None)
 

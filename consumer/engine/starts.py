@@ -60,7 +60,7 @@ class Starts:
             going.offset,
             None if is_back else committed.offset,
             metadata_text(topic, log.topic_id, census),
-            leader_epoch=going.leader_epoch,
+            leader_epoch=log.epoch_at(going),
             topic_id=log.topic_id,
         )
         if log.topic_id:
@@ -76,7 +76,7 @@ class Starts:
             ledger.position = going.offset
         elif going.loss is not None:
             ledger.go_back(going.offset)
-            ledger.leader_epoch = going.leader_epoch
+            ledger.leader_epoch = log.epoch_at(going)
             self.identify(ledger, log.topic_id)
         return going
 
@@ -131,7 +131,7 @@ class Starts:
                 self._pipeline.tally.add("starts_at_end_total", topic)
             if is_skipped or is_anew:
                 self._pipeline.tally.add("offset_resets_total", topic)
-        return Going(log.end, log.leader_epoch) if is_skipped else log.beginning()
+        return Going(log.end, log.leader_epoch) if is_skipped else Going(log.first)
 
     def _tell_loss(
         self, topic: str, partition: int, position: int, going: Going, now: float

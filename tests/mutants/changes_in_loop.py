@@ -507,8 +507,8 @@ LOOP: tuple[Mutant, ...] = (
         name="a-beginning-has-no-epoch",
         breaks="I1",
         file="consumer/core/positions.py",
-        old="return Going(self.first, self.leader_epoch, loss)",
-        new="return Going(self.first, None, loss)",
+        old="return going.leader_epoch if is_known else self.leader_epoch",
+        new="return going.leader_epoch",
         tests=("tests/test_loop_positions.py",),
     ),
     Mutant(
