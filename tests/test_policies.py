@@ -102,6 +102,12 @@ def await_going_on(daemon: "Daemon", reason: str) -> None:
     assert not daemon.holds()
 
 
+def await_count(daemon: "Daemon", expected: float, name: str, **labels: str) -> None:
+    """Wait for a metric; whenever one is looked at, every id is accounted for."""
+    assert_accounted(daemon.metrics())
+    daemon.await_metric(expected, name, **labels)
+
+
 def stop(daemon: "Daemon") -> None:
     """Send SIGTERM and see that it ends well, in the time that it is given."""
     assert_accounted(daemon.metrics())
@@ -185,10 +191,10 @@ def test_skip_passes_over_everything_that_cannot_be_delivered_and_tells(
     assert api.members(1) == customers({*range(10)} - {7})
     assert api.removed(4) == {"customer-1"}
     assert not api.members(2) | api.members(3)
-    daemon.await_metric(19, "ids_total", outcome="skipped")
-    daemon.await_metric(3, "ids_total", outcome="skipped", action="remove")
-    daemon.await_metric(0, "ids_total", outcome="rejected")
-    daemon.await_metric(20, "records_total", outcome="malformed")
+    await_count(daemon, 19, "ids_total", outcome="skipped")
+    await_count(daemon, 3, "ids_total", outcome="skipped", action="remove")
+    await_count(daemon, 0, "ids_total", outcome="rejected")
+    await_count(daemon, 20, "records_total", outcome="malformed")
     refused = daemon.logs("refused")
     assert all(
         re.fullmatch(re.escape(scenario.topic) + r":\d+:\d+", log["source"]) for log in refused
@@ -281,8 +287,8 @@ def test_a_topic_full_of_junk_holds_before_it_is_emptied_into_the_dead_letters(
     assert committed() == due
     assert {dead_letter.source for dead_letter in dead_letters_of(scenario, limit)} == before
     assert daemon.holds() == {"dead-letter-limit"}
-    daemon.await_metric(limit, "dead_letters_total", reason="malformed")
-    daemon.await_metric(limit, "records_total", outcome="malformed")
+    await_count(daemon, limit, "dead_letters_total", reason="malformed")
+    await_count(daemon, limit, "records_total", outcome="malformed")
     assert scenario.api.counters().requests == 0
     stop(daemon)
     assert committed() == due
@@ -292,7 +298,7 @@ def test_a_topic_full_of_junk_holds_before_it_is_emptied_into_the_dead_letters(
     assert after.reasons() == ""
     if "REJECT_POLICY" in other:
         assert {dead_letter.source for dead_letter in dead_letters_of(scenario, limit)} == before
-        after.await_metric(1001 - limit, "records_total", outcome="malformed")
+        await_count(after, 1001 - limit, "records_total", outcome="malformed")
     else:
         sources = [dead_letter.source for dead_letter in dead_letters_of(scenario, 1001)]
         assert len(set(sources)) == 1001, "one was lost, another one is there twice"
@@ -350,7 +356,7 @@ def test_so_many_refused_requests_in_a_row_hold_the_daemon(scenario: Scenario, i
     assert all("no such workspace" in dead_letter.detail for dead_letter in dead_letters)
     assert [len(dead_letter.ids) for dead_letter in dead_letters] == [ids] * limit
     # What was on its way is answered, and nothing else goes out.
-    daemon.await_metric(0, "requests_in_flight")
+    await_count(daemon, 0, "requests_in_flight")
     requests = api.counters().requests
     assert requests <= (limit + 8 if ids == 1 else 100 * 9)
     with CommitWatch(scenario) as watch:
@@ -433,7 +439,7 @@ def test_dead_letters_that_are_never_acknowledged_hold_and_are_there_at_least_on
         await_going_on(daemon, "dead-letter-unavailable")
         scenario.await_all_committed()
         assert {each.source[1] for each in dead_letters_by_now(scenario)} == {3, 4, 8}
-        daemon.await_metric(2, "dead_letters_total", reason="malformed")
+        await_count(daemon, 2, "dead_letters_total", reason="malformed")
     assert not watch.went_back
 
 
@@ -513,9 +519,9 @@ def test_one_bad_id_of_a_thousand_costs_one_id_and_twenty_requests(
     assert scenario.api.members(1) == customers({*range(1000)} - {bad})
     assert scenario.api.counters().requests <= 25
     assert scenario.api.counters().duplicates == 0
-    daemon.await_metric(999, "ids_total", outcome="delivered")
-    daemon.await_metric(1, "ids_total", outcome="rejected")
-    daemon.await_metric(1, "dead_letters_total", reason="rejected")
+    await_count(daemon, 999, "ids_total", outcome="delivered")
+    await_count(daemon, 1, "ids_total", outcome="rejected")
+    await_count(daemon, 1, "dead_letters_total", reason="rejected")
     assert daemon.reasons() == ""
 
 
@@ -530,8 +536,8 @@ def test_ten_bad_ids_of_a_thousand_cost_ten_ids(scenario: Scenario) -> None:
     assert scenario.api.members(1) == customers({*range(1000)} - bad)
     assert scenario.api.counters().requests <= 160
     assert scenario.api.counters().duplicates == 0
-    daemon.await_metric(990, "ids_total", outcome="delivered")
-    daemon.await_metric(10, "ids_total", outcome="rejected")
+    await_count(daemon, 990, "ids_total", outcome="delivered")
+    await_count(daemon, 10, "ids_total", outcome="rejected")
 
 
 def test_a_segment_that_refuses_whatever_is_in_it_costs_nine_tries(scenario: Scenario) -> None:
@@ -544,8 +550,8 @@ def test_a_segment_that_refuses_whatever_is_in_it_costs_nine_tries(scenario: Sce
     assert list(dead_letter.ids) == [f"customer-{number}" for number in range(1000)]
     assert scenario.api.counters().requests == 9
     assert not scenario.api.members(1)
-    daemon.await_metric(1000, "ids_total", outcome="rejected")
-    daemon.await_metric(1, "dead_letters_total", reason="segment-rejected")
+    await_count(daemon, 1000, "ids_total", outcome="rejected")
+    await_count(daemon, 1, "dead_letters_total", reason="segment-rejected")
     assert daemon.reasons() == ""
 
 
@@ -577,4 +583,4 @@ def test_the_last_word_wins_through_splits_while_other_batches_of_the_lane_come_
     assert set(refused_ids(dead_letters)) == bad
     assert {dead_letter.reason for dead_letter in dead_letters} == {"rejected"}
     assert daemon.total("batches_total", reason="split") > 30
-    daemon.await_metric(len(refused_ids(dead_letters)), "ids_total", outcome="rejected")
+    await_count(daemon, len(refused_ids(dead_letters)), "ids_total", outcome="rejected")
