@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from tests.support.repeating import Repeating
 from tests.support.scenario import CommitWatch, StepBack, assert_accounted, event
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 if TYPE_CHECKING:
     from tests.support.daemon import Daemon
@@ -26,7 +26,6 @@ _CROWD = 150
 _FLIPS_EACH = 6
 _FLIPS_PER_SECOND = 300
 _TICK_SECONDS = 0.01
-_PATIENCE_SECONDS = 60
 
 
 class Member(NamedTuple):
@@ -200,13 +199,13 @@ class Crowd(Repeating):
     def finish(self) -> None:
         """Let nobody flip any more. What happened is in the topic when this returns."""
         self.stop()
-        assert not self._producer.flush(_PATIENCE_SECONDS), "flips without an answer"
+        assert not self._producer.flush(PATIENCE_SECONDS), "flips without an answer"
         assert not self._failures, f"{len(self._failures)} flips got lost: {self._failures[0]}"
 
     def spread(self, partitions: int) -> None:
         """Let newcomers go to so many partitions, which are there."""
         assert self._partitions is not None, "a name's partition would be another one now"
-        self._producer.list_topics(self._topic, timeout=_PATIENCE_SECONDS)  # so that it knows them
+        self._producer.list_topics(self._topic, timeout=PATIENCE_SECONDS)  # so that it knows them
         self._partitions = partitions
 
     def turn(self) -> None:

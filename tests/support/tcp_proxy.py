@@ -8,6 +8,8 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
+from tests.support.waiting import PATIENCE_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
@@ -19,7 +21,6 @@ HOST = "127.0.0.1"
 _CHUNK_BYTES = 65536
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER for zero seconds: close() sends a RST
 _DRIPS_PER_SECOND = 20
-_PATIENCE_SECONDS = 60
 
 
 class _AnswerCut(Exception):  # noqa: N818 - says what happened, is no error
@@ -163,7 +164,7 @@ class TcpProxy:
         self.close()
 
     def _do(self, work: "Callable[[], Coroutine[Any, Any, None]]") -> None:
-        asyncio.run_coroutine_threadsafe(work(), self._loop).result(_PATIENCE_SECONDS)
+        asyncio.run_coroutine_threadsafe(work(), self._loop).result(PATIENCE_SECONDS)
 
     async def _mend(self) -> None:
         self._delay_seconds = 0.0
