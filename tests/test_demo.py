@@ -217,7 +217,7 @@ def test_the_same_seed_tells_the_same_story() -> None:
 
 def test_what_the_story_says_of_its_records_is_what_the_decoder_says() -> None:
     story, records = told(20_000, more=10)
-    decode = EventDecoder("id").decode
+    decode = EventDecoder("id").look_closely
     malformed: Counter[bytes] = Counter()
     ids: Counter[str] = Counter()
     invalid = 0

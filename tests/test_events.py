@@ -20,7 +20,7 @@ pure = settings(derandomize=True, deadline=None, max_examples=150)
 
 def decode(value: bytes | dict[str, Any], default: IdType = "id") -> Event | Mixed | Malformed:
     raw = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return EventDecoder(default).decode(raw)
+    return EventDecoder(default).look_closely(raw)
 
 
 def meaning(event: object, default: IdType = "id") -> Meaning:
@@ -394,7 +394,7 @@ PERSON = "1234567.0"
 def test_no_id_of_a_person_is_in_a_detail(members: dict[str, object]) -> None:
     """A detail is logged."""
     for default in ("id", "email"):
-        found = EventDecoder(default).decode(json.dumps(of(**members)).encode())
+        found = EventDecoder(default).look_closely(json.dumps(of(**members)).encode())
         assert isinstance(found, Malformed | Mixed)
         assert "1234567" not in found.detail
 
@@ -468,7 +468,7 @@ def test_nearly_valid_values_never_raise(
     raw = json.dumps(members).encode()
     at %= len(raw)
     for value in (raw, raw[:at] + noise + raw[at + len(noise) :]):
-        found = EventDecoder(default).decode(value)
+        found = EventDecoder(default).look_closely(value)
         assert isinstance(found, Event | Mixed | Malformed)
         if not isinstance(found, Malformed):
             event = found if isinstance(found, Event) else found.event

@@ -245,7 +245,7 @@ junk = st.builds(
 
 def read_by_decoder(value: bytes, default: IdType) -> Reading | None:
     """Return what the decoder makes of a value, as the oracle has it."""
-    found = EventDecoder(default).decode(value)
+    found = EventDecoder(default).look_closely(value)
     if isinstance(found, Malformed):
         assert found.detail
         return None

@@ -50,23 +50,31 @@ def test_an_add_waits_for_a_remove_in_flight(driver: Driver) -> None:
     assert driver.sent() == ["add x"]
 
 
-@pytest.mark.parametrize("failure", [UNAVAILABLE, THROTTLED, NOT_CONNECTED, TIMED_OUT, CUT_SHORT])
-def test_a_remove_waits_for_an_add_that_waits_for_its_next_try(
+@pytest.mark.parametrize("failure", [UNAVAILABLE, THROTTLED, NOT_CONNECTED])
+def test_a_remove_takes_the_place_of_an_add_that_came_back(
+    driver: Driver, failure: Outcome
+) -> None:
+    driver.read(event("add", "x", "y"))
+    add = driver.wait().one_try()
+    driver.read(event("remove", "x"))
+    assert driver.wait().sent() == []
+    driver.answer(add, failure, jitter=0.999)
+    assert driver.count("ids_total", "add", "superseded") == 1
+    assert driver.sent() == ["remove x"]
+    assert driver.wait(60.0).run() == ["add y"]
+
+
+@pytest.mark.parametrize("failure", [TIMED_OUT, CUT_SHORT])
+def test_i2_a_remove_waits_for_the_deadline_of_an_ambiguous_add_though_it_took_its_place(
     driver: Driver, failure: Outcome
 ) -> None:
     driver.read(event("add", "x"))
     add = driver.wait().one_try()
+    driver.answer(add, failure)
     driver.read(event("remove", "x"))
-    driver.wait()
-    for _ in range(2):
-        driver.answer(add, failure, jitter=0.999)
-        assert driver.sent() == []
-        add = driver.wait(60.0).one_try()
-        assert add.ids == ("x",)
-        assert add.batch.action == "add"
-    driver.answer(add, DELIVERED)
-    driver.wait(TIMEOUT)
-    assert driver.sent() == ["remove x"]
+    assert driver.wait(TIMEOUT - 0.001).sent() == []
+    assert driver.wait(0.001).run() == ["remove x"]
+    assert driver.count("ids_total", "add", "superseded") == 1
 
 
 @pytest.mark.parametrize("failure", [TIMED_OUT, CUT_SHORT])
@@ -99,14 +107,14 @@ def test_a_remove_does_not_wait_after_a_try_that_can_not_have_been_applied(
 
 
 @pytest.mark.parametrize("outcome", [UNAUTHORIZED, Unsent("the lease is over")])
-def test_a_remove_waits_for_an_add_that_was_held_or_not_sent(
+def test_a_remove_takes_the_place_of_an_add_that_was_held_or_not_sent(
     driver: Driver, outcome: Outcome
 ) -> None:
     driver.read(event("add", "x"))
     driver.answer(driver.wait().one_try(), outcome)
     driver.read(event("remove", "x"))
     driver.wait(60.0)
-    assert driver.run() == ["add x", "remove x"]
+    assert driver.run() == ["remove x"]
 
 
 def test_two_ambiguous_tries_count_each_until_its_own_deadline(driver: Driver) -> None:
@@ -130,27 +138,32 @@ def test_an_answer_that_comes_after_the_deadline_delays_nothing(driver: Driver) 
     driver.read(event("remove", "x"))
     driver.wait(2 * TIMEOUT)
     driver.answer(late, TIMED_OUT)
-    assert driver.run() == ["add x", "remove x"]
+    assert driver.run() == ["remove x"]
 
 
-def test_sealed_batches_leave_in_the_order_of_their_sealing() -> None:
+def test_full_batches_leave_in_the_order_of_their_opening() -> None:
     driver = Driver(batch_max_ids=1)
-    driver.read(event("add", "x"), event("remove", "x"), event("add", "x"), event("remove", "x"))
-    assert driver.sent() == ["add x"]
-    driver = Driver(batch_max_ids=1)
-    driver.read(event("add", "x"), event("remove", "x"), event("add", "x"), event("remove", "x"))
-    assert driver.run() == ["add x", "remove x", "add x", "remove x"]
+    for number in (1, 2):
+        for action in ("add", "remove"):
+            driver.read(event(action, f"{action}-{number}"))
+            driver.wait(0.1)
+    assert driver.run() == ["add add-1", "remove remove-1", "add add-2", "remove remove-2"]
 
 
-def test_a_full_batch_that_has_to_wait_is_not_passed_by_an_opposite_one(driver: Driver) -> None:
+def test_what_waits_for_an_answer_keeps_nothing_else_of_its_batch_waiting() -> None:
+    """Not the others of its batch, and not what has to wait for those."""
     driver = Driver(batch_max_ids=2)
     driver.read(event("add", "x", "y"))
     add = driver.one_try()
     driver.read(event("remove", "x", "a"))
+    removes = driver.one_try()
+    assert removes.ids == ("a",)
     driver.read(event("add", "a"))
     assert driver.wait().sent() == []
+    driver.answer(removes, DELIVERED)
+    assert driver.sent() == ["add a"]
     driver.answer(add, DELIVERED)
-    assert driver.run() == ["remove x a", "add a"]
+    assert driver.sent() == ["remove x"]
 
 
 # -- what has not -------------------------------------------------------------------------------
@@ -203,8 +216,10 @@ def test_an_id_in_upper_case_is_another_id(driver: Driver) -> None:
 def test_batches_of_one_action_fly_side_by_side(driver: Driver) -> None:
     """A repetition does no harm, and a backfill of millions runs at full concurrency."""
     driver = Driver(batch_max_ids=2)
-    driver.read(event("add", "x", "y"), event("add", "x", "z"), event("add", "a", "b"))
-    assert driver.sent() == ["add x y", "add x z", "add a b"]
+    driver.read(event("add", "x", "y"))
+    assert driver.sent() == ["add x y"]
+    driver.read(event("add", "x", "z"), event("add", "a", "b"))
+    assert driver.sent() == ["add x z", "add a b"]
 
 
 def test_a_younger_batch_of_the_same_action_passes_one_in_backoff(driver: Driver) -> None:
@@ -213,7 +228,8 @@ def test_a_younger_batch_of_the_same_action_passes_one_in_backoff(driver: Driver
     driver.wait(-LINGER)
     driver.read(event("add", "x", "y"))
     driver.wait(LINGER)
-    assert driver.sent() == ["add x y"]
+    assert driver.sent() == ["add y"]
+    assert driver.count("ids_total", "add", "duplicate") == 1
 
 
 @pytest.mark.parametrize("failure", [TIMED_OUT, CUT_SHORT])
@@ -265,7 +281,7 @@ def test_the_same_id_twice_in_an_open_batch_is_one_id(driver: Driver) -> None:
     assert driver.count("ids_total", "add", "duplicate") == 2
 
 
-def test_an_id_in_a_sealed_batch_is_not_taken_out(driver: Driver) -> None:
+def test_an_id_in_flight_is_not_taken_out(driver: Driver) -> None:
     driver.read(event("add", "x"))
     driver.wait().one_try()
     driver.read(event("remove", "x"), event("add", "x"))
@@ -283,22 +299,144 @@ def test_i4_a_due_batch_that_may_not_leave_goes_on_filling(driver: Driver) -> No
     assert driver.sent() == ["remove x y"]
 
 
-def test_i4_a_batch_leaves_when_the_id_that_it_had_to_wait_for_was_taken_out(
+def test_i4_what_had_to_wait_leaves_with_younger_ones(driver: Driver) -> None:
+    """It is due; and what is read while it waits has a linger of its own."""
+    driver.read(event("add", "x"))
+    add = driver.wait().one_try()
+    driver.read(event("remove", "x", "y"))
+    assert driver.wait().sent() == ["remove y"]
+    driver.read(event("remove", "z"))
+    assert driver.wait(LINGER - 0.1).sent() == []
+    driver.answer(add, DELIVERED)
+    assert driver.sent() == ["remove x z"]
+
+
+def test_i4_what_waits_for_an_answer_does_not_shorten_the_linger_of_what_comes_next(
     driver: Driver,
 ) -> None:
-    """It waited for the other linger, or for the answer that it no longer needed."""
+    """Every id of a lane left alone while one of them had to wait."""
     driver.read(event("add", "x"))
     driver.wait().one_try()
-    driver.read(event("remove", "x", "y"))
+    driver.read(event("remove", "x"))
     assert driver.wait().sent() == []
+    driver.read(event("remove", "y"))
+    assert driver.wait(LINGER - 0.1).sent() == []
+    assert driver.wait(0.1).sent() == ["remove y"]
+
+
+# -- a backlog ----------------------------------------------------------------------------------
+
+
+def full_batches(driver: Driver, count: int) -> Attempt:
+    """Let that many full batches of adds wait behind one in flight."""
+    driver.throttle.limit = 1.0
+    driver.read(*[event("add", f"c{number}") for number in range(count + 1)])
+    return driver.one_try()
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 50])
+def test_a_change_takes_its_id_out_of_whatever_waits(count: int) -> None:
+    driver = Driver(batch_max_ids=1, requests_per_second=1e9)
+    running = full_batches(driver, count)
+    driver.read(*[event("remove", f"c{number}") for number in range(1, count + 1)])
+    assert driver.count("ids_total", "add", "superseded") == count
+    assert driver.pipeline.held_ids == count + 1
+    driver.answer(running, DELIVERED)
+    assert driver.run() == [f"remove c{number}" for number in range(1, count + 1)]
+    assert driver.committable() == 2 * count + 1
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 50])
+def test_a_change_that_waits_already_is_dropped(count: int) -> None:
+    driver = Driver(batch_max_ids=1, requests_per_second=1e9)
+    running = full_batches(driver, count)
+    driver.read(*[event("add", f"c{number}") for number in range(1, count + 1)])
+    assert driver.count("ids_total", "add", "duplicate") == count
+    assert driver.committable() == 0
+    driver.answer(running, DELIVERED)
+    assert driver.run() == [f"add c{number}" for number in range(1, count + 1)]
+    assert driver.committable() == 2 * count + 1
+
+
+def test_what_is_left_of_many_batches_leaves_as_few() -> None:
+    driver = Driver(batch_max_ids=4)
+    driver.throttle.limit = 1.0
+    driver.read(*[event("add", f"c{number}") for number in range(20)])
+    running = driver.one_try()
+    driver.read(*[event("remove", f"c{number}") for number in range(4, 20) if number % 4])
+    driver.answer(running, DELIVERED)
+    assert driver.run()[0] == "add c4 c8 c12 c16"
+
+
+def test_i1_a_batch_made_of_several_holds_what_came_with_each_of_them() -> None:
+    driver = Driver(batch_max_ids=4)
+    driver.throttle.limit = 1.0
+    driver.read(*[event("add", f"c{number}") for number in range(12)])
+    running = driver.one_try()
+    driver.read(*[event("remove", f"c{number}") for number in (4, 5, 8)])
+    driver.answer(running, DELIVERED)
+    driver.throttle.limit = 1.0
+    first = driver.one_try()
+    assert first.ids == ("c6", "c7", "c9", "c10")
+    driver.answer(first, TIMED_OUT, jitter=0.999)
+    assert driver.wait(0.1).sent() == ["add c11"]
+    assert driver.committable() == 4
+
+
+def test_i1_what_a_batch_took_over_goes_with_its_partition() -> None:
+    driver = Driver(partitions=2, batch_max_ids=4)
+    driver.throttle.limit = 1.0
+    driver.read(*[event("add", f"c{number}") for number in range(8)])
+    running = driver.one_try()
+    driver.read(*[event("remove", f"c{number}") for number in (4, 5)])
+    driver.read(event("add", "d"), partition=1)
+    driver.answer(running, DELIVERED)
+    both = driver.one_try()
+    assert both.ids == ("c6", "c7", "d")
+    assert driver.pipeline.forget([driver.ledgers[1]]) == 1
+    driver.answer(both, THROTTLED)
+    assert "add c6 c7" in driver.wait(60.0).run()
+
+
+def test_what_came_back_leaves_together_with_its_like(driver: Driver) -> None:
+    """After an outage each of the batches that were in flight has a few ids left."""
+    driver = Driver(batch_max_ids=4)
+    driver.read(*[event("add", f"c{number}") for number in range(12)])
+    for attempt in driver.attempts():
+        driver.answer(attempt, THROTTLED)
+    driver.read(*[event("remove", f"c{number}") for number in range(12) if number % 4])
+    assert "add c0 c4 c8" in driver.wait(60.0).run()
+
+
+def test_what_came_back_takes_nothing_along_that_was_not_tried() -> None:
+    """Else one that fails for ever would take ever more ids into its fate."""
+    driver = Driver(batch_max_ids=4)
+    driver.read(event("add", "bad"))
+    driver.answer(driver.wait().one_try(), UNAVAILABLE)
+    driver.read(event("add", "good"))
+    assert sorted(driver.wait().sent()) == ["add bad", "add good"]
+
+
+# -- the ids that came back and have a newer change ----------------------------------------------
+
+
+def test_a_repeat_takes_the_place_of_what_comes_back(driver: Driver) -> None:
     driver.read(event("add", "x"))
-    assert driver.sent() == ["remove y"]
+    add = driver.wait().one_try()
+    driver.read(event("add", "x"))
+    driver.answer(add, UNAVAILABLE)
+    assert driver.count("ids_total", "add", "duplicate") == 1
+    assert driver.committable() == 1
+    assert driver.wait().run() == ["add x"]
+    assert driver.committable() == 2
 
 
 # -- split and refused --------------------------------------------------------------------------
 
 
-def test_a_remove_waits_for_the_rest_of_a_split_add(driver: Driver) -> None:
+def test_a_remove_waits_for_a_split_add_as_long_as_a_part_of_it_is_in_flight(
+    driver: Driver,
+) -> None:
     driver.read(event("add", *[f"id-{number}" for number in range(20)]))
     driver.answer(driver.wait().one_try(), REFUSED)
     driver.answer(driver.one_try(), DELIVERED)
@@ -308,21 +446,22 @@ def test_a_remove_waits_for_the_rest_of_a_split_add(driver: Driver) -> None:
     driver.wait()
     assert driver.sent() == []
     driver.answer(half, DELIVERED)
-    rest = driver.one_try()
-    assert last in rest.ids
-    driver.answer(rest, DELIVERED)
-    assert driver.sent() == [f"remove {last}"]
+    rest, remove = sorted(driver.attempts(), key=lambda each: each.batch.action)
+    assert last not in rest.ids
+    assert remove.ids == (last,)
 
 
-def test_i2_a_remove_waits_for_a_split_add_that_is_in_backoff(driver: Driver) -> None:
+def test_i2_a_remove_takes_the_place_of_its_add_in_a_split_one_in_backoff(driver: Driver) -> None:
     driver.read(event("add", *[f"id-{number}" for number in range(20)]))
     driver.answer(driver.wait().one_try(), REFUSED)
     driver.answer(driver.one_try(), DELIVERED)
     half = driver.one_try()
-    driver.answer(half, Retry(RetryReason.CONNECTION, "refused", ambiguous=False), jitter=0.999)
+    driver.answer(half, NOT_CONNECTED, jitter=0.999)
     driver.read(event("remove", half.ids[0]))
     driver.pipeline.flush_oldest(driver.now, 1)
-    assert driver.sent() == []
+    assert driver.sent() == [f"remove {half.ids[0]}"]
+    again = driver.wait(60.0).one_try()
+    assert again.ids == half.ids[1:]
 
 
 def test_a_remove_does_not_wait_for_what_was_delivered_of_a_split_add(driver: Driver) -> None:
@@ -347,9 +486,9 @@ def test_an_ambiguous_part_of_a_split_stands_in_the_way_of_its_own_ids_alone(
     driver.run()
     driver.read(event("remove", *single.ids), event("remove", half.ids[0]))
     driver.read(event("remove", "other", segment=2))
-    assert driver.wait().sent() == ["remove other"]
-    driver.read(event("add", half.ids[0]))
-    assert driver.sent() == [f"remove {single.ids[0]}"]
+    assert sorted(driver.wait().sent()) == [f"remove {single.ids[0]}", "remove other"]
+    driver.wait(TIMEOUT)
+    assert driver.sent() == [f"remove {half.ids[0]}"]
 
 
 def test_a_remove_does_not_wait_for_the_dead_letter_of_a_refused_add(driver: Driver) -> None:
@@ -360,16 +499,18 @@ def test_a_remove_does_not_wait_for_the_dead_letter_of_a_refused_add(driver: Dri
     assert driver.wait().sent() == ["remove x"]
 
 
-def test_a_single_that_was_refused_stands_in_the_way_until_the_verdict(driver: Driver) -> None:
+def test_a_remove_takes_the_place_of_an_add_that_was_refused_alone(driver: Driver) -> None:
+    """Before the verdict it is not known whether the id or the segment was meant."""
     driver.read(event("add", *[f"id-{number}" for number in range(20)]))
     driver.answer(driver.wait().one_try(), REFUSED)
     first = driver.one_try()
     driver.answer(first, REFUSED)
     driver.read(event("remove", *first.ids))
-    second = driver.wait().one_try()
-    assert second.batch.action == "add"
-    driver.answer(second, DELIVERED)
-    assert f"remove {first.ids[0]}" in driver.sent()
+    assert driver.count("ids_total", "add", "superseded") == 1
+    single, remove = sorted(driver.wait().attempts(), key=lambda each: each.batch.action)
+    assert remove.ids == first.ids
+    driver.answer(single, DELIVERED)
+    assert not driver.dead_letters()
 
 
 # -- partitions that go away --------------------------------------------------------------------
@@ -396,7 +537,7 @@ def test_a_lost_partitions_waiting_batch_stands_in_nobodys_way(driver: Driver) -
     assert driver.wait().sent() == ["remove x"]
 
 
-def test_what_remains_of_a_shared_batch_is_retried_and_keeps_its_place(driver: Driver) -> None:
+def test_what_remains_of_a_shared_batch_has_its_successors(driver: Driver) -> None:
     driver.read(event("add", "x"))
     driver.read(event("add", "y"), partition=1)
     add = driver.wait().one_try()
@@ -404,7 +545,7 @@ def test_what_remains_of_a_shared_batch_is_retried_and_keeps_its_place(driver: D
     driver.pipeline.forget([driver.ledgers[0]])
     driver.answer(add, UNAVAILABLE)
     driver.wait()
-    assert driver.run() == ["add y", "remove y"]
+    assert driver.run() == ["remove y"]
 
 
 def test_what_remains_of_a_shared_batch_belongs_to_the_partition_that_stays(
@@ -417,39 +558,26 @@ def test_what_remains_of_a_shared_batch_belongs_to_the_partition_that_stays(
     assert driver.sent() == ["add y"]
 
 
-def blocked(driver: Driver) -> Attempt:
-    """Let "remove x" be in flight, "add x" wait for it, and a younger "remove y" be due."""
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_i4_what_has_to_wait_waits_for_its_own_predecessor_alone(
+    driver: Driver, is_lost: bool
+) -> None:
+    """Batches of the opposite action passed it one after the other: it took up to 51 s."""
     driver.read(event("remove", "x"))
     running = driver.wait().one_try()
     driver.read(event("add", "x"))
     driver.wait(1.0).read(event("remove", "y"))
-    driver.wait()
-    return running
-
-
-@pytest.mark.parametrize("is_lost", [False, True])
-def test_i4_what_is_due_and_blocked_is_not_blocked_anew_by_younger_ones(
-    driver: Driver, is_lost: bool
-) -> None:
-    """Batches of the opposite action passed it one after the other: it took up to 51 s."""
-    running = blocked(driver)
-    if is_lost:
-        driver.answer(running, TIMED_OUT)
-        running = driver.one_try()
-        driver.answer(running, DELIVERED)
-    assert driver.sent() == []
+    younger = driver.wait().one_try()
     driver.read(event("add", "y"))
     if is_lost:
-        driver.wait(TIMEOUT)
+        driver.answer(running, TIMED_OUT)
+        assert driver.wait(running.deadline - driver.now - 0.01).sent() == []
+        assert driver.wait(0.01).sent() == ["add x"]
     else:
         driver.answer(running, DELIVERED)
-    assert driver.sent() == ["add x y"]
-
-
-def test_i4_what_waits_for_one_in_backoff_lets_younger_ones_pass(driver: Driver) -> None:
-    """That one may fail for ever, and they have nothing to do with it."""
-    driver.answer(blocked(driver), UNAVAILABLE, jitter=0.999)
-    assert driver.sent() == ["remove y"]
+        assert driver.sent() == ["add x"]
+    driver.answer(younger, DELIVERED)
+    assert driver.wait().sent() == ["add y"]
 
 
 # -- a lane that fails --------------------------------------------------------------------------

@@ -65,8 +65,9 @@ class Attempts:
     def start(self, batch: Batch, now: float) -> Attempt:
         """Begin the next request of ``batch``."""
         ids = batch.next_ids()
-        batch.in_flight = True
-        batch.lane.in_flight += 1
+        if not batch.is_tried:
+            self._tally.add("batches_total", batch.action, batch.reason)
+        batch.lane.depart(batch)
         self.in_flight[batch] = None
         batch.deadline = now + self._rules.request_timeout_seconds
         self._throttle.started(now)
@@ -78,8 +79,6 @@ class Attempts:
     def settle(self, attempt: Attempt, outcome: Outcome, now: float, jitter: float) -> None:
         """Take in what became of an attempt."""
         batch = attempt.batch
-        batch.in_flight = False
-        batch.lane.in_flight -= not batch.settled
         del self.in_flight[batch]
         if not isinstance(outcome, Unsent):
             self._tally.observe(len(attempt.ids), "batch_ids", batch.action)
@@ -101,7 +100,8 @@ class Attempts:
                 self._throttle.unsent()
             case _:
                 assert_never(outcome)
-        self._buffer.finish(batch)
+        if not batch.settled:
+            self._buffer.came_back(batch)
         self._buffer.turns.enqueue(batch.lane)
 
     def _succeeded(self, attempt: Attempt, now: float, jitter: float) -> None:
@@ -111,8 +111,6 @@ class Attempts:
         attempt.batch.lane.succeed()
         for backoff, lane in self.suspects.items():
             if backoff.trouble_over(now, self._rules.max_backoff_seconds, jitter):
-                if isinstance(backoff, Batch):
-                    lane.sealed.hurry(backoff)
                 self._buffer.turns.enqueue(lane)
         self.suspects.clear()
 

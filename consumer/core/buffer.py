@@ -1,7 +1,8 @@
 """All lanes, and how many ids are held: buffered, waiting, in flight or waiting for a dead letter.
 
-The life of a batch: `open` - ids arrive - `seal` when it is full or leaves - attempts - `finish`
-when nothing of it is left. `release` takes out the ids of a partition that went away.
+The life of a batch: `open` - ids arrive - `close` when it is full - `next_batch` when it leaves, be
+it as it is or as one with others - attempts, each of which ends with `came_back` - `finish` when
+nothing of it is left. `release` takes out the ids of a partition that went away.
 """
 
 import math
@@ -11,9 +12,9 @@ from itertools import islice
 
 from msgspec import UNSET
 
-from consumer.core.events import ID_TYPES, IdType
+from consumer.core.events import ID_TYPES, Action, IdType
 from consumer.core.failing import Failing
-from consumer.core.lanes import Batch, Lane
+from consumer.core.lanes import Batch, Echo, Lane, Receipt
 from consumer.core.ledger import Ledger, base_of
 from consumer.core.tally import Tally
 from consumer.core.turns import Turns
@@ -29,6 +30,7 @@ class Buffer:
         self,
         default_id_type: IdType,
         linger_seconds: float,
+        max_ids: int,
         ledgers: Mapping[int, Ledger],
         tally: Tally,
     ) -> None:
@@ -42,9 +44,9 @@ class Buffer:
         self._open: OrderedDict[Batch, None] = OrderedDict()  # none that was flushed
         self._default_id_type = default_id_type
         self._linger_seconds = linger_seconds
+        self._max_ids = max_ids
         self._ledgers = ledgers
         self._tally = tally
-        self._seals = 0
 
     def lanes(self) -> Iterator[Lane]:
         """Yield all lanes."""
@@ -68,7 +70,7 @@ class Buffer:
         self.by_type[name][segment_id] = lane
         return lane
 
-    def open(self, lane: Lane, action: str, now: float) -> Batch:
+    def open(self, lane: Lane, action: Action, now: float) -> Batch:
         """Begin a batch; it is due when the linger of this, its first id, is over."""
         batch = Batch(lane, action, now, now + self._linger_seconds)
         if action == "add":
@@ -79,51 +81,78 @@ class Buffer:
         self.turns.schedule(lane, batch.due_at)
         return batch
 
-    def seal(self, batch: Batch, reason: str) -> None:
-        """Take no more ids; from now on it stands in the order of its lane."""
-        self._seals += 1
-        batch.seal = self._seals
-        self._open.pop(batch, None)
-        batch.lane.seal(batch)
-        self._tally.add("batches_total", batch.action, reason)
+    def open_batch(self, lane: Lane, action: Action, now: float) -> Batch:
+        """Return the lane's open batch, a new one if need be."""
+        return (lane.add if action == "add" else lane.remove) or self.open(lane, action, now)
+
+    def take_out(self, batch: Batch, name: str) -> None:
+        """Take an id out of a batch that waits: there is a newer change of it."""
+        del batch.ids[name]
+        if not batch.is_open:
+            batch.lane.backlog.dropped((name,))
+            self.finish(batch)
+
+    def close(self, batch: Batch) -> None:
+        """Let an open batch take no more ids, for it is full: it may leave now."""
+        batch.reason = "size"
+        self._open.pop(batch, None)  # a flush may have taken it already
+        batch.lane.close(batch)
         self.turns.enqueue(batch.lane)
 
     def next_batch(self, lane: Lane, now: float) -> Batch | None:
-        """Return the lane's batch that may leave now, sealed; else set its timer."""
-        for batch in lane.open_batches():
+        """Return a batch that may leave now, and waits no longer; else set the lane's timer."""
+        open_batches = lane.open_batches()
+        for batch in open_batches:
             if batch.due_at <= now:
                 self.finish(batch)  # one whose ids were all superseded
-        found = lane.next_batch(now)
-        if found is not None:
-            if found.seal is None:
-                self.seal(found, found.reason)
-            return found
-        wake_at = lane.next_wake(now)
-        if wake_at < math.inf:
-            self.turns.schedule(lane, wake_at)
-        else:
-            self._forget_if_idle(lane)
-        return None
+        found = lane.next_batch(now, self._max_ids)
+        for batch in open_batches:
+            if not batch.is_open:
+                self._open.pop(batch, None)
+        if found is None:
+            wake_at = lane.next_wake(now)
+            if wake_at < math.inf:
+                self.turns.schedule(lane, wake_at)
+            else:
+                self._forget_if_idle(lane)
+            return None
+        if len(found.receipts) > 1:
+            for receipt in found.receipts:
+                for batch in list(receipt.batches):
+                    self.finish(batch)  # one that it took everything over from
+        return found
 
-    def finish(self, batch: Batch) -> None:
-        """Take note of what left the batch, and settle it if nothing is left."""
-        if batch.settled:
-            return
+    def came_back(self, batch: Batch) -> None:
+        """Let a batch that was in flight wait for its next attempt, unless nothing is left of it.
+
+        Of what it has, only that is tried again which has no newer change.
+        """
         lane = batch.lane
-        if batch.seal is not None:
-            lane.sealed.changed(batch)
-        if batch.ids or batch.dead_letters:
-            return
-        if batch.seal is None:
-            self._open.pop(batch, None)
-            lane.close(batch)
-        else:
-            lane.sealed.remove(batch)
-        lane.in_flight -= batch.in_flight
+        lane.land(batch)
+        if lane.add is not None or lane.remove is not None or lane.backlog:
+            for name in list(batch.ids):
+                newer = lane.find(name)
+                if newer is not None:
+                    del batch.ids[name]
+                    is_repeated = newer.action == batch.action
+                    self.settle_ids(batch.action, "duplicate" if is_repeated else "superseded", 1)
+        if not self.finish(batch):
+            lane.put_back(batch)
+
+    def finish(self, batch: Batch) -> bool:
+        """Settle the batch if nothing of it is left; return whether it is settled."""
+        if batch.settled or batch.ids or batch.dead_letters:
+            return batch.settled
+        self._open.pop(batch, None)
+        batch.lane.discard(batch)
         batch.settled = True
-        batch.split = batch.blocker = None
-        self.let_go(batch, batch.bases)
+        batch.split = None
         self.failing.end(batch)
+        for receipt in batch.receipts:
+            del receipt.batches[batch]
+            if not receipt.batches:
+                self.let_go(receipt, receipt.bases)
+        return True
 
     def let_go(self, holder: object, bases: Iterable[int]) -> None:
         """Take note that a holder of these ledgers is settled."""
@@ -133,7 +162,7 @@ class Buffer:
 
     def echo(self, batch: Batch, ids: Collection[str], until: float) -> None:
         """Remember that ``ids`` of the batch may yet be applied until ``until``."""
-        batch.lane.echo(batch, ids, until)
+        batch.lane.echoes.append(Echo(batch.action, frozenset(ids), until))
         for base in batch.bases & self._ledgers.keys():
             ledger = self._ledgers[base]
             ledger.echoes_until = max(ledger.echoes_until, until)
@@ -159,8 +188,9 @@ class Buffer:
         """Return a batch of these ledgers whose backoffs are over by then."""
         for ledger in ledgers:
             for holder in ledger.holders():
-                if isinstance(holder, Batch) and holder.starts_by(latest_start):
-                    return holder
+                for batch in holder.batches if isinstance(holder, Receipt) else ():
+                    if batch.ids and batch.starts_by(latest_start):
+                        return batch
         return None
 
     def release(self, ledgers: Iterable[Ledger]) -> None:
@@ -171,7 +201,6 @@ class Buffer:
         for batch in batches:
             self._release(batch, bases)
         for lane in dict.fromkeys(batch.lane for batch in batches):
-            lane.sealed.sweep()
             if not self._forget_if_idle(lane):
                 self.turns.enqueue(lane)  # what they stood in the way of may leave now
 
@@ -185,10 +214,12 @@ class Buffer:
         gone = [name for name, origin in batch.ids.items() if base_of(origin) in bases]
         if batch.in_flight and gone:
             self.echo(batch, gone, batch.deadline)  # the running attempt stays in the way
+        elif not batch.is_open and not batch.in_flight:
+            batch.lane.backlog.dropped(gone)
         for name in gone:
             del batch.ids[name]
         self.settle_ids(batch.action, "released", len(gone))
-        if batch.seal is not None:
+        if not batch.is_open:
             self.finish(batch)
 
     def _forget_if_idle(self, lane: Lane) -> bool:
@@ -203,7 +234,7 @@ class Buffer:
 
 def make_due(batch: Batch, now: float, reason: str) -> bool:
     """Make an open batch due before its time; return whether it was not due anyway."""
-    is_early = batch.seal is None and batch.due_at > now
+    is_early = batch.is_open and batch.due_at > now
     if is_early:
         batch.due_at = now
         batch.reason = reason
@@ -213,4 +244,5 @@ def make_due(batch: Batch, now: float, reason: str) -> bool:
 def _batches_of(ledgers: Iterable[Ledger]) -> list[Batch]:
     """Return each batch that holds changes of these ledgers once."""
     holders = dict.fromkeys(holder for ledger in ledgers for holder in ledger.holders())
-    return [holder for holder in holders if isinstance(holder, Batch)]
+    receipts = [holder for holder in holders if isinstance(holder, Receipt)]
+    return list(dict.fromkeys(batch for receipt in receipts for batch in receipt.batches))

@@ -1,9 +1,10 @@
 """Decodes the value of a Kafka record into an event.
 
 There are two decoders. The fast one knows what an event looks like and takes nothing else: the
-common record (a known action, an integer segment, one short id) costs one call of msgspec and a few
-comparisons. What it doesn't take goes to the lenient one, which takes any JSON object and leaves
-each member as it was written, so that a dead letter has numbers and nested values byte for byte.
+common record (a known action, a segment, one short id) costs one call of msgspec, which knows the
+bounds, and a look whether all of it is ASCII. What it doesn't take goes to the lenient one, which
+takes any JSON object and leaves each member as it was written, so that a dead letter has numbers
+and nested values byte for byte.
 """
 
 import msgspec
@@ -12,7 +13,6 @@ from msgspec import UNSET, Raw, UnsetType
 from consumer.core.events import (
     ACTIONS,
     ID_TYPES,
-    MAX_ID_BYTES,
     MAX_SEGMENT_ID,
     Action,
     Event,
@@ -23,6 +23,7 @@ from consumer.core.events import (
     valid_id,
 )
 
+_MAX_SEGMENT_TEXTS = 100_000
 _SHOWN_DIGITS = 30  # of a wrong number: enough to recognise it
 
 
@@ -36,53 +37,38 @@ class _Written(msgspec.Struct, gc=False):
     id_type: Raw | UnsetType = UNSET
 
 
+NOT_PLAIN = (msgspec.MsgspecError, RecursionError, TypeError)
+"""What `EventDecoder.decode` raises; the last one for a value that is none."""
+
+
 class EventDecoder:
-    """Decodes values; ``default_id_type`` is what an event without ``id_type`` means."""
+    """Decodes values; ``default_id_type`` is what an event without ``id_type`` means.
+
+    ``decode`` returns an event within the bounds that its type declares, or raises NOT_PLAIN. If
+    all of the value is ASCII (msgspec doesn't look at members that it ignores), its ids too (an
+    escape may be anything), and they and its segment are plain (`plain_name`, `plain_names`,
+    `segment_id_of`), it says what `look_closely` would.
+    """
 
     def __init__(self, default_id_type: IdType) -> None:
+        self.decode = msgspec.json.Decoder(Event).decode
         self._default_id_type: IdType = default_id_type
-        self._plain_default = default_id_type != "email"
-        self._decode = msgspec.json.Decoder(Event).decode
         self._decode_leniently = msgspec.json.Decoder(_Written).decode
+        self._segment_ids: dict[str, int] = {}  # by the text of each that was seen
 
-    def decode(self, value: bytes) -> Event | Mixed | Malformed:
-        """Return what ``value`` says. Never raises, whatever the bytes are."""
-        try:
-            event = self._decode(value)
-            if not value.isascii():
-                value.decode()  # msgspec doesn't look at members that it ignores
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return self._look_closely(value)
-        name = event.id
-        if (
-            type(name) is str
-            and event.ids is UNSET
-            and type(event.segment_id) is int
-            and 0 < event.segment_id <= MAX_SEGMENT_ID
-            and 0 < len(name) <= MAX_ID_BYTES
-            and name.isascii()
-            and (self._plain_default if event.id_type is UNSET else event.id_type != "email")
-        ):
-            return event
-        return self._with_valid_ids(event) or self._look_closely(value)
+    def segment_id_of(self, given: int | str) -> int | None:
+        """Return the segment that an event names; None if it names none."""
+        if isinstance(given, int):
+            return given
+        known = self._segment_ids.get(given)
+        if known is None and (known := segment_id_of(given)) is not None:
+            if len(self._segment_ids) >= _MAX_SEGMENT_TEXTS:
+                self._segment_ids.clear()
+            self._segment_ids[given] = known
+        return known
 
-    def _with_valid_ids(self, event: Event) -> Event | None:
-        """Return the event with its ids as they are sent; None if something about it is wrong."""
-        segment_id = segment_id_of(event.segment_id)
-        if segment_id is None or (event.id is UNSET) is (event.ids is UNSET):
-            return None
-        id_type = self._default_id_type if event.id_type is UNSET else event.id_type
-        given = event.ids if event.id is UNSET else [event.id]
-        ids: list[str | int] = []
-        for each in given or ():
-            name = valid_id(str(each), id_type)
-            if not isinstance(name, str):
-                return None
-            ids.append(name)
-        return Event(segment_id, event.action, ids=ids, id_type=id_type) if ids else None
-
-    def _look_closely(self, value: bytes) -> Event | Mixed | Malformed:
-        """Find out what the fast decoder did not like."""
+    def look_closely(self, value: bytes) -> Event | Mixed | Malformed:
+        """Return what ``value`` says, an event's ids as ``ids``. Never raises, whatever it is."""
         try:
             msgspec.json.decode(value, type=Raw)  # what is no JSON is told from what is no object
             written = self._decode_leniently(value)
@@ -111,10 +97,29 @@ class EventDecoder:
         return _sorted_ids(segment_id, action, id_type, given)
 
 
+def plain_name(given: str | int | UnsetType, *, is_email: bool) -> str | None:
+    """Return the id of an ASCII event as it is sent; None if it is no plain one."""
+    if isinstance(given, int):
+        given = str(given)
+    if given is UNSET or (is_email and "@" not in given):
+        return None
+    return given.lower() if is_email else given
+
+
+def plain_names(event: Event, *, is_email: bool) -> list[str] | None:
+    """Return the ids of an ASCII event's list as they are sent; None if not all are plain."""
+    if event.ids is UNSET or event.id is not UNSET or not "".join(event.ids).isascii():
+        return None
+    if not is_email:
+        return event.ids
+    names = [name.lower() for name in event.ids]
+    return names if all("@" in name for name in names) else None
+
+
 def _sorted_ids(
     segment_id: int, action: Action, id_type: IdType, given: list[Raw]
 ) -> Event | Mixed:
-    good: list[str | int] = []
+    good: list[str] = []
     invalid: list[Raw] = []
     problems: dict[str, None] = {}
     for each in given:

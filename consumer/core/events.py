@@ -8,10 +8,10 @@ Whatever carries it (see `decoder`), a record's value is one of three:
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, Meta, Raw, UnsetType
 
 MAX_SEGMENT_ID = 2**31 - 1
 MAX_ID_BYTES = 150
@@ -21,20 +21,24 @@ _MAX_SEGMENT_DIGITS = 20  # leading zeros are no mistake
 Action = Literal["add", "remove"]
 IdType = Literal["id", "email", "cio_id"]
 
+PlainId = Annotated[str, Meta(min_length=1, max_length=MAX_ID_BYTES)]
+SegmentText = Annotated[str, Meta(min_length=1, max_length=_MAX_SEGMENT_DIGITS)]
+
 ACTIONS: tuple[Action, ...] = ("add", "remove")
 ID_TYPES: tuple[IdType, ...] = ("id", "email", "cio_id")
 
 
 class Event(msgspec.Struct, gc=False):
-    """A readable record: either ``id`` or ``ids`` is set, all valid; no ``id_type``: the default.
+    """A readable record: either ``id`` or ``ids`` is set; no ``id_type``: the default.
 
-    ``gc=False``: an event holds strings and numbers only, so it can't be part of a cycle.
+    The bounds are what can be said here of a plain one; the rest is `decoder`'s. ``gc=False``: an
+    event holds strings and numbers only, so it can't be part of a cycle.
     """
 
-    segment_id: int | str
+    segment_id: Annotated[int, Meta(ge=1, le=MAX_SEGMENT_ID)] | SegmentText
     action: Action
-    id: str | int | UnsetType = UNSET
-    ids: list[str | int] | UnsetType = UNSET
+    id: PlainId | int | UnsetType = UNSET
+    ids: Annotated[list[PlainId], Meta(min_length=1)] | UnsetType = UNSET
     id_type: IdType | UnsetType = UNSET
 
 
@@ -58,6 +62,11 @@ class Malformed:
     """A value that is no event; ``detail`` says why, without quoting ids."""
 
     detail: str
+
+
+def opposite_of(action: Action) -> Action:
+    """Return the other one."""
+    return "remove" if action == "add" else "add"
 
 
 def segment_id_of(given: int | str | None) -> int | None:

@@ -1,18 +1,19 @@
 """Takes records in: decodes them, buffers their ids, notes what they hold. The hot path.
 
-`Intake.receive` runs a million times per second of CPU: no logging, no call that isn't needed, the
-counts in local variables. What is no plain event takes the slower way (`_take_odd`).
+`Intake.receive` goes round a million times per second of CPU: no logging, no call that isn't
+needed, the counts in local variables. It takes the records of one plain id; all others take the
+slower way (`_take_other`), to the same end.
 
 Invariants (tests name them):
 - I1: every record with an unsettled change has a hold in its ledger, duplicates included.
-- I3: an open batch takes an id once and is sealed when it is full.
+- I3: an open batch takes an id once and is closed when it is full.
 - I6: received = duplicate + superseded + what became held or was refused.
 - I7: stops at the first record beyond the limit of held ids, or when dead letters pile up.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, assert_never
+from typing import Any, Protocol, assert_never, cast
 
 from msgspec import UNSET
 
@@ -25,9 +26,10 @@ from consumer.core.dead_letters import (
     headers_of,
     refusal,
 )
-from consumer.core.decoder import EventDecoder
-from consumer.core.events import Event, Malformed, Mixed
-from consumer.core.ledger import UNKNOWN_TIME, Ledger, time_of
+from consumer.core.decoder import NOT_PLAIN, EventDecoder, plain_name, plain_names
+from consumer.core.events import Action, Event, Malformed, Mixed, opposite_of
+from consumer.core.lanes import Batch, Lane
+from consumer.core.ledger import UNKNOWN_TIME, Ledger, offset_of, time_of
 from consumer.core.refusals import Refusals
 from consumer.core.rules import Rules
 from consumer.core.tally import Tally
@@ -67,7 +69,8 @@ class Intake:
         carries an error instead of a record: what it means decides about those behind it.
         """
         buffer, refusals, decode = self._buffer, self._refusals, self._decoder.decode
-        by_type, max_ids = buffer.by_type, self._rules.batch_max_ids
+        by_type, emails = buffer.by_type, buffer.by_type["email"]
+        max_ids = self._rules.batch_max_ids
         limit = -1 if refusals.is_backed_up() else self._rules.buffer_max_ids
         held, unreadable = buffer.held_ids, refusals.unreadable_in_a_row
         error: Message | None = None
@@ -75,7 +78,7 @@ class Intake:
         topic, partition = "", -1
         stamp: tuple[int, int] | None = None
         beginning = 0  # of an origin: all but the offset
-        taken, accepted, adds, removes = first, 0, 0, 0
+        taken, adds, removes = first, 0, 0
         duplicate_adds = duplicate_removes = superseded_adds = superseded_removes = 0
         # Without a copy: each of thousands may be behind the end of another partition.
         rest = map(messages.__getitem__, range(first, len(messages))) if first else messages
@@ -87,86 +90,163 @@ class Intake:
                 error = message
                 break
             if message.partition() != partition or message.topic() != topic:
-                _note_epoch(messages, taken - 1, ledger)
+                _end_run(messages, taken - 1, ledger)
                 topic, partition = message.topic(), message.partition()
                 ledger = self._ledgers.get((topic, partition))
                 stamp = None
             if ledger is None:  # a record of an assignment that is over
                 continue
-            offset = message.offset()
-            value = message.value()
-            ledger.position = offset + 1
-            event = None if value is None else decode(value)
-            if not isinstance(event, Event):
-                buffer.held_ids, refusals.unreadable_in_a_row = held, unreadable
-                event = self._take_odd(message, event, ledger, now)
-                held, unreadable = buffer.held_ids, refusals.unreadable_in_a_row
-                if refusals.is_backed_up():
-                    limit = -1
-                if event is None:
-                    continue
+            offset, value = message.offset(), message.value()
             found = message.timestamp()
             if found != stamp:  # the records of one millisecond share it
                 kind, timestamp_ms = stamp = found
                 beginning = (time_of(timestamp_ms) if kind else UNKNOWN_TIME) + ledger.base
-            origin = beginning + offset
-            accepted += 1
+            lane: Lane | None = None
+            event: Event | None = None
+            name: Any = None
+            try:
+                event = decode(value)  # type: ignore[arg-type]  # None raises TypeError
+                if event.ids is UNSET and value.isascii():  # type: ignore[union-attr]  # no None was decoded
+                    lanes, name = by_type[event.id_type], event.id
+                    if type(name) is not str or lanes is emails:
+                        name = plain_name(name, is_email=lanes is emails)
+                    if name is not None and name.isascii():
+                        lane = lanes.get(event.segment_id) or self._lane_of(event)  # type: ignore[arg-type]  # a text is in none
+            except NOT_PLAIN:
+                event = None
+            if lane is None or event is None:
+                buffer.held_ids, refusals.unreadable_in_a_row = held, unreadable
+                self._take_other(message, event, ledger, beginning + offset, now)
+                held, unreadable = buffer.held_ids, refusals.unreadable_in_a_row
+                if refusals.is_backed_up():
+                    limit = -1
+                continue
             unreadable = 0
-            lane = by_type[event.id_type].get(event.segment_id)  # type: ignore[arg-type]  # an Event's segment_id is an int by now
-            if lane is None:
-                lane = buffer.new_lane(int(event.segment_id), event.id_type)
-            names: Sequence[Any] = (event.id,) if event.ids is UNSET else event.ids
             is_add = event.action == "add"
-            batch, other = (lane.add, lane.remove) if is_add else (lane.remove, lane.add)
-            duplicate = superseded = 0
-            for name in names:
-                if batch is None:
-                    batch = buffer.open(lane, event.action, now)
-                if ledger.base not in batch.bases:
-                    batch.bases.add(ledger.base)
-                    ledger.hold(offset, batch, now)
-                ids = batch.ids
-                if name in ids:
-                    duplicate += 1
-                    continue
-                if other is not None and name in other.ids:
-                    del other.ids[name]
-                    superseded += 1
-                ids[name] = origin
-                if len(ids) >= max_ids:
-                    buffer.seal(batch, "size")
-                    batch = None
-            if superseded and other is not None and other.due_at <= now:
-                buffer.turns.enqueue(lane)  # what it had to wait for may be what was taken out
-            held += len(names) - duplicate - superseded
             if is_add:
-                adds += len(names)
-                duplicate_adds += duplicate
-                superseded_removes += superseded
+                adds += 1
+                batch, other = lane.add, lane.remove
             else:
-                removes += len(names)
-                duplicate_removes += duplicate
-                superseded_adds += superseded
-        _note_epoch(messages, taken, ledger)
+                removes += 1
+                batch, other = lane.remove, lane.add
+            if batch is not None and name in batch.ids:
+                if batch.latest is not ledger:
+                    _note(batch, ledger, offset, now)
+                duplicate_adds += is_add
+                duplicate_removes += not is_add
+                continue
+            if other is not None and name in other.ids:
+                del other.ids[name]
+                superseded_adds += not is_add
+                superseded_removes += is_add
+            elif lane.backlog.count and (waiting := lane.backlog.find(name)) is not None:
+                if waiting.action == event.action:
+                    _note(waiting, ledger, offset, now)
+                    duplicate_adds += is_add
+                    duplicate_removes += not is_add
+                    continue
+                buffer.take_out(waiting, name)
+                superseded_adds += not is_add
+                superseded_removes += is_add
+            else:
+                held += 1
+            if batch is None:
+                batch = buffer.open(lane, event.action, now)
+            if batch.latest is not ledger:
+                _note(batch, ledger, offset, now)
+            ids = batch.ids
+            ids[name] = beginning + offset
+            if len(ids) >= max_ids:
+                buffer.close(batch)
+        _end_run(messages, taken, ledger)
         buffer.held_ids, refusals.unreadable_in_a_row = held, unreadable
-        add = self._tally.add
-        add("records_total", "accepted", n=accepted)
-        add("ids_received_total", "add", n=adds)
-        add("ids_received_total", "remove", n=removes)
-        add("ids_total", "add", "duplicate", n=duplicate_adds)
-        add("ids_total", "remove", "duplicate", n=duplicate_removes)
-        add("ids_total", "add", "superseded", n=superseded_adds)
-        add("ids_total", "remove", "superseded", n=superseded_removes)
+        self._count("add", adds, duplicate_adds, superseded_removes)
+        self._count("remove", removes, duplicate_removes, superseded_adds)
+        self._tally.add("records_total", "accepted", n=adds + removes)
         return taken, error
 
+    def _count(self, action: Action, received: int, duplicate: int, superseded: int) -> None:
+        """Count what changes of one action came to, and what they did to the opposite ones."""
+        add = self._tally.add
+        add("ids_received_total", action, n=received)
+        add("ids_total", action, "duplicate", n=duplicate)
+        add("ids_total", opposite_of(action), "superseded", n=superseded)
+
+    def _lane_of(self, event: Event) -> Lane | None:
+        """Return the lane of an event, a new one if need be; None if it names no segment."""
+        segment_id = self._decoder.segment_id_of(event.segment_id)
+        if segment_id is None:
+            return None
+        lanes = self._buffer.by_type[event.id_type]
+        return lanes.get(segment_id) or self._buffer.new_lane(segment_id, event.id_type)
+
+    def _take_other(
+        self, message: Message, event: Event | None, ledger: Ledger, origin: int, now: float
+    ) -> None:
+        """Take in what is no event of one plain id: a list, or what has to be looked at closely."""
+        value = message.value()
+        if value is None:
+            self._tally.add("records_total", "tombstone")
+            return
+        is_email = event is not None and (
+            self._buffer.by_type[event.id_type] is self._buffer.by_type["email"]
+        )
+        names = plain_names(event, is_email=is_email) if event and value.isascii() else None
+        lane = self._lane_of(event) if event and names else None
+        if event is None or names is None or lane is None:
+            found = self._decoder.look_closely(value)
+            event = (
+                found if isinstance(found, Event) else self._take_odd(message, found, ledger, now)
+            )
+            if event is None:
+                return
+            names, lane = cast("list[str]", event.ids), self._lane_of(event)
+        self._refusals.unreadable_in_a_row = 0
+        self._tally.add("records_total", "accepted")
+        self._take_names(cast("Lane", lane), event.action, names, ledger, origin, now)
+
+    def _take_names(
+        self,
+        lane: Lane,
+        action: Action,
+        names: Sequence[str],
+        ledger: Ledger,
+        origin: int,
+        now: float,
+    ) -> None:
+        """Take in the ids of one record: at once where they have room and nothing has them."""
+        buffer, offset = self._buffer, offset_of(origin)
+        new = dict.fromkeys(names, origin)
+        duplicate, superseded = len(names) - len(new), 0
+        batch = lane.add if action == "add" else lane.remove
+        taken = 0 if batch is None else len(batch.ids)
+        if taken + len(new) < self._rules.batch_max_ids and not lane.has_any(new):
+            batch = buffer.open_batch(lane, action, now)
+            _note(batch, ledger, offset, now)
+            batch.ids.update(new)
+            new = {}
+        for name in new:
+            waiting = lane.find(name)
+            if waiting is not None and waiting.action == action:
+                _note(waiting, ledger, offset, now)
+                duplicate += 1
+                continue
+            if waiting is not None:
+                buffer.take_out(waiting, name)
+                superseded += 1
+            batch = buffer.open_batch(lane, action, now)
+            _note(batch, ledger, offset, now)
+            batch.ids[name] = origin
+            if len(batch.ids) >= self._rules.batch_max_ids:
+                buffer.close(batch)
+        buffer.held_ids += len(names) - duplicate - superseded
+        self._count(action, len(names), duplicate, superseded)
+
     def _take_odd(
-        self, message: Message, event: Mixed | Malformed | None, ledger: Ledger, now: float
+        self, message: Message, event: Mixed | Malformed, ledger: Ledger, now: float
     ) -> Event | None:
-        """Take in what is no plain event; return the good part of a mixed one."""
+        """Take in what is refused in whole or in part; return the good part of a mixed one."""
         match event:
-            case None:
-                self._tally.add("records_total", "tombstone")
-                return None
             case Malformed(detail):
                 self._take_malformed(message, detail, ledger, now)
                 return None
@@ -219,17 +299,28 @@ class Intake:
             refusals.hold_at_limit(refusals.unreadable_in_a_row, mixed.detail, now)
 
 
-def _note_epoch(messages: Sequence[Message], end: int, ledger: Ledger | None) -> None:
-    """Note the leader epoch of the last record before ``end``, once for a run of a partition's.
+def _note(batch: Batch, ledger: Ledger, offset: int, now: float) -> None:
+    """Have the ledger wait for what arrives in the batch, if it doesn't yet."""
+    batch.latest = ledger
+    if ledger.base not in batch.receipt.bases:
+        batch.receipt.bases.add(ledger.base)
+        batch.bases.add(ledger.base)
+        ledger.hold(offset, batch.receipt, now)
 
-    Not of the first: the run may begin in an older epoch, and a log that goes on in a newer one
-    would look as if it had been cut off there.
+
+def _end_run(messages: Sequence[Message], end: int, ledger: Ledger | None) -> None:
+    """Take note of position and leader epoch at the end of a run of a partition's records.
+
+    The epoch is the last record's, not the first's: the run may begin in an older epoch, and a log
+    that goes on in a newer one would look as if it had been cut off there.
     """
     if ledger is None:
         return
     while messages[end - 1].error() is not None:  # the run began with a record
         end -= 1
     ledger.gap = 0
-    epoch = messages[end - 1].leader_epoch()
+    last = messages[end - 1]
+    ledger.position = last.offset() + 1
+    epoch = last.leader_epoch()
     if epoch is not None:
         ledger.leader_epoch = epoch

@@ -3,10 +3,12 @@
 Buffers are per lane and action. Sent independently, ``remove x`` and a later ``add x`` could arrive
 in either order, and the API keeps whatever it processes last. So:
 
-- A new change whose id waits in the *open* batch of the opposite action takes it out there. The two
-  open batches of a lane therefore never share an id.
-- A batch may leave only when no batch of the opposite action that was *sealed earlier* and is not
-  settled shares an id with it. An open batch is never earlier than a sealed one.
+- What is not in flight is still to be decided. A new change takes its id out of whatever waits with
+  the opposite action (superseded), and is dropped if the id waits with the same one (a duplicate).
+  A batch that comes back undelivered gives up the ids that have a newer change meanwhile. So a
+  backlog collapses to each id's last word (see `backlog`).
+- What is in flight is in the way of the opposite changes of its ids, and of nothing else: those ids
+  wait, the others of their batch leave without them.
 - An attempt whose fate is unknown (timeout, reset, answer cut short) may be applied until its start
   plus the request timeout. Until then its ids go on standing in the way as an *echo*, even when the
   batch was delivered by a later attempt, or was released because its partition went away.
@@ -18,11 +20,13 @@ Invariants (tests name them):
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from consumer.core.backlog import Backlog, Echo, Sealed
+from consumer.core.backlog import Backlog
 from consumer.core.backoff import Backoff
+from consumer.core.events import ACTIONS, Action
+from consumer.core.ledger import Ledger
 from consumer.core.splitting import Split
 
 FAILING_AFTER = 3  # failed attempts in a row, of whichever batches of a lane
@@ -30,32 +34,64 @@ BAD_AFTER = 3  # separate troubles in a row, that others' successes ended
 
 
 @dataclass(slots=True, eq=False, repr=False)
+class Receipt:
+    """What the ledgers wait for: that all is settled that arrived in one batch.
+
+    ``batches`` carry what isn't yet: that one, and those that took ids over from it. ``bases``
+    names each ledger that waits.
+    """
+
+    batches: dict["Batch", None] = field(default_factory=dict)
+    bases: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class Batch(Backoff):
     """The ids of one request, from the first id until all of them are settled.
 
     ``ids`` maps each id that is not settled yet to its origin (see `ledger`); while the batch is
-    in flight, those of the running attempt are among them. ``bases`` names each ledger that it
-    holds. ``due_at`` is when the linger of its first id is over.
+    in flight, those of the running attempt are among them. ``bases`` names each ledger that one
+    of them may be from, ``latest`` is the last one that it got something from. ``due_at`` is when
+    the linger of its first id is over.
     """
 
     lane: "Lane"
-    action: str
+    action: Action
     opened_at: float
     due_at: float
     ids: dict[str, int] = field(default_factory=dict)
     bases: set[int] = field(default_factory=set)
+    latest: Ledger | None = None
     reason: str = "linger"
-    seal: int | None = None  # the order of sealing; None while open
+    receipt: Receipt = field(default_factory=Receipt)  # of what arrived in it
+    receipts: dict[Receipt, None] = field(default_factory=dict)  # of all that it carries
+    is_open: bool = True
     in_flight: bool = False
+    is_tried: bool = False
     deadline: float = math.inf  # of the running attempt
     split: Split | None = None
     dead_letters: int = 0  # dead letters on their way
     settled: bool = False
-    blocker: tuple[Sealed | Echo, str] | None = None
-    parked: dict[str, dict[Sealed, None]] | None = None  # what waits until such an id left it
-    place: str = ""  # in the backlog
-    compared_to: int = 0  # the seal of the next one that may be in the way
-    counted: int = 0  # ids of it that the backlog counted
+    blocked_at: int = -1  # the lane's landings when all of its ids had something in their way
+
+    def __post_init__(self) -> None:
+        self.carry(self.receipt)
+
+    def carry(self, receipt: Receipt) -> None:
+        """Have that receipt wait for this batch too."""
+        self.receipts[receipt] = None
+        receipt.batches[self] = None
+
+    def take_over(self, other: "Batch", names: Collection[str]) -> None:
+        """Take ids over from another batch of the lane and action."""
+        if len(names) == len(other.ids):
+            self.ids.update(other.ids)
+            other.ids = {}
+        else:
+            self.ids.update((name, other.ids.pop(name)) for name in names)
+        self.bases |= other.bases
+        for receipt in other.receipts:
+            self.carry(receipt)
 
     def next_ids(self) -> tuple[str, ...]:
         """Return the ids of the next attempt."""
@@ -67,24 +103,31 @@ class Batch(Backoff):
         """Whether no backoff keeps it from being sent at that time."""
         return not self.settled and self.lane.backoff_until(self) <= at
 
-    def is_waiting(self) -> bool:
-        """Whether it is sealed and has ids to send that are not in flight."""
-        return not self.in_flight and self.seal is not None and bool(self.ids)
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Echo:
+    """Ids that an attempt of unknown fate may still be applied to until ``until``."""
+
+    action: Action
+    ids: Collection[str]
+    until: float
 
 
-_NOTHING: Backlog[Batch] = Backlog()  # of all lanes without a sealed batch: there are many
+_NOTHING: Backlog[Batch] = Backlog()  # of all lanes where nothing waits: there are many
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class Lane(Backoff):
-    """The batches of one (segment, id_type): open ones, and ``sealed``."""
+    """The batches of one (segment, id_type): open ones, the ``backlog``, and those in flight."""
 
     segment_id: int
     id_type: str
     add: Batch | None = None
     remove: Batch | None = None
-    sealed: Backlog[Batch] = field(default_factory=lambda: _NOTHING)
-    in_flight: int = 0  # batches
+    backlog: Backlog[Batch] = field(default_factory=lambda: _NOTHING)
+    in_flight: list[Batch] = field(default_factory=list)
+    echoes: list[Echo] = field(default_factory=list)
+    landings: int = 0  # how often something ceased to be in the way
     turn: int = 0  # the number of the turn that it waits for; 0: of none
     flush: int = 0  # the last one that it goes first in: a partition that it holds is going away
     wake_at: float = math.inf  # the earliest entry that the timer has for it
@@ -117,78 +160,204 @@ class Lane(Backoff):
         """Return when the backoffs of the batch and of its lane are over."""
         return max(batch.not_before, self.waits_until())
 
-    def seal(self, batch: Batch) -> None:
-        """Move the batch from the open ones to the sealed."""
-        if self.sealed is _NOTHING:
-            self.sealed = Backlog()
-        self.close(batch)
-        self.sealed.add(batch)
-
-    def close(self, batch: Batch) -> None:
-        """Take the batch from the open ones."""
-        if batch is self.add:
-            self.add = None
-        else:
-            self.remove = None
+    # -- batches -------------------------------------------------------------------------------
 
     def open_batches(self) -> list[Batch]:
-        """Return the one or two open batches, the one that is due earlier first."""
-        both = [batch for batch in (self.add, self.remove) if batch is not None]
-        if len(both) > 1 and both[1].due_at < both[0].due_at:
-            both.reverse()
-        return both
+        """Return the one or two open batches."""
+        return [batch for batch in (self.add, self.remove) if batch is not None]
+
+    def close(self, batch: Batch) -> None:
+        """Let the open batch take no more ids; what it has waits in the backlog."""
+        self._detach(batch)
+        self._backlog().add(batch)
+
+    def depart(self, batch: Batch) -> None:
+        """Let a batch be in flight."""
+        batch.in_flight = batch.is_tried = True
+        self.in_flight.append(batch)
+
+    def land(self, batch: Batch) -> None:
+        """Let a batch be in flight no more."""
+        if batch.in_flight:
+            batch.in_flight = False
+            self.in_flight.remove(batch)
+            self.landings += 1
+
+    def put_back(self, batch: Batch) -> None:
+        """Let a batch that came back wait for its next attempt, or for its dead letters."""
+        self._backlog().put_back(batch)
+
+    def discard(self, batch: Batch) -> None:
+        """Let go of a batch, wherever it is."""
+        if batch.is_open:
+            self._detach(batch)
+        self.land(batch)
+        self.backlog.take(batch)
+
+    def find(self, name: str) -> Batch | None:
+        """Return what waits with this id: an open batch, or one of the backlog."""
+        for batch in (self.add, self.remove):
+            if batch is not None and name in batch.ids:
+                return batch
+        return self.backlog.find(name)
+
+    def has_any(self, names: Collection[str]) -> bool:
+        """Whether something waits with one of these ids."""
+        is_open = any(not batch.ids.keys().isdisjoint(names) for batch in self.open_batches())
+        return is_open or bool(self.backlog.count and any(map(self.backlog.find, names)))
 
     def held_ids(self) -> int:
         """Return how many ids its batches hold."""
-        return self.sealed.ids + sum(len(batch.ids) for batch in self.open_batches())
+        others = [*self.open_batches(), *self.in_flight]
+        return self.backlog.ids + sum(len(batch.ids) for batch in others)
 
     def oldest_opened_at(self) -> float:
         """Return when the oldest of its batches was opened; inf: it has none."""
-        opened = [batch.opened_at for batch in self.open_batches() if batch.ids]
-        return min(self.sealed.oldest_opened_at(), *opened, math.inf)
+        others = [batch for batch in (*self.open_batches(), *self.in_flight) if batch.ids]
+        opened = [batch.opened_at for batch in others]
+        return min(*opened, *self.backlog.oldest_opened_at(), math.inf, math.inf)
 
     def is_idle(self) -> bool:
         """Whether nothing is left that the lane must remember."""
-        return not (self.add or self.remove or self.sealed or self.sealed.echoes)
+        return not (self.add or self.remove or self.backlog.count or self.in_flight or self.echoes)
 
-    def echo(self, batch: Batch, ids: Collection[str], until: float) -> None:
-        """Remember that ``ids`` of a sealed batch may yet be applied until ``until``."""
-        self.sealed.echoes.append(Echo(batch.action, batch.seal or 0, frozenset(ids), until))
+    # -- what leaves ---------------------------------------------------------------------------
 
-    def next_batch(self, now: float) -> Batch | None:
-        """Return the oldest batch that is due and may leave now, or None."""
-        self.sealed.forget_echoes(now)
+    def next_batch(self, now: float, max_ids: int) -> Batch | None:
+        """Return the oldest that may leave now, with no more than that many ids; or None.
+
+        It is taken out of what waits, with ids that are not due yet as far as there is room.
+        """
+        self._forget_echoes(now)
         if self.waits_until() > now or (self.is_failing() and self.in_flight):
             return None
-        oldest = self.sealed.first(now, self.may_leave)
-        for batch in self.open_batches():  # an older one must not wait for all that is full
-            is_older = oldest is None or batch.opened_at < oldest.opened_at
-            if is_older and batch.ids and batch.due_at <= now:
-                if self.may_leave(batch):
-                    return batch
-                if not _is_in_backoff(batch.blocker, now):
-                    break  # a younger one would be in its way next, and so on
-        if oldest is not None:
-            self.sealed.take(oldest)
-        return oldest
+        for batch in sorted(self._due(now), key=_opened_at):
+            if batch.is_tried:
+                return self._again(batch, now, max_ids)
+            found = self._cut(batch.action, now, max_ids)
+            if found is not None:
+                return found
+        return None
+
+    def in_the_way_of(self, action: Action) -> list[Collection[str]]:
+        """Return the ids of which the API may apply an opposite change yet."""
+        others: list[Batch | Echo] = [*self.in_flight, *self.echoes]
+        return [each.ids for each in others if each.action != action]
 
     def next_wake(self, now: float) -> float:
         """Return when a look at this lane may find something that can't be found at ``now``.
 
         What waits for an answer is not among it: an answer wakes the lane anyway.
         """
-        times = [self.sealed.next_wake(now)]
+        times = [echo.until for echo in self.echoes]
         times += [batch.due_at for batch in self.open_batches() if batch.due_at > now]
+        times += [each.not_before for each in self.backlog.tried() if each.not_before > now]
         if self.waits_until() > now:
             times.append(self.waits_until())
-        return min(times)
+        return min(times, default=math.inf)
 
-    def may_leave(self, batch: Batch) -> bool:
-        """Apply the ordering rule of this module's docstring."""
-        return self.sealed.may_leave(batch)
+    def _due(self, now: float) -> Iterator[Batch]:
+        """Yield the oldest of each kind that is due, and all that may be tried again."""
+        for action in ACTIONS:
+            first = next(self._from_oldest(action), None)
+            if first is not None and first.ids and (not first.is_open or first.due_at <= now):
+                yield first
+        for batch in self.backlog.tried():
+            if batch.ids and batch.not_before <= now:
+                yield batch
+
+    def _again(self, batch: Batch, now: float, max_ids: int) -> Batch:
+        """Take out a batch that was tried, together with others like it that there is room for.
+
+        Not with what wasn't: whatever fails for ever holds up no more than one batch.
+        """
+        self.backlog.take(batch)
+        if batch.split is None:
+            for other in list(self.backlog.tried()):
+                is_alike = other.action == batch.action and other.split is None
+                has_room = len(batch.ids) + len(other.ids) <= max_ids
+                if is_alike and has_room and other.ids and other.not_before <= now:
+                    self.backlog.dropped(other.ids)
+                    batch.take_over(other, other.ids)
+        return batch
+
+    def _cut(self, action: Action, now: float, max_ids: int) -> Batch | None:
+        """Take out a batch of what was not tried yet, if one may leave now."""
+        in_the_way = self.in_the_way_of(action)
+        shares: list[tuple[Batch, list[str]]] = []
+        room = max_ids
+        for batch in self._from_oldest(action):
+            if not room or (not shares and batch.is_open and batch.due_at > now):
+                break
+            if batch.blocked_at == self.landings and not batch.is_open:
+                continue
+            names = _free(batch.ids, in_the_way)[:room]
+            if names:
+                shares.append((batch, names))
+                room -= len(names)
+            else:
+                batch.blocked_at = self.landings
+        found = self._joined(shares) if shares else None
+        left = self.add if action == "add" else self.remove
+        if left is not None and left.ids and left.due_at <= now:
+            self.close(left)  # what stands in its way is not its successors' to wait for
+        return found
+
+    def _joined(self, shares: list[tuple[Batch, list[str]]]) -> Batch:
+        """Take these ids out of the batches in which they wait, as one batch."""
+        (first, names), *others = shares
+        if len(names) == len(first.ids):
+            batch = first
+            self._take_out(batch)
+        else:
+            batch = Batch(self, first.action, first.opened_at, first.due_at, is_open=False)
+            batch.reason = first.reason
+            others = shares
+        for other, those in others:
+            if not other.is_open:
+                self.backlog.dropped(those)
+            batch.take_over(other, those)
+        return batch
+
+    def _from_oldest(self, action: Action) -> Iterator[Batch]:
+        """Yield what was not tried yet, the open batch last."""
+        yield from self.backlog.fresh(action)
+        open_batch = self.add if action == "add" else self.remove
+        if open_batch is not None:
+            yield open_batch
+
+    def _take_out(self, batch: Batch) -> None:
+        if batch.is_open:
+            self._detach(batch)
+        else:
+            self.backlog.take(batch)
+
+    def _detach(self, batch: Batch) -> None:
+        batch.is_open = False
+        if batch is self.add:
+            self.add = None
+        elif batch is self.remove:
+            self.remove = None
+
+    def _backlog(self) -> Backlog[Batch]:
+        if self.backlog is _NOTHING:
+            self.backlog = Backlog()
+        return self.backlog
+
+    def _forget_echoes(self, now: float) -> None:
+        if self.echoes:
+            remaining = [echo for echo in self.echoes if echo.until > now]
+            self.landings += len(self.echoes) - len(remaining)
+            self.echoes = remaining
 
 
-def _is_in_backoff(blocker: tuple[Sealed | Echo, str] | None, now: float) -> bool:
-    """Whether what is in the way is a batch that waits for its next attempt."""
-    other = blocker[0] if blocker is not None else None
-    return isinstance(other, Batch) and not other.in_flight and other.not_before > now
+def _free(ids: dict[str, int], in_the_way: Iterable[Collection[str]]) -> list[str]:
+    """Return those of the ids that nothing is in the way of."""
+    blocked: set[str] = set()
+    for each in in_the_way:
+        blocked |= ids.keys() & each
+    return [name for name in ids if name not in blocked] if blocked else list(ids)
+
+
+def _opened_at(batch: Batch) -> float:
+    return batch.opened_at

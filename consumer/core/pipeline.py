@@ -58,7 +58,13 @@ class Pipeline:
         self.ledgers: dict[tuple[str, int], Ledger] = {}
         self.notes = Notes()
         self._ledgers_by_base: dict[int, Ledger] = {}
-        self._buffer = Buffer(default_id_type, rules.linger_seconds, self._ledgers_by_base, tally)
+        self._buffer = Buffer(
+            default_id_type,
+            rules.linger_seconds,
+            rules.batch_max_ids,
+            self._ledgers_by_base,
+            tally,
+        )
         self._turns = self._buffer.turns
         self._assignments = 0
         self._startable: Batch | None = None  # found for a drain
@@ -258,7 +264,7 @@ class Pipeline:
 
     def in_flight_ids(self, lane: Lane) -> int:
         """Return how many ids of the lane are in flight, with their whole batches."""
-        return sum(len(batch.ids) for batch in self._attempts.in_flight if batch.lane is lane)
+        return sum(len(batch.ids) for batch in lane.in_flight)
 
     def oldest_read_at(self) -> float | None:
         """Return when the oldest unsettled record was read; None when there is none."""

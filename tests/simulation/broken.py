@@ -4,12 +4,13 @@ Each breaks its own objects only, so that nothing else in the process is changed
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from consumer.core.attempts import Attempt
-from consumer.core.lanes import Batch, Lane
+from consumer.core.events import Action
+from consumer.core.lanes import Lane
 from consumer.core.lease import Lease
 from consumer.core.ledger import Ledger
 from consumer.core.outcomes import HoldReason, Outcome, Retry, RetryReason
@@ -122,9 +123,9 @@ class UnrulyLane(Lane):
 
     __slots__ = ()
 
-    def may_leave(self, batch: Batch) -> bool:  # noqa: ARG002 - whichever it is
-        """Say yes."""
-        return True
+    def in_the_way_of(self, action: Action) -> list[Collection[str]]:  # noqa: ARG002 - whichever
+        """See nothing."""
+        return []
 
 
 class AnxiousThrottle(Throttle):

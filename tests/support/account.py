@@ -5,8 +5,8 @@ it says can be compared with what the pipeline says.
 """
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from consumer.core.attempts import Attempt
@@ -44,6 +44,7 @@ class Change:
     lane: LaneName
     action: str
     name: str
+    latest: float = math.inf
     fate: str = ""
     rides_on: "Change | None" = None
 
@@ -58,20 +59,44 @@ class Change:
 
 
 @dataclass(eq=False, slots=True)
+class Waiting:
+    """What waits for its first attempt, of one lane and action.
+
+    ``open`` may leave from ``earliest`` on, each change must from its own ``latest`` on; what is
+    ``closed`` may and must leave at once.
+    """
+
+    open: dict[str, Change] = field(default_factory=dict)
+    earliest: float = math.inf
+    closed: dict[str, Change] = field(default_factory=dict)
+
+    def close(self) -> None:
+        """Let what is open leave at once."""
+        self.closed |= self.open
+        self.open = {}
+        self.earliest = math.inf
+
+    def pop(self, name: str) -> Change | None:
+        """Take a change out, wherever it is."""
+        return self.open.pop(name, None) or self.closed.pop(name, None)
+
+    def find(self, name: str) -> Change | None:
+        """Return the change of an id; None if there is none."""
+        return self.open.get(name) or self.closed.get(name)
+
+
+@dataclass(eq=False, slots=True)
 class Parcel:
-    """What should be one batch. It may leave from ``earliest`` on, and must from ``latest`` on."""
+    """What one batch carries that was sent."""
 
     lane: LaneName
     action: str
-    earliest: float
-    latest: float
     changes: dict[str, Change] = field(default_factory=dict)
-    bases: set[int] = field(default_factory=set)
-    seal: int | None = None
     batch: Batch | None = None
     in_flight: bool = False
     until: float = -math.inf  # of the running attempt
     backoff: Backoff = field(default_factory=Backoff)
+    alone: set[str] = field(default_factory=set)  # refused as the only one of an attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +138,9 @@ class Account:
         self._suspects: list[Backoff] = []  # failed since anybody's last success
         self._max_ids = max_ids
         self._linger_seconds = linger_seconds
-        self._open: dict[tuple[LaneName, str], Parcel] = {}
-        self._sealed: list[Parcel] = []
+        self._waiting: defaultdict[tuple[LaneName, str], Waiting] = defaultdict(Waiting)
+        self._parcels: list[Parcel] = []
         self._echoes: list[Echo] = []
-        self._seals = 0
 
     # -- what was read --------------------------------------------------------------------------
 
@@ -127,25 +151,29 @@ class Account:
             self.refused.append(self._change(truth, base, ""))
         for _ in range(truth.invalid):
             self.refused.append(self._change(truth, base, ""))
+        mine = self._waiting[lane, action]
+        others = self._waiting[lane, _opposite_of(action)]
         for name in truth.names:
             change = self._change(truth, base, name)
-            parcel = self._open.get((lane, action))
-            if parcel is None:
-                due_at = now + self._linger_seconds
-                parcel = self._open[lane, action] = Parcel(lane, action, due_at, due_at)
-            parcel.bases.add(base)
-            if name in parcel.changes:
-                change.rides_on = parcel.changes[name]
+            change.latest = now + self._linger_seconds
+            back = [each for each in self._parcels if each.lane == lane and not each.in_flight]
+            same = [mine.find(name)]
+            same += [each.changes.get(name) for each in back if each.action == action]
+            if repeated := [each for each in same if each is not None]:
+                change.rides_on = repeated[0]
                 self.end(change, "duplicate")
                 continue
-            opposite = self._open.get((lane, "remove" if action == "add" else "add"))
-            if opposite is not None and name in opposite.changes:
-                self.end(opposite.changes.pop(name), "superseded")
-            if not parcel.changes:  # perhaps it was closed when it had become empty
-                parcel.latest = max(parcel.latest, now + self._linger_seconds)
-            parcel.changes[name] = change
-            if len(parcel.changes) >= self._max_ids:
-                self._seal(parcel)
+            superseded = [others.pop(name)]
+            superseded += [each.changes.pop(name, None) for each in back]
+            for each in superseded:
+                if each is not None:
+                    self.end(each, "superseded")
+            if not mine.open:
+                mine.earliest = min(mine.earliest, change.latest)
+            mine.open[name] = change
+            if len(mine.open) >= self._max_ids:
+                mine.close()
+            self._drop_empty()
 
     def _change(self, truth: Truth, base: int, name: str) -> Change:
         change = Change(base, truth.partition, truth.offset, truth.lane, truth.action, name)
@@ -170,26 +198,47 @@ class Account:
             if change.base in bases and not change.fate:
                 self.end(change, "released")
                 released += bool(change.action)
-        for parcel in [*self._sealed, *self._open.values()]:
+        for parcel in self._parcels:
             gone = [name for name, change in parcel.changes.items() if change.fate]
             if gone and parcel.in_flight:
                 self._echoes.append(Echo(parcel.lane, parcel.action, frozenset(gone), parcel.until))
             for name in gone:
                 del parcel.changes[name]
-            parcel.bases -= bases
-            self._close(parcel)
+        for waiting in self._waiting.values():
+            for those in (waiting.open, waiting.closed):
+                for name in [name for name, change in those.items() if change.fate]:
+                    del those[name]
+        self._drop_empty()
         self.refused = [change for change in self.refused if not change.fate]
         return released
 
     def refuse(self, parcel: Parcel, name: str) -> None:
         """Take down that an id is refused for good."""
         self.refused.append(parcel.changes.pop(name))
-        self._close(parcel)
 
     def deliver(self, parcel: Parcel, name: str) -> None:
         """Take down that the API accepted an id."""
         self.end(parcel.changes.pop(name), "delivered")
-        self._close(parcel)
+
+    def came_back(self, parcel: Parcel) -> None:
+        """Take down that it is in flight no more: what has a newer change is settled by it."""
+        parcel.in_flight = False
+        for action, fate in (
+            (parcel.action, "duplicate"),
+            (_opposite_of(parcel.action), "superseded"),
+        ):
+            back = [
+                each
+                for each in self._parcels
+                if (each.lane, each.action, each.in_flight) == (parcel.lane, action, False)
+                and each is not parcel
+            ]
+            for name in list(parcel.changes):
+                found = [self._waiting[parcel.lane, action].find(name)]
+                found += [each.changes.get(name) for each in back]
+                if any(found):
+                    self.end(parcel.changes.pop(name), fate)
+        self._drop_empty()
 
     def echo(self, attempt: Attempt, until: float) -> None:
         """Take down that nobody knows whether the attempt was applied, or will be."""
@@ -197,61 +246,60 @@ class Account:
         echo = Echo(parcel.lane, parcel.action, frozenset(attempt.ids), until)
         self._echoes.append(echo)
 
-    def _close(self, parcel: Parcel) -> None:
-        if not parcel.changes and parcel.seal is not None and parcel in self._sealed:
-            self._sealed.remove(parcel)
+    def _drop_empty(self) -> None:
+        self._parcels = [each for each in self._parcels if each.changes or each.in_flight]
 
     # -- what was sent --------------------------------------------------------------------------
 
     def sent(self, attempt: Attempt, now: float) -> Parcel:
         """Return the parcel that it carries, having checked that it may leave (I2, I4, I5)."""
-        parcel = self._carried_by(attempt)
-        assert set(attempt.ids) <= parcel.changes.keys(), (
-            "an attempt carries what is not its batch's"
-        )
-        is_first = parcel.batch is None
-        assert not is_first or len(attempt.ids) == len(parcel.changes), (
-            "a first attempt is not whole"
-        )
-        if parcel.seal is None:
-            assert parcel.earliest <= now, "an open batch left before it was due"
-            self._seal(parcel)
+        self.forget_echoes(now)
+        found = [parcel for parcel in self._parcels if parcel.batch is attempt.batch]
+        parcel = found[0] if found else self._leave(attempt, now)
+        self._join(parcel, attempt, now)
+        assert set(attempt.ids) <= parcel.changes.keys(), "it carries what is not its batch's"
         assert not parcel.in_flight, "a batch has two attempts at once"
         assert parcel.backoff.not_before <= now, "a batch left before its backoff was over"
-        self.forget_echoes(now)
-        assert not self._stands_back(parcel), "an earlier opposite request may yet be applied"
-        parcel.batch = attempt.batch
+        in_the_way = self._in_the_way(parcel.lane, parcel.action)
+        assert in_the_way.isdisjoint(parcel.changes), "an opposite request may yet be applied"
         parcel.in_flight = True
         parcel.until = attempt.deadline
         return parcel
 
+    def _leave(self, attempt: Attempt, now: float) -> Parcel:
+        """Return a parcel of what leaves for the first time."""
+        lane = (attempt.batch.lane.segment_id, attempt.batch.lane.id_type)
+        parcel = Parcel(lane, attempt.batch.action, batch=attempt.batch)
+        waiting, names = self._waiting[lane, parcel.action], attempt.ids
+        assert waiting.earliest <= now or not waiting.closed.keys().isdisjoint(names), "not due"
+        took_open = not waiting.open.keys().isdisjoint(names)
+        for name in names:
+            change = waiting.pop(name)
+            assert change is not None, "an attempt carries what does not wait"
+            parcel.changes[name] = change
+        free = (waiting.open.keys() | waiting.closed.keys()) - self._in_the_way(lane, parcel.action)
+        assert len(names) == self._max_ids or not free, "a first attempt is not whole"
+        if took_open and not waiting.open:  # one whose ids were superseded stays open
+            waiting.earliest = math.inf
+        self._parcels.append(parcel)
+        return parcel
+
+    def _join(self, parcel: Parcel, attempt: Attempt, now: float) -> None:
+        """Let a parcel that was tried take others along that were, too."""
+        for other in self._parcels:
+            is_alike = (other.lane, other.action) == (parcel.lane, parcel.action)
+            is_back = other is not parcel and not other.in_flight and other.changes
+            if is_alike and is_back and other.changes.keys() <= attempt.batch.ids.keys():
+                assert other.backoff.not_before <= now, "one was in backoff"
+                parcel.changes |= other.changes
+                other.changes = {}
+        self._drop_empty()
+
     def parcel_of(self, attempt: Attempt) -> Parcel:
         """Return what a running attempt carries; an empty one if all of it was released."""
-        found = [parcel for parcel in self._sealed if parcel.batch is attempt.batch]
+        found = [parcel for parcel in self._parcels if parcel.batch is attempt.batch]
         lane = (attempt.batch.lane.segment_id, attempt.batch.lane.id_type)
-        return found[0] if found else Parcel(lane, attempt.batch.action, 0.0, 0.0)
-
-    def _carried_by(self, attempt: Attempt) -> Parcel:
-        lane = (attempt.batch.lane.segment_id, attempt.batch.lane.id_type)
-        name = (lane, attempt.batch.action)
-        known = [parcel for parcel in self._sealed if parcel.batch is attempt.batch]
-        full = [
-            parcel
-            for parcel in self._sealed
-            if parcel.batch is None
-            and (parcel.lane, parcel.action) == name
-            and parcel.changes.keys() == set(attempt.ids)
-        ]
-        open_one = [self._open[name]] if name in self._open else []
-        candidates = [*known, *full, *open_one]
-        assert candidates, "an attempt carries nothing that waits"
-        return candidates[0]
-
-    def _seal(self, parcel: Parcel) -> None:
-        self._seals += 1
-        parcel.seal = self._seals
-        del self._open[parcel.lane, parcel.action]
-        self._sealed.append(parcel)
+        return found[0] if found else Parcel(lane, attempt.batch.action)
 
     # -- questions ------------------------------------------------------------------------------
 
@@ -259,50 +307,36 @@ class Account:
         """Drop what can't be applied any more."""
         self._echoes = [echo for echo in self._echoes if echo.until > now]
 
-    def _stands_back(self, parcel: Parcel) -> bool:
-        """Whether something of the opposite action has to be over first."""
-        seal = math.inf if parcel.seal is None else parcel.seal
-        earlier: Iterable[Parcel | Echo] = [
-            *(each for each in self._sealed if (each.seal or 0) < seal),
-            *self._echoes,
-        ]
-        names = parcel.changes.keys()
-        return any(
-            each.lane == parcel.lane
-            and each.action != parcel.action
-            and not names.isdisjoint(each.changes if isinstance(each, Parcel) else each.names)
-            for each in earlier
-        )
+    def _in_the_way(self, lane: LaneName, action: str) -> set[str]:
+        """Return the ids of which an opposite request may be applied yet."""
+        names: set[str] = set()
+        for echo in self._echoes:
+            if echo.lane == lane and echo.action != action:
+                names |= echo.names
+        for parcel in self._parcels:
+            if parcel.lane == lane and parcel.action != action and parcel.in_flight:
+                names |= parcel.changes.keys()
+        return names
 
-    def overdue(self, now: float) -> Iterator[Parcel]:
-        """Yield what should have left by now, if there were slots and tokens enough (I4)."""
+    def overdue(self, now: float) -> Iterator[tuple[LaneName, str]]:
+        """Yield of what something should have left by now, if there were slots enough (I4)."""
         self.forget_echoes(now)
-        in_flight = {parcel.lane for parcel in self._sealed if parcel.in_flight}
-        for parcel in [*self._sealed, *self._open.values()]:
-            health = self.health.get(parcel.lane, Health())
-            if (
-                parcel.changes
-                and not parcel.in_flight
-                and (parcel.seal is not None or parcel.latest <= now)
-                and parcel.backoff.not_before <= now
-                and health.waits_until() <= now
-                and not (health.goes_one_by_one() and parcel.lane in in_flight)
-                and not self._stands_back(parcel)
-                and not self._would_pass_an_older_one(parcel, now)
-            ):
-                yield parcel
-
-    def _would_pass_an_older_one(self, parcel: Parcel, now: float) -> bool:
-        """Whether an older open parcel of its lane is due and has to stand back."""
-        return parcel.seal is None and any(
-            each is not parcel
-            and each.lane == parcel.lane
-            and each.changes
-            and each.earliest <= now
-            and each.latest <= max(parcel.latest, now)
-            and self._stands_back(each)
-            for each in self._open.values()
-        )
+        in_flight = {parcel.lane for parcel in self._parcels if parcel.in_flight}
+        due: list[tuple[LaneName, str]] = []
+        for (lane, action), waiting in self._waiting.items():
+            late = [name for name, change in waiting.open.items() if change.latest <= now]
+            if {*waiting.closed, *late} - self._in_the_way(lane, action):
+                due.append((lane, action))
+        due += [
+            (parcel.lane, parcel.action)
+            for parcel in self._parcels
+            if not parcel.in_flight and parcel.backoff.not_before <= now
+        ]
+        for lane, action in due:
+            health = self.health.get(lane, Health())
+            one_by_one = health.goes_one_by_one() and lane in in_flight
+            if health.waits_until() <= now and not one_by_one:
+                yield lane, action
 
     def succeeded(self, parcel: Parcel, now: float, cap: float, jitter: float) -> None:
         """Take down that the API decided: whoever was in trouble until now is over it."""
@@ -322,16 +356,17 @@ class Account:
         backoff.fail(started_at, now, cap, j)
 
     def flush_oldest(self, now: float) -> None:
-        """Take down that any open batch may leave now."""
-        for parcel in self._open.values():
-            parcel.earliest = min(parcel.earliest, now)
+        """Take down that all that is open may leave now."""
+        for waiting in self._waiting.values():
+            waiting.earliest = min(waiting.earliest, now)
 
     def flush(self, bases: set[int], now: float) -> None:
-        """Take down that what holds changes of these ledgers is due."""
-        for parcel in self._open.values():
-            if not parcel.bases.isdisjoint(bases):
-                parcel.earliest = min(parcel.earliest, now)
-                parcel.latest = min(parcel.latest, now)
+        """Take down that what these ledgers wait for is due, and may take others along."""
+        for waiting in self._waiting.values():
+            urged = [each for each in waiting.open.values() if each.base in bases]
+            for change in urged:
+                change.latest = min(change.latest, now)
+            waiting.earliest = min(waiting.earliest, now)
 
     def riders(self, change: Change) -> list[Change]:
         """Return the change with its duplicates, whose fate is its own."""
@@ -351,3 +386,7 @@ class Account:
         for change in self.changes:
             lowest[change.base] = min(change.offset, lowest.get(change.base, change.offset))
         return lowest
+
+
+def _opposite_of(action: str) -> str:
+    return "remove" if action == "add" else "add"

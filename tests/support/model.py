@@ -32,6 +32,7 @@ from consumer.core.outcomes import (
 )
 from consumer.core.pipeline import Pipeline
 from consumer.core.rules import Rules
+from consumer.core.splitting import SINGLES
 from consumer.core.tally import Tally
 from consumer.core.throttle import API_HOLDS, Throttle
 from tests.support.account import Account, Change, Health, LaneName, Parcel, Truth
@@ -230,7 +231,7 @@ class World:
             self.starts.append(self.now)
         if self.pipeline.throttle.may_start(self.now):
             overdue = list(self.account.overdue(self.now))
-            assert not overdue, f"{overdue[0].action} of {overdue[0].lane} should have left (I4)"
+            assert not overdue, f"{overdue[0]} should have left (I4)"
 
     def apply(self, dice: Dice) -> None:
         """Let the API process a request, whether its answer is still awaited or not."""
@@ -380,21 +381,20 @@ class World:
                 self.requests.remove(request)
         parcel = account.parcel_of(attempt)
         self.pipeline.settle(attempt, outcome, self.now, jitter)
-        parcel.in_flight = False
         self._note_health(attempt, parcel, outcome, jitter)
-        gone = [name for name in parcel.changes if name not in attempt.batch.ids]
-        for name in gone:
+        for name in _decided(parcel, attempt, outcome):
+            if name not in parcel.changes or name in attempt.batch.ids:
+                continue
             if isinstance(outcome, Delivered) and name in attempt.ids:
                 account.deliver(parcel, name)
                 continue
-            assert isinstance(outcome, Delivered | Refused), f"{name} vanished at {outcome}"
             whole = isinstance(outcome, Refused) and outcome.whole
             assert whole or _is_bad(parcel.lane, name), f"{name} pays for another (I12)"
             change = parcel.changes[name]
             self.ever_refused |= {(c.partition, c.offset) for c in account.riders(change)}
             account.refuse(parcel, name)
-        left = [name for name in attempt.ids if name in parcel.changes]
-        assert not isinstance(outcome, Delivered) or not left, "delivered, and still there"
+        account.came_back(parcel)
+        assert parcel.changes.keys() == attempt.batch.ids.keys(), "something vanished, or is left"
         self._take_dead_letters()
 
     def _note_health(
@@ -627,6 +627,19 @@ class World:
         for index, start in enumerate(self.starts):
             window = [at for at in self.starts[index:] if at <= start + 2.0 - 1e-9]
             assert len(window) <= allowed
+
+
+def _decided(parcel: Parcel, attempt: Attempt, outcome: Outcome) -> list[str]:
+    """Return what an outcome may settle of a batch; what else is gone has a newer change."""
+    match outcome:
+        case Delivered():
+            return [*attempt.ids, *parcel.alone]
+        case Refused(whole=whole):
+            if len(attempt.ids) == 1:
+                parcel.alone.add(attempt.ids[0])
+            return [*(parcel.changes if whole or len(parcel.alone) >= SINGLES else parcel.alone)]
+        case _:
+            return []
 
 
 def _is_bad(lane: LaneName, name: str) -> bool:

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Callable
+from itertools import islice
 
 from consumer.core.attempts import Attempt
 from consumer.core.ledger import Ledger
-from tests.support.driver import DELIVERED, Driver
+from tests.support.driver import DELIVERED, UNAVAILABLE, Driver
 
 RATE = 1e9
-FREE = ("one action", "both")  # where any batch may leave
-MIXES = ("one action", "both", "in turns", "behind one", "resting")
+MIXES = ("one action", "both", "tried")
 
 
 def record(segment: int, action: str, *ids: str) -> bytes:
@@ -26,39 +26,28 @@ def with_lanes(count: int) -> Driver:
 
 
 def with_batches(count: int, mix: str) -> tuple[Driver, list[Attempt]]:
-    """Return a driver with that many sealed batches in one lane, and the one attempt in flight.
+    """Return a driver with that many full batches waiting in one lane, and one attempt in flight.
 
-    one action: adds. both: adds and removes of different ids. in turns: an id's adds and removes,
-    each in the way of the next. behind one: removes of an id whose add is in flight. resting: adds
-    under backoff, and one that isn't.
+    one action: adds. both: adds and removes of different ids. tried: adds, behind a few that came
+    back and are under backoff.
     """
     driver = Driver(batch_max_ids=1, buffer_max_ids=10**9, requests_per_second=RATE)
-    driver.read(*(_value(mix, number) for number in range(count)))
-    (lane,) = driver.pipeline.lanes()
-    for number, batch in enumerate([*lane.sealed, *lane.open_batches()]):
-        if mix == "resting" and number:
-            batch.not_before = driver.now + 1000.0 + number * 7919 % count
+    if mix == "tried":
+        driver.read(*(record(1, "add", f"t{number}") for number in range(2)))
+        for attempt in driver.attempts():
+            driver.answer(attempt, UNAVAILABLE, jitter=0.999)
+    driver.read(
+        *(record(1, _action(mix, number), f"c{number}") for number in range(count)),
+        *(record(1, _action(mix, number), f"c{number}") for number in range(4)),
+    )
     driver.throttle.limit = 1.0
     flying = driver.attempts()
     driver.throttle.limit = 2.0
-    for _ in range(count // 1000 + 2):  # a look has its limit
-        if mix not in FREE:
-            flying += driver.attempts()
-        driver.now += 0.01
     return driver, flying
 
 
-def _value(mix: str, number: int) -> bytes:
-    action = "add" if number % 2 == 0 else "remove"
-    match mix:
-        case "both":
-            return record(1, action, f"c{number}")
-        case "in turns":
-            return record(1, action, "x")
-        case "behind one":
-            return record(1, "remove" if number else "add", "x")
-        case _:
-            return record(1, "add", f"c{number}")
+def _action(mix: str, number: int) -> str:
+    return "remove" if mix == "both" and number % 2 else "add"
 
 
 def steps_with_lanes(driver: Driver) -> dict[str, Callable[[], object]]:
@@ -88,11 +77,18 @@ def steps_with_lanes(driver: Driver) -> dict[str, Callable[[], object]]:
 def steps_with_batches(driver: Driver, flying: list[Attempt]) -> dict[str, Callable[[], object]]:
     """Return what comes next in one lane, by name; to be called in this order."""
     started: list[Attempt] = []
+    opposite = {"add": "remove", "remove": "add"}
+    batches = next(iter(driver.pipeline.lanes())).backlog.batches()
+    names = [(batch.action, name) for batch in islice(batches, 100, 104) for name in batch.ids]
     return {
         "settle": lambda: answer(driver, flying),
         "dispatch": lambda: started.extend(driver.attempts()),
         "publish": lambda: driver.pipeline.busiest(20),
         "next settle": lambda: answer(driver, started),
+        "repeat": lambda: driver.read(*(record(1, action, name) for action, name in names)),
+        "supersede": lambda: driver.read(
+            *(record(1, opposite[action], name) for action, name in names)
+        ),
     }
 
 

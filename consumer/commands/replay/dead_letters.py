@@ -105,7 +105,7 @@ def labels_of(message: Message) -> Labels:
 def change_of(message: Message, decoder: EventDecoder) -> Change | None:
     """Return what the dead letter asks for; None: it can't be read."""
     value = message.value()
-    match None if value is None else decoder.decode(value):
+    match None if value is None else decoder.look_closely(value):
         case None | Malformed():
             return None
         case Event() as event:
