@@ -125,17 +125,23 @@ class Buffer:
     def came_back(self, batch: Batch) -> None:
         """Let a batch that was in flight wait for its next attempt, unless nothing is left of it.
 
-        Of what it has, only that is tried again which has no newer change.
+        An id that has an opposite change meanwhile leaves it. One that was repeated stays, and what
+        repeats it leaves the batch where that waits.
         """
         lane = batch.lane
         lane.land(batch)
-        if lane.add is not None or lane.remove is not None or lane.backlog:
+        if lane.add is not None or lane.remove is not None or lane.backlog.count:
             for name in list(batch.ids):
                 newer = lane.find(name)
-                if newer is not None:
+                if newer is None:
+                    continue
+                if newer.action == batch.action:
+                    batch.share(newer)
+                    self.take_out(newer, name)
+                    self.settle_ids(batch.action, "duplicate", 1)
+                else:
                     del batch.ids[name]
-                    is_repeated = newer.action == batch.action
-                    self.settle_ids(batch.action, "duplicate" if is_repeated else "superseded", 1)
+                    self.settle_ids(batch.action, "superseded", 1)
         if not self.finish(batch):
             lane.put_back(batch)
 

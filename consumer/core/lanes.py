@@ -5,8 +5,8 @@ in either order, and the API keeps whatever it processes last. So:
 
 - What is not in flight is still to be decided. A new change takes its id out of whatever waits with
   the opposite action (superseded), and is dropped if the id waits with the same one (a duplicate).
-  A batch that comes back undelivered gives up the ids that have a newer change meanwhile. So a
-  backlog collapses to each id's last word (see `backlog`).
+  A batch that comes back undelivered gives up the ids that have an opposite change meanwhile, and
+  what repeats the others is dropped. So a backlog collapses to each id's last word (see `backlog`).
 - What is in flight is in the way of the opposite changes of its ids, and of nothing else: those ids
   wait, the others of their batch leave without them.
 - An attempt whose fate is unknown (timeout, reset, answer cut short) may be applied until its start
@@ -89,6 +89,10 @@ class Batch(Backoff):
             other.ids = {}
         else:
             self.ids.update((name, other.ids.pop(name)) for name in names)
+        self.share(other)
+
+    def share(self, other: "Batch") -> None:
+        """Have what waits for another batch wait for this one too."""
         self.bases |= other.bases
         for receipt in other.receipts:
             self.carry(receipt)
