@@ -956,6 +956,27 @@ def test_over_tls_a_frozen_process_writes_no_more_either(
         assert len(seen_by(peer)) < MORE_THAN_BUFFERS
 
 
+def test_over_tls_the_lease_is_looked_at_before_each_record(
+    certificate: "Path", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I5: more than one at a time would be several writes of the socket after one look."""
+
+    def turn(peer: Peer, connection: socket.socket) -> None:
+        with server_context(certificate).wrap_socket(connection, server_side=True) as secured:
+            peer.read(secured)
+            secured.sendall(OK)
+
+    looks = itertools.count(0.0)
+    monkeypatch.setattr(clock, "now", looks.__next__)
+    size, record = 1_000_000, 16_384
+    with Peer(turn) as peer:
+        url = peer.url.replace("http:", "https:")
+        with client(url, ssl_cert_file=str(certificate)) as c:
+            sent = Request(56, "add", "id", ("x" * size,), deadline=1e6, lease_end=1e6)
+            assert c.post(sent) == Answered(200, b"{}")
+    assert next(looks) > size / record
+
+
 def test_over_tls_a_server_that_does_not_read_times_out(certificate: "Path") -> None:
     def look_away(_: Peer, connection: socket.socket) -> None:
         with server_context(certificate).wrap_socket(connection, server_side=True):

@@ -203,6 +203,16 @@ def test_what_is_plain_is_to_h11_the_same(
     assert looked_at == read
 
 
+@pytest.mark.parametrize(
+    "header",
+    [b"Retry-After: 7", b"LOCATION: /x", b"connection: close", b"Connection: keep-alive, close"],
+)
+def test_a_header_that_tells_something_is_read(header: bytes) -> None:
+    for headers in ([header, LENGTH], [LENGTH, header]):
+        raw = b"\r\n".join([b"HTTP/1.1 200 OK", *headers, b"", b"{}"])
+        assert outcome_of_answer(raw, Connection.ask) == outcome_of_answer(raw, ask_h11)
+
+
 def ask_h11(connection: Connection, request: bytes) -> Answered:
     connection.wire.ask(request)
     return connection._read(connection.wire.receive())  # noqa: SLF001 - who else would ask it
@@ -271,11 +281,14 @@ def test_a_success_before_the_request_was_sent_is_none_and_not_ambiguous() -> No
 
 
 def test_a_refusal_before_the_request_was_sent_is_an_answer_though_nobody_reads_on() -> None:
+    """On that connection it is still awaited: the next request goes another way."""
     early = says_early(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
-    with Peer(early) as peer, client(peer.url) as api:
+    with Peer(early, answer(OK)) as peer, client(peer.url) as api:
         outcome = api.post(request("x" * MORE_THAN_BUFFERS))
+        next_one = api.post(request(deadline=10.0))
         early.hold.set()  # type: ignore[attr-defined]  # see says_early
     assert outcome == Answered(413, b"big")
+    assert next_one == Answered(200, b"{}")
 
 
 @pytest.mark.parametrize("unasked", [OK, UNAUTHORIZED, CONTINUE, b"\r\n"])

@@ -151,8 +151,8 @@ class Wire:
         return self._complete(receive, select.POLLIN, self._exchange.time_left)
 
     def is_good(self) -> bool:
-        """Whether the last request went out whole, and nothing that came ahead is left."""
-        return self._exchange.written and not self._ahead
+        """Whether the last request went out whole."""
+        return self._exchange.written
 
     def _has_spoken(self) -> bool:
         """Whether there is something to read, or the connection's end.

@@ -28,6 +28,22 @@ BELOW: tuple[Mutant, ...] = (
         tests=("tests/test_connections.py",),
     ),
     Mutant(
+        name="a-connection-that-awaits-the-rest-of-a-request-is-used-again",
+        breaks="I2",
+        file="consumer/customerio/connection.py",
+        old="return self._is_idle and self.wire.is_good()",
+        new="return self._is_idle",
+        tests=("tests/test_connections.py",),
+    ),
+    Mutant(
+        name="over-tls-many-records-are-written-after-one-look",
+        breaks="I5",
+        file="consumer/customerio/wire.py",
+        old="self._write_bytes = _WRITE_BYTES_TLS",
+        new="pass",
+        tests=("tests/test_api.py::test_over_tls_the_lease_is_looked_at_before_each_record",),
+    ),
+    Mutant(
         name="an-answer-that-ends-its-connection-is-plain",
         breaks="I2",
         file="consumer/customerio/connection.py",
