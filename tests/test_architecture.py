@@ -192,7 +192,7 @@ def test_confluent_kafka_is_imported_by_names() -> None:
 
 def test_there_is_one_http_client() -> None:
     assert users_of("httpx") == {"customerio.client"}
-    below = {f"customerio.{name}" for name in ("client", "connections", "failures", "wire")}
+    below = {f"customerio.{name}" for name in ("client", "connection", "failures")}
     assert users_of("aiohttp", "h11", "httpcore", "requests", "urllib3") == below
     for name, tree in MODULES.items():
         others = mentions(tree, "HTTPConnection", "HTTPSConnection", "urlopen")
