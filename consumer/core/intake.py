@@ -70,7 +70,7 @@ class Intake:
         """
         buffer, refusals, decode = self._buffer, self._refusals, self._decoder.decode
         by_type, emails = buffer.by_type, buffer.by_type["email"]
-        max_ids = self._rules.batch_max_ids
+        max_ids, unset = self._rules.batch_max_ids, UNSET
         limit = -1 if refusals.is_backed_up() else self._rules.buffer_max_ids
         held, unreadable = buffer.held_ids, refusals.unreadable_in_a_row
         error: Message | None = None
@@ -106,7 +106,7 @@ class Intake:
             name: Any = None
             try:
                 event = decode(value)  # type: ignore[arg-type]  # None raises TypeError
-                if event.ids is UNSET and value.isascii():  # type: ignore[union-attr]  # no None was decoded
+                if event.ids is unset and value.isascii():  # type: ignore[union-attr]  # no None was decoded
                     lanes, name = by_type[event.id_type], event.id
                     if type(name) is not str or lanes is emails:
                         name = plain_name(name, is_email=lanes is emails)
@@ -139,7 +139,8 @@ class Intake:
                 del other.ids[name]
                 superseded_adds += not is_add
                 superseded_removes += is_add
-            elif lane.backlog.count and (waiting := lane.backlog.find(name)) is not None:
+            elif name in lane.backlog.known:
+                waiting = lane.backlog.at(name)
                 if waiting.action == event.action:
                     _note(waiting, ledger, offset, now)
                     duplicate_adds += is_add

@@ -86,7 +86,7 @@ class Batch(Backoff):
         """Take ids over from another batch of the lane and action."""
         if len(names) == len(other.ids):
             self.ids.update(other.ids)
-            other.ids = {}
+            other.ids.clear()
         else:
             self.ids.update((name, other.ids.pop(name)) for name in names)
         self.share(other)
@@ -203,12 +203,12 @@ class Lane(Backoff):
         for batch in (self.add, self.remove):
             if batch is not None and name in batch.ids:
                 return batch
-        return self.backlog.find(name)
+        return self.backlog.at(name) if name in self.backlog.known else None
 
     def has_any(self, names: Collection[str]) -> bool:
         """Whether something waits with one of these ids."""
         is_open = any(not batch.ids.keys().isdisjoint(names) for batch in self.open_batches())
-        return is_open or bool(self.backlog.count and any(map(self.backlog.find, names)))
+        return is_open or not self.backlog.known.keys().isdisjoint(names)
 
     def held_ids(self) -> int:
         """Return how many ids its batches hold."""
