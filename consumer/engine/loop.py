@@ -192,6 +192,8 @@ class Loop:
         if self._backlog:
             self._backlog.extend(messages)
             messages = self._backlog
+        if messages:
+            self.commits.expect_holds()
         taken, error = self._pipeline.receive(messages, now)
         while error is not None:
             meaning = self._ports.member.meaning_of(error)

@@ -85,17 +85,21 @@ class Publisher:
         )
 
     def _partitions(self, now: float) -> tuple[PartitionState, ...]:
-        ends, assignment = self._observer.view.ends, self._assignment
+        """Return the state of each; all in one place, for there may be thousands."""
+        pipeline, stalled = self._pipeline, self._stalls.told
+        end_of, is_paused = self._observer.view.ends.get, self._assignment.is_paused
         return tuple(
-            PartitionState(
-                topic=ledger.topic,
-                partition=ledger.partition,
-                position=ledger.position,
-                committed=ledger.committed,
-                end=ends.get(name),
-                paused=assignment.is_paused(ledger),
-                blocked_by=blocked_by(self._pipeline, ledger, now),
-                is_stalled=name in self._stalls.told,
-            )
-            for name, ledger in self._pipeline.ledgers.items()
+            [
+                PartitionState(
+                    ledger.topic,
+                    ledger.partition,
+                    ledger.position,
+                    ledger.committed,
+                    end_of(name),
+                    is_paused(name),
+                    blocked_by(pipeline, ledger, now),
+                    name in stalled,
+                )
+                for name, ledger in pipeline.ledgers.items()
+            ]
         )
