@@ -70,6 +70,20 @@ def walks_in(world: World) -> int:
     return count
 
 
+@pytest.mark.parametrize(
+    ("partitions", "times"),
+    [(1, range(30, 52)), (PARTITIONS, range(8, 12)), (5 * PARTITIONS, range(8, 12))],
+)
+def test_ever_more_partitions_are_published_once_a_second(partitions: int, times: range) -> None:
+    world = World(value, records=1, partitions=partitions).run_until(15)
+    began, publications, last = world.now, 0, world.published
+    while world.now < began + 10:
+        world.loop.turn()
+        publications += world.published is not last
+        last = world.published
+    assert publications in times
+
+
 def test_what_is_published_is_made_for_who_looks_at_it_and_is_of_that_moment() -> None:
     """Of thousands of partitions it takes a good part of what a turn may take."""
     world = busy()
