@@ -14,8 +14,8 @@ from typing import Self
 
 IDLE_SECONDS = 5.0
 BUSY_SECONDS = 60.0
-MOST_NEW = 50_000
-"""Objects, after which those are looked at that came since: some ten megabytes and milliseconds."""
+MOST_NEW = 10_000
+"""Objects, after which those are looked at that came since: a few megabytes, and a millisecond."""
 
 MOST_OF_THE_TIME = 0.01
 """For the looks at all objects, where one of them takes long."""
