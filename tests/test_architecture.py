@@ -103,6 +103,7 @@ def floor_of(module: str) -> str:
 MAY_IMPORT = {
     "__init__": set(),
     "clock": set(),
+    "collector": set(),
     "core": set(),
     "engine": {"core"},
     "kafka": {"core", "engine.ports", "clock"},
@@ -115,7 +116,7 @@ MAY_IMPORT = {
     "crashes": {"engine.ports", "observability", "stopper"},
     "daemon": {
         *("__init__", "clock", "core", "customerio", "engine", "kafka", "observability"),
-        *("crashes", "settings", "stopper"),
+        *("collector", "crashes", "settings", "stopper"),
     },
     "commands": {
         *("__init__", "clock", "core", "customerio", "daemon", "engine.ports", "kafka"),

@@ -92,6 +92,12 @@ class Ledger:
         """Return the first that are unsettled, in the order of reading."""
         return list(islice(self._holds, count))
 
+    def head(self) -> tuple[object, float] | None:
+        """Return what is unsettled of the oldest record, and when that was read; None: nothing."""
+        for holder, (_, read_at) in self._holds.items():
+            return holder, read_at
+        return None
+
     def committable(self) -> int:
         """Return the offset that may be committed."""
         return _first(self._holds)[0] if self._holds else self.position - self.gap

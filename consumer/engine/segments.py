@@ -36,10 +36,10 @@ def shown_segments(pipeline: Pipeline, now: float) -> tuple[LaneState, ...]:
 
 def blocked_by(pipeline: Pipeline, ledger: Ledger, now: float) -> BlockedBy | None:
     """Return what stands at the ledger's head; None if all that was read is settled."""
-    read_at = ledger.oldest_read_at()
-    if read_at is None:
+    head = ledger.head()
+    if head is None:
         return None
-    (holder,) = ledger.oldest(1)
+    holder, read_at = head
     age_seconds = round(max(0.0, now - read_at), 3)
     if isinstance(holder, Receipt):
         batch = next(iter(holder.batches))
