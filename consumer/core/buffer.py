@@ -169,7 +169,7 @@ class Buffer:
     def echo(self, batch: Batch, ids: Collection[str], until: float) -> None:
         """Remember that ``ids`` of the batch may yet be applied until ``until``."""
         batch.lane.echoes.append(Echo(batch.action, frozenset(ids), until))
-        for base in batch.bases & self._ledgers.keys():
+        for base in batch.bases.keys() & self._ledgers.keys():
             ledger = self._ledgers[base]
             ledger.echoes_until = max(ledger.echoes_until, until)
 
@@ -216,7 +216,8 @@ class Buffer:
         self.held_ids -= count
 
     def _release(self, batch: Batch, bases: set[int]) -> None:
-        batch.bases -= bases
+        for base in bases & batch.bases.keys():
+            del batch.bases[base]
         gone = [name for name, origin in batch.ids.items() if base_of(origin) in bases]
         if batch.in_flight and gone:
             self.echo(batch, gone, batch.deadline)  # the running attempt stays in the way

@@ -11,6 +11,7 @@ Invariants (tests name them):
 - I7: stops at the first record beyond the limit of held ids, or when dead letters pile up.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, assert_never, cast
@@ -29,7 +30,7 @@ from consumer.core.dead_letters import (
 from consumer.core.decoder import NOT_PLAIN, EventDecoder, plain_name, plain_names
 from consumer.core.events import Action, Event, Malformed, Mixed, opposite_of
 from consumer.core.lanes import Batch, Lane
-from consumer.core.ledger import UNKNOWN_TIME, Ledger, offset_of, time_of
+from consumer.core.ledger import Ledger
 from consumer.core.refusals import Refusals
 from consumer.core.rules import Rules
 from consumer.core.tally import Tally
@@ -76,8 +77,7 @@ class Intake:
         error: Message | None = None
         ledger: Ledger | None = None
         topic, partition = "", -1
-        stamp: tuple[int, int] | None = None
-        beginning = 0  # of an origin: all but the offset
+        base = 0  # of the ledger
         taken, adds, removes = first, 0, 0
         duplicate_adds = duplicate_removes = superseded_adds = superseded_removes = 0
         # Without a copy: each of thousands may be behind the end of another partition.
@@ -93,14 +93,10 @@ class Intake:
                 _end_run(messages, taken - 1, ledger)
                 topic, partition = message.topic(), message.partition()
                 ledger = self._ledgers.get((topic, partition))
-                stamp = None
+                base = 0 if ledger is None else ledger.base
             if ledger is None:  # a record of an assignment that is over
                 continue
             offset, value = message.offset(), message.value()
-            found = message.timestamp()
-            if found != stamp:  # the records of one millisecond share it
-                kind, timestamp_ms = stamp = found
-                beginning = (time_of(timestamp_ms) if kind else UNKNOWN_TIME) + ledger.base
             lane: Lane | None = None
             event: Event | None = None
             name: Any = None
@@ -116,7 +112,7 @@ class Intake:
                 event = None
             if lane is None or event is None:
                 buffer.held_ids, refusals.unreadable_in_a_row = held, unreadable
-                self._take_other(message, event, ledger, beginning + offset, now)
+                self._take_other(message, event, ledger, now)
                 held, unreadable = buffer.held_ids, refusals.unreadable_in_a_row
                 if refusals.is_backed_up():
                     limit = -1
@@ -131,7 +127,7 @@ class Intake:
                 batch, other = lane.remove, lane.add
             if batch is not None and name in batch.ids:
                 if batch.latest is not ledger:
-                    _note(batch, ledger, offset, now)
+                    _note(batch, ledger, message, now)
                 duplicate_adds += is_add
                 duplicate_removes += not is_add
                 continue
@@ -142,7 +138,7 @@ class Intake:
             elif name in lane.backlog.known:
                 waiting = lane.backlog.at(name)
                 if waiting.action == event.action:
-                    _note(waiting, ledger, offset, now)
+                    _note(waiting, ledger, message, now)
                     duplicate_adds += is_add
                     duplicate_removes += not is_add
                     continue
@@ -154,9 +150,9 @@ class Intake:
             if batch is None:
                 batch = buffer.open(lane, event.action, now)
             if batch.latest is not ledger:
-                _note(batch, ledger, offset, now)
+                _note(batch, ledger, message, now)
             ids = batch.ids
-            ids[name] = beginning + offset
+            ids[name] = base + offset
             if len(ids) >= max_ids:
                 buffer.close(batch)
         _end_run(messages, taken, ledger)
@@ -182,7 +178,7 @@ class Intake:
         return lanes.get(segment_id) or self._buffer.new_lane(segment_id, event.id_type)
 
     def _take_other(
-        self, message: Message, event: Event | None, ledger: Ledger, origin: int, now: float
+        self, message: Message, event: Event | None, ledger: Ledger, now: float
     ) -> None:
         """Take in what is no event of one plain id: a list, or what has to be looked at closely."""
         value = message.value()
@@ -204,7 +200,7 @@ class Intake:
             names, lane = cast("list[str]", event.ids), self._lane_of(event)
         self._refusals.unreadable_in_a_row = 0
         self._tally.add("records_total", "accepted")
-        self._take_names(cast("Lane", lane), event.action, names, ledger, origin, now)
+        self._take_names(cast("Lane", lane), event.action, names, ledger, message, now)
 
     def _take_names(
         self,
@@ -212,31 +208,31 @@ class Intake:
         action: Action,
         names: Sequence[str],
         ledger: Ledger,
-        origin: int,
+        message: Message,
         now: float,
     ) -> None:
         """Take in the ids of one record: at once where they have room and nothing has them."""
-        buffer, offset = self._buffer, offset_of(origin)
+        buffer, origin = self._buffer, ledger.base + message.offset()
         new = dict.fromkeys(names, origin)
         duplicate, superseded = len(names) - len(new), 0
         batch = lane.add if action == "add" else lane.remove
         taken = 0 if batch is None else len(batch.ids)
         if taken + len(new) < self._rules.batch_max_ids and not lane.has_any(new):
             batch = buffer.open_batch(lane, action, now)
-            _note(batch, ledger, offset, now)
+            _note(batch, ledger, message, now)
             batch.ids.update(new)
             new = {}
         for name in new:
             waiting = lane.find(name)
             if waiting is not None and waiting.action == action:
-                _note(waiting, ledger, offset, now)
+                _note(waiting, ledger, message, now)
                 duplicate += 1
                 continue
             if waiting is not None:
                 buffer.take_out(waiting, name)
                 superseded += 1
             batch = buffer.open_batch(lane, action, now)
-            _note(batch, ledger, offset, now)
+            _note(batch, ledger, message, now)
             batch.ids[name] = origin
             if len(batch.ids) >= self._rules.batch_max_ids:
                 buffer.close(batch)
@@ -300,13 +296,15 @@ class Intake:
             refusals.hold_at_limit(refusals.unreadable_in_a_row, mixed.detail, now)
 
 
-def _note(batch: Batch, ledger: Ledger, offset: int, now: float) -> None:
+def _note(batch: Batch, ledger: Ledger, message: Message, now: float) -> None:
     """Have the ledger wait for what arrives in the batch, if it doesn't yet."""
     batch.latest = ledger
     if ledger.base not in batch.receipt.bases:
         batch.receipt.bases.add(ledger.base)
-        batch.bases.add(ledger.base)
-        ledger.hold(offset, batch.receipt, now)
+        ledger.hold(message.offset(), batch.receipt, now)
+    if ledger.base not in batch.bases:
+        kind, timestamp_ms = message.timestamp()
+        batch.bases[ledger.base] = timestamp_ms if kind and timestamp_ms > 0 else math.inf
 
 
 def _end_run(messages: Sequence[Message], end: int, ledger: Ledger | None) -> None:

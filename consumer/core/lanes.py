@@ -50,9 +50,9 @@ class Batch(Backoff):
     """The ids of one request, from the first id until all of them are settled.
 
     ``ids`` maps each id that is not settled yet to its origin (see `ledger`); while the batch is
-    in flight, those of the running attempt are among them. ``bases`` names each ledger that one
-    of them may be from, ``latest`` is the last one that it got something from. ``due_at`` is when
-    the linger of its first id is over.
+    in flight, those of the running attempt are among them. ``bases`` has each ledger that one of
+    them may be from, with the timestamp of the first record from there, in ms (inf: unknown);
+    ``latest`` is the last one. ``due_at`` is when the linger of its first id is over.
     """
 
     lane: "Lane"
@@ -60,7 +60,7 @@ class Batch(Backoff):
     opened_at: float
     due_at: float
     ids: dict[str, int] = field(default_factory=dict)
-    bases: set[int] = field(default_factory=set)
+    bases: dict[int, float] = field(default_factory=dict)
     latest: Ledger | None = None
     reason: str = "linger"
     receipt: Receipt = field(default_factory=Receipt)  # of what arrived in it
@@ -93,7 +93,8 @@ class Batch(Backoff):
 
     def share(self, other: "Batch") -> None:
         """Have what waits for another batch wait for this one too."""
-        self.bases |= other.bases
+        for base, oldest_ms in other.bases.items():
+            self.bases[base] = min(oldest_ms, self.bases.get(base, math.inf))
         for receipt in other.receipts:
             self.carry(receipt)
 
