@@ -1,0 +1,194 @@
+"""The API's stand-in of the bench: takes every request, answers ``{}``, and costs next to nothing.
+
+    python -m tests.bench.sink
+
+In a process of its own; its first line is its URL. It answers from a fixed buffer and keeps the
+bodies as they came: what is in them is only looked at when it is asked. `Sink` is the process as
+the bench handles it.
+"""
+
+import json
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from http.client import HTTPConnection
+from typing import Any, Self
+
+HOST = "127.0.0.1"
+ACCEPTED = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+RECEIVE_BYTES = 1 << 18
+PATIENCE_SECONDS = 60.0
+
+
+class Server:
+    """One thread, no framework: a request costs two system calls and a search for its length.
+
+    ``select`` and not ``epoll``, whose timeouts are rounded up to milliseconds: of a delay of 20 ms
+    one would be a twentieth.
+    """
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server((HOST, 0))
+        self._pending: dict[socket.socket, bytes] = {}
+        self._waiting: deque[tuple[float, socket.socket, bytes, bytes]] = deque()
+        self._begin(0.0)
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"http://{HOST}:{self._listener.getsockname()[1]}"
+
+    def serve(self) -> None:
+        """Serve until the process is ended."""
+        pending, waiting = self._pending, self._waiting
+        while True:
+            timeout = max(0.0, waiting[0][0] - time.monotonic()) if waiting else None
+            readable, _, _ = select.select([self._listener, *pending], (), (), timeout)
+            for each in readable:
+                if each is self._listener:
+                    self._accept()
+                else:
+                    self._read(each)
+            while waiting and waiting[0][0] <= time.monotonic():
+                self._accept_changes(*waiting.popleft()[1:])
+
+    def _begin(self, delay: float) -> None:
+        self._delay = delay
+        self._bodies: list[tuple[bytes, bytes]] = []
+        self._ids = 0
+        self._timeline: list[tuple[float, int]] = []
+        self._waiting.clear()
+
+    def _accept(self) -> None:
+        connection, _ = self._listener.accept()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._pending[connection] = b""
+
+    def _read(self, connection: socket.socket) -> None:
+        try:
+            came = connection.recv(RECEIVE_BYTES)
+        except ConnectionError:
+            came = b""
+        if not came:
+            del self._pending[connection]
+            connection.close()
+            return
+        data = self._pending[connection] + came if self._pending[connection] else came
+        end = data.find(b"\r\n\r\n") + 4
+        if end < 4 or len(data) < end + (length := _length(data[:end])):
+            self._pending[connection] = data
+            return
+        self._pending[connection] = data[end + length :]
+        target = data[: data.index(b"\r")].split(b" ")[1]
+        self._take(connection, target, data[end : end + length])
+
+    def _take(self, connection: socket.socket, target: bytes, body: bytes) -> None:
+        if target.startswith(b"/sink/"):
+            _send(connection, _answer(self._asked(target.decode())))
+        elif self._delay:
+            self._waiting.append((time.monotonic() + self._delay, connection, target, body))
+        else:
+            self._accept_changes(connection, target, body)
+
+    def _accept_changes(self, connection: socket.socket, target: bytes, body: bytes) -> None:
+        _send(connection, ACCEPTED)
+        if body:
+            self._bodies.append((target, body))
+            self._ids += body.count(b",") + 1  # our ids have no commas
+            self._timeline.append((time.monotonic(), self._ids))
+
+    def _asked(self, target: str) -> object:
+        """Answer a question of the bench."""
+        match target.split("/")[2:]:
+            case ["begin", delay]:
+                self._begin(float(delay))
+                return {}
+            case ["count"]:
+                return self._ids
+            case ["timeline"]:
+                return self._timeline
+            case ["different"]:
+                return self._different()
+            case _:
+                raise ValueError(target)
+
+    def _different(self) -> int:
+        """Return how many different changes came."""
+        found: dict[bytes, set[str]] = {}
+        for target, body in self._bodies:
+            found.setdefault(target, set()).update(json.loads(body)["ids"])
+        return sum(map(len, found.values()))
+
+
+class Sink:
+    """The sink's process. Times are the machine's monotonic clock's, in seconds."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "tests.bench.sink"]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        self.url = self._process.stdout.readline().strip()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def begin(self, delay_seconds: float = 0.0) -> None:
+        """Forget all; from now on every answer takes so long."""
+        self._ask(f"begin/{delay_seconds}")
+
+    def count(self) -> int:
+        """Return how many ids came, repeated ones too."""
+        return int(self._ask("count"))
+
+    def timeline(self) -> list[tuple[float, int]]:
+        """Return when each answer was given, and how many ids had come by then."""
+        return [(seconds, ids) for seconds, ids in self._ask("timeline")]
+
+    def different(self) -> int:
+        """Return how many different changes came."""
+        return int(self._ask("different"))
+
+    def _ask(self, what: str) -> Any:
+        connection = HTTPConnection(self.url.removeprefix("http://"), timeout=PATIENCE_SECONDS)
+        try:
+            connection.request("GET", f"/sink/{what}")
+            return json.loads(connection.getresponse().read())
+        finally:
+            connection.close()
+
+
+def _length(head: bytes) -> int:
+    """Return how many bytes follow a request's head."""
+    head = head.lower()
+    at = head.find(b"\r\ncontent-length:")
+    return 0 if at < 0 else int(head[at + 17 : head.index(b"\r", at + 17)])
+
+
+def _send(connection: socket.socket, answer: bytes) -> None:
+    try:
+        connection.sendall(answer)
+    except OSError:
+        pass  # who asked is gone
+
+
+def _answer(value: object) -> bytes:
+    body = json.dumps(value).encode()
+    return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def main() -> None:
+    """Say where it is, and serve."""
+    server = Server()
+    print(server.url, flush=True)
+    server.serve()
+
+
+if __name__ == "__main__":
+    main()
