@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 from confluent_kafka import Producer
 
-from tests.bench.throughput import peak_mib, total
 from tests.support.daemon import Daemon
+from tests.support.processes import peak_mib
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def test_i7_what_waits_in_kafka_fills_no_memory_and_is_fetched_once(
 
     def seen() -> tuple[int, float]:
         fetched = way.proxy.answered_bytes - before  # first: it goes on while the other is asked
-        return fetched, total(daemon, "ids_received_total")
+        return fetched, daemon.total("ids_received_total")
 
     with Daemon(settings) as daemon:
         daemon.wait_ready(PATIENCE_SECONDS)

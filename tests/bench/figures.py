@@ -3,11 +3,12 @@
 Pure: nothing here measures anything.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from statistics import median
 
 Figures = dict[str, float]
-"""What one round of one system gave, by name."""
+"""What one round of one system gave, by name. NaN: it could not be measured."""
 
 Rounds = dict[str, list[Figures]]
 """The rounds of each system. Those of one number ran one after the other."""
@@ -19,7 +20,7 @@ Point = tuple[str, str]
 def middle(rounds: Rounds, point: Point) -> float:
     """Return the median of a figure over the rounds."""
     system, name = point
-    return median(each[name] for each in rounds[system])
+    return _median(each[name] for each in rounds[system])
 
 
 def ratio(rounds: Rounds, over: Point, under: Point | None) -> float:
@@ -29,8 +30,14 @@ def ratio(rounds: Rounds, over: Point, under: Point | None) -> float:
     """
     if under is None:
         return middle(rounds, over)
-    pairs = zip(rounds[over[0]], rounds[under[0]], strict=False)
-    return median(mine[over[1]] / theirs[under[1]] for mine, theirs in pairs)
+    pairs = zip(rounds[over[0]], rounds[under[0]], strict=True)
+    return _median(mine[over[1]] / theirs[under[1]] for mine, theirs in pairs)
+
+
+def _median(values: Iterable[float]) -> float:
+    """Return the median of those that could be measured; NaN if none could."""
+    measured = [value for value in values if not math.isnan(value)]
+    return median(measured) if measured else math.nan
 
 
 def per_second(timeline: Sequence[tuple[float, int]], expected: int) -> float:

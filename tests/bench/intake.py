@@ -1,4 +1,4 @@
-"""What taking in costs: real messages through the daemon's own pipeline, with an API that is instant.
+"""What taking in costs: real messages through the daemon's pipeline, the API being instant.
 
     python -m tests.bench.intake
 
@@ -10,6 +10,7 @@ with the daemon's settings; a `loops.Taken` goes to standard output, its CPU tha
 import gc
 import sys
 import time
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
@@ -18,6 +19,9 @@ from consumer import clock, daemon, settings
 from consumer.core.outcomes import Delivered
 from consumer.settings.properties import consumer_properties
 from tests.bench.loops import CHUNK_RECORDS, POLL_SECONDS, Taken, Task
+
+if TYPE_CHECKING:
+    from consumer.core.intake import Message
 
 _NEVER = {
     "BATCH_LINGER_SECONDS": "86400",
@@ -38,7 +42,7 @@ def take_in(task: Task) -> Taken:
     gc.freeze()
     begun, cpu_begun, seen, delivered = time.monotonic(), time.process_time(), 0, Delivered()
     while seen < task.records:
-        messages = consumer.consume(CHUNK_RECORDS, POLL_SECONDS)
+        messages = cast("list[Message]", consumer.consume(CHUNK_RECORDS, POLL_SECONDS))
         now = clock.now()
         seen += len(messages)
         taken, error = pipeline.receive(messages, now)

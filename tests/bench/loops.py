@@ -3,9 +3,9 @@
     python -m tests.bench.loops raw|floor
 
 The floor loop does for each record what nobody gets around: ``consume(2000)``, the error check,
-``partition``, ``topic``, ``offset``, ``value``, one msgspec Struct, one dictionary insert, and a new
-dictionary every 1000. The raw loop only counts. A `Task` comes on standard input as JSON, with the
-daemon's own properties of the consumer, and a `Taken` goes to standard output.
+``partition``, ``topic``, ``offset``, ``value``, one msgspec Struct, one dictionary insert, and a
+new dictionary every 1000. The raw loop only counts. A `Task` comes on standard input as JSON, with
+the daemon's own properties of the consumer, and a `Taken` goes to standard output.
 """
 
 import sys

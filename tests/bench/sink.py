@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from http.client import HTTPConnection
 from typing import Any, Self
 
@@ -155,7 +156,7 @@ class Sink:
         """Return how many different changes came."""
         return int(self._ask("different"))
 
-    def _ask(self, what: str) -> Any:
+    def _ask(self, what: str) -> Any:  # noqa: ANN401 - what was asked for decides
         connection = HTTPConnection(self.url.removeprefix("http://"), timeout=PATIENCE_SECONDS)
         try:
             connection.request("GET", f"/sink/{what}")
@@ -172,10 +173,8 @@ def _length(head: bytes) -> int:
 
 
 def _send(connection: socket.socket, answer: bytes) -> None:
-    try:
+    with suppress(OSError):  # who asked may be gone
         connection.sendall(answer)
-    except OSError:
-        pass  # who asked is gone
 
 
 def _answer(value: object) -> bytes:

@@ -13,6 +13,7 @@ Change = tuple[str, str] | tuple[str, str, int]
 """Key and value, and the partition if it isn't the key's."""
 
 TICK_SECONDS = 0.02
+BY_KEY = -1
 PATIENCE_SECONDS = 60
 
 
@@ -47,16 +48,16 @@ class Load(Repeating):
         """Produce what is due."""
         seconds = time.monotonic() - self._begun
         for number in range(self.produced, int(seconds * self._per_second)):
-            key, value, *partition = self._change(number, seconds)
-            while not self._takes(value, key, *partition):
+            change = self._change(number, seconds)
+            while not self._takes(*change):
                 self._producer.poll(TICK_SECONDS)
             self.produced = number + 1
         self._producer.poll(0)
 
-    def _takes(self, value: str, key: str, *partition: int) -> bool:
+    def _takes(self, key: str, value: str, partition: int = BY_KEY) -> bool:
         """Return False while the producer's queue is full: the brokers are slower than the load."""
         try:
-            self._producer.produce(self._topic, value, key, *partition)
+            self._producer.produce(self._topic, value, key, partition)
         except BufferError:
             return False
         return True

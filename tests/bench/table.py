@@ -3,6 +3,7 @@
 Pure: figures in, text out.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -39,6 +40,8 @@ class Row:
         """Say whether bound and aim are met."""
         if self.bound is None:
             return ""
+        if math.isnan(value):
+            return "?"
         return "no" if self._misses(value, self.bound) else self._of_aim(value)
 
     def limits(self) -> tuple[str, str]:
