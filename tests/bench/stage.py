@@ -28,7 +28,7 @@ MANY, LIVE = "100,000 segments", "live"
 PARTITIONS, MANY_PARTITIONS = 8, 1000
 IN_FLIGHT = 8
 PATIENCE_SECONDS = 300.0
-POLL_SECONDS = 0.02
+POLL_SECONDS, QUIET_SECONDS = 0.05, 0.2
 LIVE_PER_SECOND, LIVE_ENOUGH = 50_000, 0.8
 WARM_UP_SECONDS, LIVE_SECONDS = 3.0, 6.0
 SLOW_API_SECONDS, FULL_SECONDS = 1.0, 6.0
@@ -80,9 +80,9 @@ class Stage:
         self._sink.begin(api_seconds)
         begun = time.monotonic()
         with self._daemon(topic, KAFKA_GROUP_PROTOCOL=protocol, **_QUICK) as daemon:
-            self._await_ids(daemon, 1)
+            self._await(daemon, lambda: self._sink.requests() > 0)
             cpu_of_start = cpu_seconds(daemon.pid)
-            self._await_ids(daemon, events)
+            self._await(daemon, _Quiet(self._sink, events))
             cpu, peak = cpu_seconds(daemon.pid), peak_mib(daemon.pid)
             self._check(daemon, events)
             requests = daemon.total("requests_total")
@@ -147,12 +147,12 @@ class Stage:
             "CUSTOMERIO_API_KEY": "key",
         }
 
-    def _await_ids(self, daemon: Daemon, expected: int) -> None:
-        """Wait until so many ids came to the sink."""
+    def _await(self, daemon: Daemon, is_so: Callable[[], bool]) -> None:
+        """Wait for what the sink tells."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while self._sink.count() < expected:
+        while not is_so():
             if daemon.exit_code is not None or time.monotonic() > deadline:
-                raise SystemExit(f"not all ids came: {daemon.evidence()}")
+                raise SystemExit(f"not all changes came: {daemon.evidence()}")
             time.sleep(POLL_SECONDS)
 
     def _check(self, daemon: Daemon, expected: int) -> None:
@@ -177,6 +177,22 @@ class Stage:
 
     def _count(self, workload: str) -> int:
         return int(self._events * _SHARES.get(workload, _OTHERS_SHARE))
+
+
+class _Quiet:
+    """Whether all ids came; counts them only when no request came for a moment."""
+
+    def __init__(self, sink: Sink, expected: int) -> None:
+        self._sink = sink
+        self._expected = expected
+        self._requests = 0
+        self._since = time.monotonic()
+
+    def __call__(self) -> bool:
+        requests, now = self._sink.requests(), time.monotonic()
+        if requests != self._requests:
+            self._requests, self._since = requests, now
+        return now > self._since + QUIET_SECONDS and self._sink.count() >= self._expected
 
 
 def _child(module: str, task: Task, *arguments: str) -> Taken:
