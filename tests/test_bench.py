@@ -13,8 +13,9 @@ import pytest
 from tests.bench import workloads
 from tests.bench.__main__ import GROUPS, chosen
 from tests.bench.figures import Rounds, middle, per_second, ratio
+from tests.bench.rows import ROWS, Row
 from tests.bench.sink import Sink
-from tests.bench.table import ROWS, Row, lines
+from tests.bench.table import lines
 from tests.support.driver import Driver
 
 MINE, THEIRS = ("mine", "cpu_us"), ("theirs", "cpu_us")

@@ -18,9 +18,10 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from tests.bench.figures import Figures, Rounds
+from tests.bench.rows import ROWS, Row
 from tests.bench.sink import Sink
 from tests.bench.stage import MANY, MANY_PARTITIONS, PARTITIONS, Stage
-from tests.bench.table import ROWS, Row, lines
+from tests.bench.table import lines
 from tests.support.kafka import Broker
 
 ROUNDS = 3

@@ -18,7 +18,7 @@ from consumer.settings.properties import consumer_properties
 from tests.bench import workloads
 from tests.bench.figures import Figures, per_second
 from tests.bench.loops import Taken, Task
-from tests.bench.sink import Sink
+from tests.bench.sink import AllCame, Sink
 from tests.bench.steady import Load
 from tests.support.daemon import Daemon
 from tests.support.kafka import Broker
@@ -28,7 +28,7 @@ MANY, LIVE = "100,000 segments", "live"
 PARTITIONS, MANY_PARTITIONS = 8, 1000
 IN_FLIGHT = 8
 PATIENCE_SECONDS = 300.0
-POLL_SECONDS, QUIET_SECONDS = 0.05, 0.2
+POLL_SECONDS = 0.05
 LIVE_PER_SECOND, LIVE_ENOUGH = 50_000, 0.8
 WARM_UP_SECONDS, LIVE_SECONDS = 3.0, 6.0
 SLOW_API_SECONDS, FULL_SECONDS = 1.0, 6.0
@@ -82,7 +82,7 @@ class Stage:
         with self._daemon(topic, KAFKA_GROUP_PROTOCOL=protocol, **_QUICK) as daemon:
             self._await(daemon, lambda: self._sink.requests() > 0)
             cpu_of_start = cpu_seconds(daemon.pid)
-            self._await(daemon, _Quiet(self._sink, events))
+            self._await(daemon, AllCame(self._sink, events))
             cpu, peak = cpu_seconds(daemon.pid), peak_mib(daemon.pid)
             self._check(daemon, events)
             requests = daemon.total("requests_total")
@@ -177,22 +177,6 @@ class Stage:
 
     def _count(self, workload: str) -> int:
         return int(self._events * _SHARES.get(workload, _OTHERS_SHARE))
-
-
-class _Quiet:
-    """Whether all ids came; counts them only when no request came for a moment."""
-
-    def __init__(self, sink: Sink, expected: int) -> None:
-        self._sink = sink
-        self._expected = expected
-        self._requests = 0
-        self._since = time.monotonic()
-
-    def __call__(self) -> bool:
-        requests, now = self._sink.requests(), time.monotonic()
-        if requests != self._requests:
-            self._requests, self._since = requests, now
-        return now > self._since + QUIET_SECONDS and self._sink.count() >= self._expected
 
 
 def _child(module: str, task: Task, *arguments: str) -> Taken:
