@@ -11,6 +11,7 @@ every process's CPU, weigh more.
 import argparse
 import io
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ from tests.bench.table import lines
 from tests.support.kafka import Broker
 
 ROUNDS = 3
+BUSY = 1.0  # on any machine: something else runs all the time
 SESSION_SECONDS, HEARTBEAT_SECONDS = 45.0, 5.0  # Kafka's own defaults
 API_SECONDS = 0.02
 
@@ -110,6 +112,9 @@ def main() -> None:
     rows = chosen(options.only)
     before = json.loads(options.compare.read_text()) if options.compare else {"rows": {}}
     say, said = Progress(), io.StringIO()
+    load = os.getloadavg()[0]
+    if load > BUSY:
+        say(f"the load of this machine is {load:.1f}: ratios of events/s will be worth little")
     try:
         with (
             redirect_stdout(said),  # daemons say all they said
@@ -125,7 +130,7 @@ def main() -> None:
         print(line)
     if options.save:
         values = {row.key: row.value(rounds) for row in rows}
-        saved = {"events": options.events, "rows": values, "rounds": rounds}
+        saved = {"events": options.events, "load": load, "rows": values, "rounds": rounds}
         options.save.write_text(json.dumps(saved, indent=1) + "\n")
 
 
