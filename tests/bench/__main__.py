@@ -21,7 +21,7 @@ from pathlib import Path
 from tests.bench.figures import Figures, Rounds
 from tests.bench.rows import ROWS, Row
 from tests.bench.sink import Sink
-from tests.bench.stage import MANY, MANY_PARTITIONS, PARTITIONS, Stage
+from tests.bench.stage import MANY, MANY_PARTITIONS, MOST_HELD_EVENTS, PARTITIONS, Stage
 from tests.bench.table import lines
 from tests.support.kafka import Broker
 
@@ -103,12 +103,16 @@ def chosen(only: str | None) -> Sequence[Row]:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench", description=__doc__.partition("\n")[0]
+    )
     parser.add_argument("--only", metavar="ROW,...", help=", ".join(row.key for row in ROWS))
     parser.add_argument("--save", type=Path, metavar="FILE")
     parser.add_argument("--compare", type=Path, metavar="FILE")
     parser.add_argument("--events", type=int, default=2_000_000)
     options = parser.parse_args()
+    if options.events < MOST_HELD_EVENTS:
+        parser.error(f"at least {MOST_HELD_EVENTS:,} events, else the buffer is never full")
     rows = chosen(options.only)
     before = json.loads(options.compare.read_text()) if options.compare else {"rows": {}}
     say, said = Progress(), io.StringIO()
