@@ -169,14 +169,15 @@ class Stage:
         if topic not in self._topics:
             self._topics.add(topic)
             self._broker.create_topic(topic, partitions)
-            if workload != LIVE:
-                count = self._count(workload)
-                self._say(f"producing {count:,} records of {workload}, {partitions} partitions")
-                records = workloads.OF[workload](count)
-                workloads.produce(self._broker.bootstrap, topic, partitions, records)
+            count = self._count(workload)
+            self._say(f"producing {count:,} records of {workload}, {partitions} partitions")
+            records = workloads.OF[workload](count)
+            workloads.produce(self._broker.bootstrap, topic, partitions, records)
         return topic
 
     def _count(self, workload: str) -> int:
+        if workload == LIVE:  # each partition's first records take a broker far longer
+            return MANY_PARTITIONS * workloads.BATCH_RECORDS
         if workload == "long":
             return MOST_HELD_EVENTS
         return int(self._events * _SHARES.get(workload, _OTHERS_SHARE))

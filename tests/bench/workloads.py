@@ -92,6 +92,7 @@ OF: dict[str, Callable[[int], Iterator[Record]]] = {
     "integers": integers,
     "long": long_ids,
     "100,000 segments": many_segments,
+    "live": w2,
 }
 """The workloads by name."""
 
