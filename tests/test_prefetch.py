@@ -7,9 +7,9 @@ import pytest
 from confluent_kafka import Producer
 
 from tests.bench.steady import Load
-from tests.bench.throughput import peak_mib, total
 from tests.support.daemon import Daemon
 from tests.support.kafka_frames import FETCH, answers_of
+from tests.support.processes import peak_mib
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def test_i7_what_waits_in_kafka_fills_no_memory_and_is_fetched_once(
 
     def seen() -> tuple[int, float]:
         fetched = way.proxy.answered_bytes - before  # first: it goes on while the other is asked
-        return fetched, total(daemon, "ids_received_total")
+        return fetched, daemon.total("ids_received_total")
 
     with Daemon(settings) as daemon:
         daemon.wait_ready(PATIENCE_SECONDS)
