@@ -13,7 +13,7 @@ Invariants (tests name them):
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, assert_never, cast
 
 from msgspec import UNSET
@@ -27,8 +27,8 @@ from consumer.core.dead_letters import (
     headers_of,
     refusal,
 )
-from consumer.core.decoder import NOT_PLAIN, EventDecoder, plain_name, plain_names
-from consumer.core.events import Action, Event, Malformed, Mixed, opposite_of
+from consumer.core.decoder import NOT_PLAIN, EventDecoder, plain_names
+from consumer.core.events import Action, Event, Malformed, Mixed, opposite_of, segment_id_of
 from consumer.core.lanes import Batch, Lane
 from consumer.core.ledger import Ledger
 from consumer.core.refusals import Refusals
@@ -50,6 +50,9 @@ class Message(Protocol):
     def leader_epoch(self) -> int | None: ...  # noqa: D102
 
 
+MAX_SEGMENT_TEXTS = 100_000
+
+
 @dataclass(slots=True, eq=False)
 class Intake:
     """Fills the buffer and the ledgers."""
@@ -60,6 +63,7 @@ class Intake:
     _refusals: Refusals
     _ledgers: Mapping[tuple[str, int], Ledger]
     _tally: Tally
+    _segment_ids: dict[str, int] = field(default_factory=dict)  # by the text of each
 
     def receive(  # noqa: C901, PLR0912, PLR0915 - the hot path: a call per record costs a tenth of it
         self, messages: Sequence[Message], now: float, first: int = 0
@@ -70,6 +74,7 @@ class Intake:
         carries an error instead of a record: what it means decides about those behind it.
         """
         buffer, refusals, decode = self._buffer, self._refusals, self._decoder.decode
+        lane_of = self._lane_of
         by_type, emails = buffer.by_type, buffer.by_type["email"]
         max_ids, unset = self._rules.batch_max_ids, UNSET
         limit = -1 if refusals.is_backed_up() else self._rules.buffer_max_ids
@@ -104,10 +109,12 @@ class Intake:
                 event = decode(value)  # type: ignore[arg-type]  # None raises TypeError
                 if event.ids is unset and value.isascii():  # type: ignore[union-attr]  # no None was decoded
                     lanes, name = by_type[event.id_type], event.id
-                    if type(name) is not str or lanes is emails:
-                        name = plain_name(name, is_email=lanes is emails)
-                    if name is not None and name.isascii():
-                        lane = lanes.get(event.segment_id) or self._lane_of(event)  # type: ignore[arg-type]  # a text is in none
+                    if type(name) is not str:
+                        name = "" if name is unset else str(name)
+                    if lanes is emails:
+                        name = name.lower() if "@" in name else ""
+                    if name and name.isascii():
+                        lane = lanes.get(event.segment_id) or lane_of(event)  # type: ignore[arg-type]  # a text is in none
             except NOT_PLAIN:
                 event = None
             if lane is None or event is None:
@@ -171,11 +178,22 @@ class Intake:
 
     def _lane_of(self, event: Event) -> Lane | None:
         """Return the lane of an event, a new one if need be; None if it names no segment."""
-        segment_id = self._decoder.segment_id_of(event.segment_id)
-        if segment_id is None:
-            return None
+        segment_id = event.segment_id
+        if isinstance(segment_id, str):
+            known = self._segment_ids.get(segment_id) or self._remember(segment_id)
+            if known is None:
+                return None
+            segment_id = known
         lanes = self._buffer.by_type[event.id_type]
         return lanes.get(segment_id) or self._buffer.new_lane(segment_id, event.id_type)
+
+    def _remember(self, text: str) -> int | None:
+        segment_id = segment_id_of(text)
+        if segment_id is not None:
+            if len(self._segment_ids) >= MAX_SEGMENT_TEXTS:
+                self._segment_ids.clear()
+            self._segment_ids[text] = segment_id
+        return segment_id
 
     def _take_other(
         self, message: Message, event: Event | None, ledger: Ledger, now: float
@@ -299,12 +317,11 @@ class Intake:
 def _note(batch: Batch, ledger: Ledger, message: Message, now: float) -> None:
     """Have the ledger wait for what arrives in the batch, if it doesn't yet."""
     batch.latest = ledger
-    if ledger.base not in batch.receipt.bases:
-        batch.receipt.bases.add(ledger.base)
-        ledger.hold(message.offset(), batch.receipt, now)
     if ledger.base not in batch.bases:
-        kind, timestamp_ms = message.timestamp()
-        batch.bases[ledger.base] = timestamp_ms if kind and timestamp_ms > 0 else math.inf
+        offset, (kind, timestamp_ms) = message.offset(), message.timestamp()
+        has_time = kind and timestamp_ms > 0
+        batch.bases[ledger.base] = (offset, timestamp_ms if has_time else math.inf)
+        ledger.hold(offset, batch, now)
 
 
 def _end_run(messages: Sequence[Message], end: int, ledger: Ledger | None) -> None:

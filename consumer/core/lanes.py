@@ -34,25 +34,17 @@ BAD_AFTER = 3  # separate troubles in a row, that others' successes ended
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Receipt:
-    """What the ledgers wait for: that all is settled that arrived in one batch.
-
-    ``batches`` carry what isn't yet: that one, and those that took ids over from it. ``bases``
-    names each ledger that waits.
-    """
-
-    batches: dict["Batch", None] = field(default_factory=dict)
-    bases: set[int] = field(default_factory=set)
-
-
-@dataclass(slots=True, eq=False, repr=False)
 class Batch(Backoff):
     """The ids of one request, from the first id until all of them are settled.
 
     ``ids`` maps each id that is not settled yet to its origin (see `ledger`); while the batch is
-    in flight, those of the running attempt are among them. ``bases`` has each ledger that one of
-    them may be from, with the timestamp of the first record from there, in ms (inf: unknown);
-    ``latest`` is the last one. ``due_at`` is when the linger of its first id is over.
+    in flight, those of the running attempt are among them. ``due_at`` is when the linger of its
+    first id is over.
+
+    Ledgers wait for the batch in which an id arrived. If others took ids over from it, those are
+    its ``carriers``, and it is one of their ``sources``: it is over when all of them are. ``bases``
+    has each ledger that waits for what it carries: from which offset on, and the timestamp of the
+    first record in ms (inf: unknown). ``latest`` is the last one that it got something from.
     """
 
     lane: "Lane"
@@ -60,11 +52,11 @@ class Batch(Backoff):
     opened_at: float
     due_at: float
     ids: dict[str, int] = field(default_factory=dict)
-    bases: dict[int, float] = field(default_factory=dict)
+    bases: dict[int, tuple[int, float]] = field(default_factory=dict)
     latest: Ledger | None = None
+    sources: tuple["Batch", ...] = ()
+    carriers: tuple["Batch", ...] = ()
     reason: str = "linger"
-    receipt: Receipt = field(default_factory=Receipt)  # of what arrived in it
-    receipts: dict[Receipt, None] = field(default_factory=dict)  # of all that it carries
     is_open: bool = True
     in_flight: bool = False
     is_tried: bool = False
@@ -74,29 +66,33 @@ class Batch(Backoff):
     settled: bool = False
     blocked_at: int = -1  # the lane's landings when all of its ids had something in their way
 
-    def __post_init__(self) -> None:
-        self.carry(self.receipt)
-
-    def carry(self, receipt: Receipt) -> None:
-        """Have that receipt wait for this batch too."""
-        self.receipts[receipt] = None
-        receipt.batches[self] = None
-
     def take_over(self, other: "Batch", names: Collection[str]) -> None:
         """Take ids over from another batch of the lane and action."""
-        if len(names) == len(other.ids):
+        if names and len(names) == len(other.ids):
             self.ids.update(other.ids)
             other.ids.clear()
         else:
             self.ids.update((name, other.ids.pop(name)) for name in names)
-        self.share(other)
+        for source in (other, *other.sources):
+            if source is not self and source not in self.sources:
+                self.sources += (source,)
+                source.carriers += (self,)
+        for base, (offset, oldest_ms) in other.bases.items():
+            first, first_ms = self.bases.get(base, (offset, oldest_ms))
+            self.bases[base] = (min(first, offset), min(first_ms, oldest_ms))
 
-    def share(self, other: "Batch") -> None:
-        """Have what waits for another batch wait for this one too."""
-        for base, oldest_ms in other.bases.items():
-            self.bases[base] = min(oldest_ms, self.bases.get(base, math.inf))
-        for receipt in other.receipts:
-            self.carry(receipt)
+    def vouch_for(self, other: "Batch") -> None:
+        """Have the ledgers wait for this one where they wait for another one, and not yet for it.
+
+        What it has already is what it would take over: so this adds nothing to what it carries.
+        """
+        waits = self.bases
+        if any(base not in waits or at[0] < waits[base][0] for base, at in other.bases.items()):
+            self.take_over(other, ())
+
+    def is_over(self) -> bool:
+        """Whether no ledger has to wait for it any more."""
+        return self.settled and not self.carriers
 
     def next_ids(self) -> tuple[str, ...]:
         """Return the ids of the next attempt."""
@@ -130,8 +126,8 @@ class Lane(Backoff):
     add: Batch | None = None
     remove: Batch | None = None
     backlog: Backlog[Batch] = field(default_factory=lambda: _NOTHING)
-    in_flight: list[Batch] = field(default_factory=list)
-    echoes: list[Echo] = field(default_factory=list)
+    in_flight: tuple[Batch, ...] = ()
+    echoes: tuple[Echo, ...] = ()
     landings: int = 0  # how often something ceased to be in the way
     turn: int = 0  # the number of the turn that it waits for; 0: of none
     flush: int = 0  # the last one that it goes first in: a partition that it holds is going away
@@ -179,13 +175,13 @@ class Lane(Backoff):
     def depart(self, batch: Batch) -> None:
         """Let a batch be in flight."""
         batch.in_flight = batch.is_tried = True
-        self.in_flight.append(batch)
+        self.in_flight += (batch,)
 
     def land(self, batch: Batch) -> None:
         """Let a batch be in flight no more."""
         if batch.in_flight:
             batch.in_flight = False
-            self.in_flight.remove(batch)
+            self.in_flight = tuple(each for each in self.in_flight if each is not batch)
             self.landings += 1
 
     def put_back(self, batch: Batch) -> None:
@@ -351,7 +347,7 @@ class Lane(Backoff):
 
     def _forget_echoes(self, now: float) -> None:
         if self.echoes:
-            remaining = [echo for echo in self.echoes if echo.until > now]
+            remaining = tuple(echo for echo in self.echoes if echo.until > now)
             self.landings += len(self.echoes) - len(remaining)
             self.echoes = remaining
 

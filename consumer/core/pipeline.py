@@ -198,7 +198,8 @@ class Pipeline:
         more, or none has a timestamp.
         """
         batch = attempt.batch
-        oldest = min(batch.bases.values(), default=math.inf) if batch.ids else math.inf
+        times = (oldest_ms for _, oldest_ms in batch.bases.values())
+        oldest = min(times, default=math.inf) if batch.ids else math.inf
         return int(oldest) if oldest < math.inf else None
 
     def settle(self, attempt: Attempt, outcome: Outcome, now: float, jitter: float) -> None:

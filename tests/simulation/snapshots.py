@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from consumer.core.dead_letters import DeadLetter
-from consumer.core.lanes import Receipt
+from consumer.core.lanes import Batch
 from consumer.observability.status import Reporter
 from tests.simulation.oracle import Violation
 
@@ -57,6 +57,6 @@ def _check_kept(ledger: "Ledger") -> None:
 
 
 def _is_settled(holder: object) -> bool:
-    if isinstance(holder, Receipt):
-        return all(batch.settled for batch in holder.batches)
+    if isinstance(holder, Batch):
+        return holder.is_over()
     return isinstance(holder, DeadLetter) and holder.settled
