@@ -41,6 +41,7 @@ class Buffer:
         self.turns = Turns()
         self.failing = Failing()
         self.held_ids = 0
+        self.closed = 0  # how many batches were full
         self._open: OrderedDict[Batch, None] = OrderedDict()  # none that was flushed
         self._default_id_type = default_id_type
         self._linger_seconds = linger_seconds
@@ -94,6 +95,7 @@ class Buffer:
 
     def close(self, batch: Batch) -> None:
         """Let an open batch take no more ids, for it is full: it may leave now."""
+        self.closed += 1
         batch.reason = "size"
         self._open.pop(batch, None)  # a flush may have taken it already
         batch.lane.close(batch)

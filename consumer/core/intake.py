@@ -70,15 +70,16 @@ class Intake:
     ) -> tuple[int, Message | None]:
         """Take in ``messages`` in order, as far as the bounds allow, and up to the first error.
 
-        Those before ``first`` were. Return how many are taken then, and the last of them if it
-        carries an error instead of a record: what it means decides about those behind it.
+        It stops too when a batch is full, for that to leave before others fill up. Those before
+        ``first`` were taken in. Return how many are taken then, and the last of them if it carries
+        an error instead of a record: what it means decides about those behind it.
         """
         buffer, refusals, decode = self._buffer, self._refusals, self._decoder.decode
         lane_of = self._lane_of
         by_type, emails = buffer.by_type, buffer.by_type["email"]
         max_ids, unset = self._rules.batch_max_ids, UNSET
         limit = -1 if refusals.is_backed_up() else self._rules.buffer_max_ids
-        held, unreadable = buffer.held_ids, refusals.unreadable_in_a_row
+        held, unreadable, closed = buffer.held_ids, refusals.unreadable_in_a_row, buffer.closed
         error: Message | None = None
         ledger: Ledger | None = None
         topic, partition = "", -1
@@ -123,6 +124,8 @@ class Intake:
                 held, unreadable = buffer.held_ids, refusals.unreadable_in_a_row
                 if refusals.is_backed_up():
                     limit = -1
+                if buffer.closed != closed:
+                    break
                 continue
             unreadable = 0
             is_add = event.action == "add"
@@ -162,6 +165,7 @@ class Intake:
             ids[name] = base + offset
             if len(ids) >= max_ids:
                 buffer.close(batch)
+                break
         _end_run(messages, taken, ledger)
         buffer.held_ids, refusals.unreadable_in_a_row = held, unreadable
         self._count("add", adds, duplicate_adds, superseded_removes)

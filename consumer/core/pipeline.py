@@ -2,7 +2,8 @@
 
 The owner thread calls, in each turn of its loop:
 
-    receive(messages)  ->  wake  ->  dispatch  =>  attempts for the carriers
+    receive(messages)  ->  wake  ->  dispatch  =>  attempts for the carriers; and so on with what
+                                                   it stopped before
     settle(attempt, outcome)      =>  dead letters for their topic
     acknowledged(dead letter)
     the ledgers' committable()    =>  offsets
@@ -147,8 +148,12 @@ class Pipeline:
     def receive(
         self, messages: Sequence[Message], now: float, first: int = 0
     ) -> tuple[int, Message | None]:
-        """Take in ``messages`` in order up to an error; see `intake.Intake.receive`."""
+        """Take in ``messages`` in order; see `intake.Intake.receive` for where it stops."""
         return self._intake.receive(messages, now, first)
+
+    def has_room(self) -> bool:
+        """Whether the bounds allow to read on."""
+        return self.held_ids < self.rules.buffer_max_ids and not self.is_backed_up()
 
     def is_backed_up(self) -> bool:
         """Whether reading on would only pile up dead letters."""

@@ -1,6 +1,6 @@
 """The loop: one thread that owns the consumer, the pipeline and every decision.
 
-A turn: consume (rebalance callbacks fire here) -> receive -> settle what came back -> dispatch what
+A turn: consume (rebalance callbacks fire here) -> settle what came back -> receive -> dispatch what
 is due -> dead letters -> discover and start partitions -> commit -> pause or resume -> look around
 -> publish.
 
@@ -111,10 +111,9 @@ class Loop:
         self._ports.beat(now)
         results, messages = self._wait_for_work(now)
         now = self._ports.clock()
-        self._receive(messages, now)
         self.requests.settle(results, now)
-        if not self._stop.requested:  # what starts now must be over by the stop's deadline
-            self.requests.dispatch(now, math.inf, is_paused=self.assignment.paused)
+        self._receive(messages, now)
+        self._dispatch(now)
         self.mailbox.turn(now)
         if self._discovery is not None:
             self._discovery.look(now)
@@ -199,7 +198,11 @@ class Loop:
         if messages:
             self.commits.expect_holds()
         taken, error = self._pipeline.receive(messages, now)
-        while error is not None:
+        while error is not None or (taken < len(messages) and self._pipeline.has_room()):
+            if error is None:  # a batch is full: it leaves before the next one fills up
+                self._dispatch(now)
+                taken, error = self._pipeline.receive(messages, now, taken)
+                continue
             meaning = self._ports.member.meaning_of(error)
             if isinstance(meaning, EndOfPartition):  # there may be many
                 self._take_end(error)
@@ -210,6 +213,10 @@ class Loop:
             taken, error = self._pipeline.receive(messages, now, taken)
         self._backlog = list(messages[taken:])
         self._is_full = bool(self._backlog) and not self._pipeline.is_backed_up()
+
+    def _dispatch(self, now: float) -> None:
+        if not self._stop.requested:  # what starts now must be over by the stop's deadline
+            self.requests.dispatch(now, math.inf, is_paused=self.assignment.paused)
 
     def _take_end(self, end: Message) -> None:
         """Go behind the last record: there may be transaction markers and compacted offsets."""

@@ -20,7 +20,7 @@ from consumer.engine.stalls import StallWatch
 from consumer.engine.stop import Stop
 
 PUBLISH_SECONDS = 0.2
-PARTITION_SECONDS = 0.0008  # more for each partition: thousands of them take a while to tell
+PARTITION_SECONDS = 0.0008  # for each partition, if that is more: thousands take a while to tell
 MOST_SECONDS = 1.0
 LANES_SECONDS = 1.0
 
@@ -51,9 +51,8 @@ class Publisher:
             self._say(now, note.event, note.key, note.message, level=level, **note.fields)
         if now >= self._next_publish:
             partitions = len(self._pipeline.ledgers)
-            self._next_publish = now + min(
-                PUBLISH_SECONDS + partitions * PARTITION_SECONDS, MOST_SECONDS
-            )
+            wait = max(PUBLISH_SECONDS, min(partitions * PARTITION_SECONDS, MOST_SECONDS))
+            self._next_publish = now + wait
             self.publish(now)
 
     def publish(self, now: float) -> None:

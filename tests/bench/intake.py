@@ -45,13 +45,13 @@ def take_in(task: Task) -> Taken:
         messages = cast("list[Message]", consumer.consume(CHUNK_RECORDS, POLL_SECONDS))
         now = clock.now()
         seen += len(messages)
-        taken, error = pipeline.receive(messages, now)
-        while error is not None:  # a partition's end
-            seen -= 1
+        taken = 0
+        while taken < len(messages):
             taken, error = pipeline.receive(messages, now, taken)
-        while attempts := pipeline.dispatch(now):
-            for attempt in attempts:
-                pipeline.settle(attempt, delivered, now, 0.0)
+            seen -= error is not None  # a partition's end
+            while attempts := pipeline.dispatch(now):
+                for attempt in attempts:
+                    pipeline.settle(attempt, delivered, now, 0.0)
     taken_in = Taken(time.monotonic() - begun, time.process_time() - cpu_begun)
     consumer.close()
     return taken_in

@@ -1,10 +1,12 @@
 """Drives a pipeline by hand: records in, attempts out, answers in, on a clock that a test moves."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from consumer.core.attempts import Attempt
 from consumer.core.dead_letters import DeadLetter
 from consumer.core.events import IdType
+from consumer.core.intake import Message
 from consumer.core.ledger import Ledger
 from consumer.core.outcomes import Delivered, Hold, HoldReason, Outcome, Refused, Retry, RetryReason
 from consumer.core.pipeline import Pipeline
@@ -69,13 +71,18 @@ class Driver:
     def read(self, *values: bytes | None, partition: int = 0) -> int:
         """Read one record per value, at the offsets that come next; return how many were taken."""
         position = self.pipeline.ledgers["audience", partition].position
-        taken, error = self.pipeline.receive(
+        return self.receive(
             [
                 FakeMessage(partition=partition, offset=offset, value=value)
                 for offset, value in enumerate(values, position)
-            ],
-            self.now,
+            ]
         )
+
+    def receive(self, messages: Sequence[Message]) -> int:
+        """Read records without an error, and start nothing meanwhile; return how many it were."""
+        taken, error = self.pipeline.receive(messages, self.now)
+        while error is None and taken < len(messages) and self.pipeline.has_room():
+            taken, error = self.pipeline.receive(messages, self.now, taken)
         assert error is None
         return taken
 

@@ -70,7 +70,9 @@ class Hours:
             number = next(self._numbers)
             value = event("add", f"x{number}", segment=segment)
             messages.append(FakeMessage(TOPIC, 0, number, value))
-        self.pipeline.receive(messages, self.now)
+        taken, _ = self.pipeline.receive(messages, self.now)
+        while taken < len(messages) and self.pipeline.has_room():
+            taken, _ = self.pipeline.receive(messages, self.now, taken)
 
     def run(self, until: float, done: Callable[[], bool] = lambda: False) -> "Hours":
         """Go on until that time, or until it is done."""

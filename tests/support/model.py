@@ -202,12 +202,11 @@ class World:
                     (FakeMessage(TOPIC, partition, each.offset, each.value), each)
                     for each in unread[:most]
                 ]
-        taken, error = self.pipeline.receive([message for message, _ in batch], self.now)
-        if error is not None:
-            assert error is batch[taken - 1][0]
-            batch = batch[taken:]
-            taken, error = self.pipeline.receive([message for message, _ in batch], self.now)
-        assert error is None
+        messages = [message for message, _ in batch]
+        taken, error = self.pipeline.receive(messages, self.now)
+        while error is not None or (taken < len(messages) and self.pipeline.has_room()):
+            assert error is None or error is messages[taken - 1]
+            taken, error = self.pipeline.receive(messages, self.now, taken)
         for message, truth in batch[:taken]:
             assert self.account.held() < self.setup.buffer_max_ids, "read on with a full buffer"
             ledger = self.pipeline.ledgers.get((TOPIC, message.partition()))
