@@ -5,8 +5,8 @@ Words:
     record        what Kafka stores; an *event* is what it says; a *change* is one
                   (segment, id type, action, id) of it
     lane          everything for one (segment, id type)
-    batch         the ids of one request: *open* while it takes ids, then *sealed*, *in flight*
-                  (during an attempt), *settled*
+    batch         the ids of one request: *open* while it takes ids, then it waits, is *in flight*
+                  (during an attempt), and *settled*
     linger        how long a batch waits for company after its first id; then it is *due*
     flush         make batches due before that: their partitions go away, or the buffer is full
     attempt       one request for one batch, or for a part of it; its *outcome* is what the answer

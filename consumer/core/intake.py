@@ -177,8 +177,10 @@ class Intake:
         """Count what changes of one action came to, and what they did to the opposite ones."""
         add = self._tally.add
         add("ids_received_total", action, n=received)
-        add("ids_total", action, "duplicate", n=duplicate)
-        add("ids_total", opposite_of(action), "superseded", n=superseded)
+        if duplicate:
+            add("ids_total", action, "duplicate", n=duplicate)
+        if superseded:
+            add("ids_total", opposite_of(action), "superseded", n=superseded)
 
     def _lane_of(self, event: Event) -> Lane | None:
         """Return the lane of an event, a new one if need be; None if it names no segment."""
@@ -207,16 +209,13 @@ class Intake:
         if value is None:
             self._tally.add("records_total", "tombstone")
             return
-        is_email = event is not None and (
-            self._buffer.by_type[event.id_type] is self._buffer.by_type["email"]
-        )
+        by_type = self._buffer.by_type
+        is_email = event is not None and by_type[event.id_type] is by_type["email"]
         names = plain_names(event, is_email=is_email) if event and value.isascii() else None
         lane = self._lane_of(event) if event and names else None
         if event is None or names is None or lane is None:
             found = self._decoder.look_closely(value)
-            event = (
-                found if isinstance(found, Event) else self._take_odd(message, found, ledger, now)
-            )
+            event = found if isinstance(found, Event) else self._refuse(message, found, ledger, now)
             if event is None:
                 return
             names, lane = cast("list[str]", event.ids), self._lane_of(event)
@@ -238,9 +237,8 @@ class Intake:
         new = dict.fromkeys(names, origin)
         duplicate, superseded = len(names) - len(new), 0
         batch = lane.add if action == "add" else lane.remove
-        taken = 0 if batch is None else len(batch.ids)
-        if taken + len(new) < self._rules.batch_max_ids and not lane.has_any(new):
-            batch = buffer.open_batch(lane, action, now)
+        has_room = batch is not None and len(batch.ids) + len(new) < self._rules.batch_max_ids
+        if batch is not None and has_room and not lane.has_any(new):
             _note(batch, ledger, message, now)
             batch.ids.update(new)
             new = {}
@@ -261,10 +259,10 @@ class Intake:
         buffer.held_ids += len(names) - duplicate - superseded
         self._count(action, len(names), duplicate, superseded)
 
-    def _take_odd(
+    def _refuse(
         self, message: Message, event: Mixed | Malformed, ledger: Ledger, now: float
     ) -> Event | None:
-        """Take in what is refused in whole or in part; return the good part of a mixed one."""
+        """Refuse what can't be delivered; return the good part of a mixed event."""
         match event:
             case Malformed(detail):
                 self._take_malformed(message, detail, ledger, now)

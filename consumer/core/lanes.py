@@ -204,8 +204,11 @@ class Lane(Backoff):
 
     def has_any(self, names: Collection[str]) -> bool:
         """Whether something waits with one of these ids."""
-        is_open = any(not batch.ids.keys().isdisjoint(names) for batch in self.open_batches())
-        return is_open or not self.backlog.known.keys().isdisjoint(names)
+        return not (
+            (self.add is None or self.add.ids.keys().isdisjoint(names))
+            and (self.remove is None or self.remove.ids.keys().isdisjoint(names))
+            and (not self.backlog.count or self.backlog.known.keys().isdisjoint(names))
+        )
 
     def held_ids(self) -> int:
         """Return how many ids its batches hold."""

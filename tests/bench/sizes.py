@@ -1,10 +1,9 @@
-"""The cost of steps of the core with ever more lanes, or sealed batches in one lane.
+"""The cost of steps of the core with ever more lanes, or waiting batches in one lane.
 
     python -m tests.bench.sizes [--lanes 1000 10000 200000] [--batches 100 10000 100000]
 
-Microseconds of each step, the best of three pipelines of that size. All are to be flat but two: a
-settling that frees all that waited behind one batch, and what a list of that many pointers costs to
-take one out of. "a record" is the intake's, over as many lanes.
+Microseconds of each step, the best of three pipelines of that size. All are to be flat, but for the
+first "repeat", which makes an index of all that waits. "a record" is the intake's, over as many lanes.
 """
 
 import argparse
@@ -74,7 +73,7 @@ def main() -> None:
             best(lambda: steps_with_batches(*with_batches(count, mix)))  # noqa: B023 - called at once
             for count in options.batches
         ]
-        print_table(f"µs with so many sealed in one lane: {mix}", options.batches, columns)
+        print_table(f"µs with so many waiting in one lane: {mix}", options.batches, columns)
 
 
 if __name__ == "__main__":
