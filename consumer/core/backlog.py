@@ -1,4 +1,4 @@
-"""What of a lane waits behind its open batches: where an id is, and which batch is next (pure).
+"""What of a lane waits behind its open batches: where an id is, and which batch is next.
 
 Two kinds of batches wait here. *Fresh* ones were closed before they could leave: they were full, or
 something stood in the way of a part of them. *Tried* ones came back without a delivery.

@@ -2,8 +2,8 @@
 
     python -m tests.bench.sizes [--lanes 1000 10000 200000] [--batches 100 10000 100000]
 
-Microseconds of each step, the best of three pipelines of that size. All are to be flat, but for the
-first "repeat", which makes an index of all that waits. "a record" is the intake's, over as many lanes.
+Microseconds of each step, the best of three pipelines of that size. All are to be flat, but for
+what makes an index of all that waits, once. "a record" is the intake's, over as many lanes.
 """
 
 import argparse
