@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consumer.core import decoder as decoder_module
 from consumer.core.decoder import EventDecoder
 from consumer.core.events import Event, IdType, Malformed, Mixed
 from tests.support.driver import Driver
+from tests.support.records import event
 
 Read = tuple[Counter[tuple[int, str, str]], list[tuple[str, bytes | None]]]
 """How many ids came to each segment, id type and action, with the ids; and the dead letters."""
@@ -137,3 +139,19 @@ def test_lists_and_single_ids_come_to_the_same(
         if key[0].startswith("ids_"):
             assert both[0].count(*key) == both[1].count(*key), key
     assert both[0].wait().run() == both[1].wait().run()
+
+
+def test_the_segment_of_a_text_is_its_own_whatever_was_seen() -> None:
+    driver = Driver()
+    driver.read(*[event("add", "x", segment=text) for text in ("1", "12", "01", "1", "0012", "2")])
+    assert sorted(lane.segment_id for lane in driver.pipeline.lanes()) == [1, 2, 12]
+    assert driver.count("ids_total", "add", "duplicate") == 3
+
+
+def test_i7_the_texts_of_segments_that_are_remembered_have_a_limit() -> None:
+    decoder = EventDecoder("id")
+    for _ in range(2):
+        for number in range(1, decoder_module._MAX_SEGMENT_TEXTS + 2):  # noqa: SLF001 - both are nobody else's
+            assert decoder.segment_id_of(str(number)) == number
+            assert len(decoder._segment_ids) <= decoder_module._MAX_SEGMENT_TEXTS  # noqa: SLF001
+    assert decoder.segment_id_of("x") is None

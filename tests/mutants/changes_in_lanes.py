@@ -78,14 +78,6 @@ LANES: tuple[Mutant, ...] = (
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
-        name="what-is-not-due-leaves-alone",
-        breaks="I4",
-        file="consumer/core/lanes.py",
-        old="if first is not None and first.ids and (not first.is_open or first.due_at <= now):",
-        new="if first is not None and first.ids:",
-        tests=("tests/test_lanes.py",),
-    ),
-    Mutant(
         name="a-cut-is-not-filled-up-from-the-open-batch",
         breaks="I4",
         file="consumer/core/lanes.py",
