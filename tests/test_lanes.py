@@ -267,6 +267,14 @@ def test_a_change_takes_its_id_out_of_the_open_batch_of_the_opposite_action(
     assert driver.count("ids_total", "add", "superseded") == 1
 
 
+def test_a_list_takes_its_ids_out_of_the_open_batch_of_the_opposite_action(driver: Driver) -> None:
+    driver.read(event("add", "x", "y"), event("remove", "x", "z"), event("add", "z", "v"))
+    assert sorted(driver.wait().sent()) == ["add y z v", "remove x"]
+    assert driver.count("ids_total", "add", "superseded") == 1
+    assert driver.count("ids_total", "remove", "superseded") == 1
+    assert driver.pipeline.held_ids == 4
+
+
 def test_the_last_of_many_changes_in_one_linger_is_the_only_one_sent(driver: Driver) -> None:
     driver.read(*[event(action, "x") for action in ("add", "remove") * 10])
     assert driver.wait().run() == ["remove x"]

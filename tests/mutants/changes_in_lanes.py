@@ -481,6 +481,44 @@ LANES: tuple[Mutant, ...] = (
         new="lane.put_back(batch)",
         tests=("tests/test_lanes.py",),
     ),
+    Mutant(
+        name="what-waits-for-its-dead-letters-is-sent",
+        breaks="no request is empty",
+        file="consumer/core/lanes.py",
+        old="if batch.ids and batch.not_before <= now:",
+        new="if batch.not_before <= now:",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-batch-does-not-know-whose-ids-it-has",
+        breaks="I9",
+        file="consumer/core/intake.py",
+        old="batch.bases.add(ledger.base)",
+        new="pass",
+        tests=("tests/test_pipeline.py",),
+    ),
+    Mutant(
+        name="a-released-attempt-stays-in-flight",
+        breaks="I4",
+        file="consumer/core/lanes.py",
+        old="""
+        self.land(batch)
+        self.backlog.take(batch)
+""",
+        new="self.backlog.take(batch)",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-settled-batch-stays-in-the-backlog",
+        breaks="I8",
+        file="consumer/core/lanes.py",
+        old="""
+        self.land(batch)
+        self.backlog.take(batch)
+""",
+        new="self.land(batch)",
+        tests=("tests/test_lanes.py",),
+    ),
     # -- records
     Mutant(
         name="a-run-ends-where-it-began",
