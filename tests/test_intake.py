@@ -99,6 +99,28 @@ def test_the_quick_way_reads_what_the_close_look_reads(
 
 
 @pytest.mark.parametrize(
+    "members",
+    [
+        {"ids": ["é" * 75, "é" * 76]},
+        {"ids": ["A@b", "a@B", "a@b"], "id_type": "email"},
+        {"ids": ["A@b", "ab"], "id_type": "email"},
+        {"ids": ["a", "b"], "id": "a"},
+        {"ids": ["a", "b", "a"], "segment_id": "01"},
+        {"ids": ["a", "b"], "segment_id": "1 "},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("in_ascii", [False, True])
+def test_a_list_is_read_as_the_close_look_reads_it(members: dict[str, Any], in_ascii: bool) -> None:
+    record = {"segment_id": 1, "action": "add", **members}
+    value = json.dumps(record, ensure_ascii=in_ascii).encode()
+    held, letters = as_taken_in(value, "id")
+    must_hold, must_refuse = as_looked_at(value, "id")
+    assert held == must_hold
+    assert [detail for detail, _ in letters] == [detail for detail, _ in must_refuse]
+
+
+@pytest.mark.parametrize(
     "value",
     [
         b'{"segment_id": 1, "action": "add", "id": "a", "more": "\xff"}',
