@@ -769,6 +769,19 @@ def test_what_remains_of_a_shared_batch_belongs_to_the_partition_that_stays(
     assert driver.sent() == ["add y"]
 
 
+def test_i1_a_partition_that_came_back_holds_in_a_batch_that_it_was_in_before(
+    driver: Driver,
+) -> None:
+    driver.read(event("add", "x"))
+    driver.read(event("add", "y"), partition=1)
+    driver.pipeline.forget([driver.ledgers[0]])
+    driver.assign(0, 0)
+    driver.read(event("add", "x"))
+    assert driver.committable() == 0
+    assert driver.wait().run() == ["add y x"]
+    assert driver.committable() == 1
+
+
 @pytest.mark.parametrize("is_lost", [False, True])
 def test_i4_what_has_to_wait_waits_for_its_own_predecessor_alone(
     driver: Driver, is_lost: bool

@@ -143,10 +143,7 @@ CORE: tuple[Mutant, ...] = (
     if (ledger.topic, ledger.partition) not in noted:
         noted.add((ledger.topic, ledger.partition))
 """,
-        tests=(
-            "tests/test_pipeline.py",
-            "tests/test_pipeline_invariants.py",
-        ),
+        tests=("tests/test_lanes.py", "tests/test_pipeline_invariants.py"),
     ),
     Mutant(
         name="a-revoked-ledger-is-kept",
