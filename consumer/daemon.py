@@ -12,6 +12,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from consumer import __version__, clock, crashes
+from consumer.collector import Collector
 from consumer.core.pipeline import Pipeline
 from consumer.core.rules import Rules
 from consumer.core.snapshot import Board, Identity, initial_snapshot
@@ -113,11 +114,12 @@ def run_until(
         observer.start()
         lookup.start()
         member.subscribe(settings.kafka_topics, loop)
-    while not stopper.asked:
-        if is_done():
-            stopper.finish()
-            break
-        loop.turn()
+    with Collector(clock.now) as collector:
+        while not stopper.asked:
+            if is_done():
+                stopper.finish()
+                break
+            collector.turn(is_idle=not loop.turn())
     held, released_before = pipeline.held_ids, loop.released
     logs.log("stopping", f"{held} ids are held", held_ids=held)
     loop.stop(stopper.deadline)

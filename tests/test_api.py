@@ -34,7 +34,7 @@ from consumer.core.outcomes import (
 )
 from consumer.customerio import client as client_module
 from consumer.customerio.api import Api, Request
-from consumer.customerio.client import retry_after_seconds
+from consumer.customerio.connection import retry_after_seconds
 from tests.support.api import LOST_ANSWER, LOST_BEFORE, FaultyApi
 from tests.support.certificates import need_openssl
 from tests.support.peer import (
@@ -403,8 +403,8 @@ def test_a_request_is_unsent_exactly_if_the_server_did_not_see_all_of_it(
 ) -> None:
     """I5: whenever the lease ends, also between two parts of a request."""
     seen: set[int] = set()
-    body = "x" * 100_000
-    for lease in range(1, 40):
+    body = "x" * 4_000_000
+    for lease in range(1, 200):
         monkeypatch.setattr(clock, "now", itertools.count(0.0).__next__)
         with Peer(answer(OK)) as peer:
             with client(peer.url) as api:
@@ -954,6 +954,27 @@ def test_over_tls_a_frozen_process_writes_no_more_either(
         with client(url, ssl_cert_file=str(certificate)) as c:
             assert isinstance(c.post(request("x" * MORE_THAN_BUFFERS, lease=1.0)), Unsent)
         assert len(seen_by(peer)) < MORE_THAN_BUFFERS
+
+
+def test_over_tls_the_lease_is_looked_at_before_each_record(
+    certificate: "Path", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I5: more than one at a time would be several writes of the socket after one look."""
+
+    def turn(peer: Peer, connection: socket.socket) -> None:
+        with server_context(certificate).wrap_socket(connection, server_side=True) as secured:
+            peer.read(secured)
+            secured.sendall(OK)
+
+    looks = itertools.count(0.0)
+    monkeypatch.setattr(clock, "now", looks.__next__)
+    size, record = 1_000_000, 16_384
+    with Peer(turn) as peer:
+        url = peer.url.replace("http:", "https:")
+        with client(url, ssl_cert_file=str(certificate)) as c:
+            sent = Request(56, "add", "id", ("x" * size,), deadline=1e6, lease_end=1e6)
+            assert c.post(sent) == Answered(200, b"{}")
+    assert next(looks) > size / record
 
 
 def test_over_tls_a_server_that_does_not_read_times_out(certificate: "Path") -> None:

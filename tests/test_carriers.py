@@ -81,6 +81,19 @@ def test_a_request_that_hangs_is_given_up_a_second_after_its_deadline() -> None:
     api.lets_go.set()
 
 
+def test_each_that_hangs_is_given_up_in_its_own_time() -> None:
+    """Whichever was sent first."""
+    api, clock = Api("x", "y", "z"), Clock()
+    carriers = Carriers(api.post, clock)
+    for name, deadline in [("x", 120.0), ("y", 110.0), ("z", 130.0)]:
+        carriers.send(attempt(name, deadline), lease_end=200.0)
+    given_up = []
+    for clock.now in (105.0, 111.1, 121.1, 131.1):
+        given_up.append([each.attempt.ids for each in carriers.collect(0.0)])
+    assert given_up == [[], [("y",)], [("x",)], [("z",)]]
+    api.lets_go.set()
+
+
 def test_i6_what_a_try_brings_back_that_was_given_up_is_thrown_away() -> None:
     """It was settled as timed out, and is not to be settled twice."""
     api, clock = Api("x"), Clock()

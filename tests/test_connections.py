@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import random
 import re
 import select
@@ -10,11 +11,16 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import h11
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from consumer import clock
 from consumer.core.outcomes import Answer, Answered, Broken, Delivered, outcome_of
 from consumer.customerio import client as client_module
+from consumer.customerio.connection import Connection
+from consumer.customerio.wire import Exchange, Wire
 from tests.support.api import FaultyApi
 from tests.support.peer import (
     MORE_THAN_BUFFERS,
@@ -122,6 +128,129 @@ def test_what_comes_while_a_connection_idles_is_never_the_next_answer(unasked: b
         assert api.post(request()) == Answered(404, vouched=True)
 
 
+# What needs no more than a look
+
+
+HEADERS = st.lists(
+    st.sampled_from(
+        [
+            b"Content-Length: 2",
+            b"content-length: 2",
+            b"Content-Length:2 ",
+            b"Content-Length: 02",
+            b"Content-Length: 3",
+            b"Content-Length : 2",
+            b"X-Content-Length: 7",
+            b"Content-Length-X: 7",
+            b"Transfer-Encoding: chunked",
+            b"transfer-encoding:identity",
+            b"Connection: close",
+            b"Connection: keep-alive",
+            b"connection: Keep-Alive, close",
+            b"Connection: keep-alive\t",
+            b"Retry-After: 7",
+            b"LOCATION: /elsewhere",
+            b"Date: Sun, 06 Nov 1994 08:49:37 GMT",
+            b"X:",
+            b"X_Y: z",
+            b" folded",
+            b"no colon",
+            b"Odd: \x00",
+            b"Odd: \xe9\t",
+            b": nameless",
+        ]
+    ),
+    max_size=2,
+)
+LENGTH = b"Content-Length: 2"
+STATUS_LINES = st.just(b"HTTP/1.1 200 OK") | st.sampled_from(
+    [
+        b"HTTP/1.1 200 ",
+        b"HTTP/1.1 200",
+        b"HTTP/1.0 200 OK",
+        b"http/1.1 200 OK",
+        b"HTTP/1.1 100 Continue",
+        b"HTTP/1.1 204 OK",
+        b"HTTP/1.1 201 OK",
+        b"HTTP/1.1 2000 OK",
+    ]
+)
+CHUNKS = b"2\r\n{}\r\n0\r\n\r\n"
+BODIES = st.just(b"{}") | st.sampled_from([b"", b"{", b"{}\n", OK, b"0\r\n\r\n", CHUNKS])
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    line=STATUS_LINES,
+    headers=st.builds(lambda some, others: [*some, LENGTH, *others], HEADERS, HEADERS) | HEADERS,
+    body=BODIES,
+    end=st.just(b"\r\n") | st.just(b"\n"),
+)
+@example(line=b"HTTP/1.1 200 OK", headers=[LENGTH], body=b"{}", end=b"\r\n")
+@example(
+    line=b"HTTP/1.1 200 OK",
+    headers=[b"Transfer-Encoding: chunked", b"Content-Length: %d" % len(CHUNKS)],
+    body=CHUNKS,
+    end=b"\r\n",
+)
+def test_what_is_plain_is_to_h11_the_same(
+    line: bytes, headers: list[bytes], body: bytes, end: bytes
+) -> None:
+    """Whatever is answered at once: what it means, and whether the connection may be used again."""
+    raw = end.join([line, *headers, b"", body])
+    looked_at = outcome_of_answer(raw, Connection.ask)
+    read = outcome_of_answer(raw, ask_h11)
+    assert looked_at == read
+
+
+@pytest.mark.parametrize(
+    "header",
+    [b"Retry-After: 7", b"LOCATION: /x", b"connection: close", b"Connection: keep-alive, close"],
+)
+def test_a_header_that_tells_something_is_read(header: bytes) -> None:
+    for headers in ([header, LENGTH], [LENGTH, header]):
+        raw = b"\r\n".join([b"HTTP/1.1 200 OK", *headers, b"", b"{}"])
+        assert outcome_of_answer(raw, Connection.ask) == outcome_of_answer(raw, ask_h11)
+
+
+def ask_h11(connection: Connection, request: bytes) -> Answered:
+    connection.wire.ask(request)
+    return connection._read(connection.wire.receive())  # noqa: SLF001 - who else would ask it
+
+
+def outcome_of_answer(
+    raw: bytes, ask: "Callable[[Connection, bytes], Answered]"
+) -> "tuple[Answered | type[Exception], bool]":
+    """Return what comes of a request that is answered so, and whether there may be another."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        connection = Connection(Wire(ours, Exchange(clock.now() + PATIENCE_SECONDS, math.inf)))
+
+        def reply() -> None:
+            theirs.recv(100)
+            theirs.sendall(raw)
+            theirs.shutdown(socket.SHUT_WR)
+
+        answering = threading.Thread(target=reply)
+        answering.start()
+        try:
+            answered: Answered | type[Exception] = ask(connection, b"a request")
+        except (OSError, h11.RemoteProtocolError) as error:
+            answered = type(error)
+        answering.join()
+        return answered, connection.is_good()
+
+
+def test_the_answers_of_the_api_need_no_more_than_a_look(
+    api: FaultyApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(h11, "Connection")
+    with client(api.url) as c:
+        for _ in range(3):
+            assert c.post(request()) == Answered(200, b"{}")
+        assert len(api.connections) == 1
+
+
 # What came before a request was sent
 
 
@@ -152,11 +281,14 @@ def test_a_success_before_the_request_was_sent_is_none_and_not_ambiguous() -> No
 
 
 def test_a_refusal_before_the_request_was_sent_is_an_answer_though_nobody_reads_on() -> None:
+    """On that connection it is still awaited: the next request goes another way."""
     early = says_early(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
-    with Peer(early) as peer, client(peer.url) as api:
+    with Peer(early, answer(OK)) as peer, client(peer.url) as api:
         outcome = api.post(request("x" * MORE_THAN_BUFFERS))
+        next_one = api.post(request(deadline=10.0))
         early.hold.set()  # type: ignore[attr-defined]  # see says_early
     assert outcome == Answered(413, b"big")
+    assert next_one == Answered(200, b"{}")
 
 
 @pytest.mark.parametrize("unasked", [OK, UNAUTHORIZED, CONTINUE, b"\r\n"])

@@ -617,15 +617,17 @@ def test_i2_an_id_that_left_the_backlog_is_not_looked_for_there() -> None:
 # -- the ids that came back and have a newer change ----------------------------------------------
 
 
-def test_a_repeat_takes_the_place_of_what_comes_back(driver: Driver) -> None:
+def test_i1_a_repeat_of_what_comes_back_is_dropped_and_waits_for_it(driver: Driver) -> None:
     driver.read(event("add", "x"))
     add = driver.wait().one_try()
-    driver.read(event("add", "x"))
-    driver.answer(add, UNAVAILABLE)
+    driver.read(event("add", "x", "y"), partition=1)
+    driver.answer(add, UNAVAILABLE, jitter=0.999)
     assert driver.count("ids_total", "add", "duplicate") == 1
-    assert driver.committable() == 1
+    driver.pipeline.flush([driver.ledgers[1]], driver.now, "revoke")
+    assert driver.run() == ["add y"]
+    assert [driver.committable(partition) for partition in (0, 1)] == [0, 0]
     assert driver.wait().run() == ["add x"]
-    assert driver.committable() == 2
+    assert [driver.committable(partition) for partition in (0, 1)] == [1, 1]
 
 
 def test_what_comes_back_gives_up_what_a_full_batch_has_too() -> None:

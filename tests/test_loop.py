@@ -61,7 +61,7 @@ def test_i7_a_buffer_that_stays_full_pauses_reading_until_there_is_more_room() -
     world.run_while(lambda: world.pipeline.held_ids > 9_500)
     assert world.loop.assignment.pausing, "there is some room already"
     world.run_while(lambda: world.loop.assignment.pausing)
-    assert not world.loop.assignment.is_paused(world.pipeline.ledgers[TOPIC, 0])
+    assert not world.loop.assignment.is_paused((TOPIC, 0))
 
 
 def test_i7_dead_letters_that_pile_up_pause_reading_and_the_buffer_is_not_called_full() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from consumer.core.backlog import Backlog
 from consumer.core.dead_letters import DeadLetter
-from consumer.core.lanes import Batch, Echo, Lane, Receipt
+from consumer.core.lanes import Batch, Echo, Lane
 from consumer.core.splitting import Split
 from tests.support.driver import (
     DELIVERED,
@@ -19,7 +19,7 @@ from tests.support.sizes import record
 
 HOUR = 3600.0
 STUCK, BAD = 1, "bad"
-KINDS = (Batch, Lane, DeadLetter, Echo, Receipt, Split, Backlog)
+KINDS = (Batch, Lane, DeadLetter, Echo, Split, Backlog)
 
 
 def test_i7_memory_is_flat_while_one_id_fails_for_hours_and_others_are_delivered() -> None:

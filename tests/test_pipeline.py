@@ -323,32 +323,24 @@ def read_at(driver: Driver, timestamp_ms: int, value: bytes) -> None:
     driver.pipeline.receive([message], driver.now)
 
 
-def test_the_oldest_record_is_found_wherever_it_stands_in_the_batch() -> None:
+def test_the_first_record_of_a_partition_counts_as_its_oldest() -> None:
     driver = Driver()
-    for timestamp_ms, name in ((500, "x"), (500, "y"), (300, "z"), (400, "w")):
+    for timestamp_ms, name in ((500, "x"), (500, "y"), (600, "z")):
         read_at(driver, timestamp_ms, event("add", name))
-    assert driver.pipeline.oldest_timestamp_ms(driver.wait().one_try()) == 300
+    assert driver.pipeline.oldest_timestamp_ms(driver.wait().one_try()) == 500
 
 
-def test_what_was_superseded_is_no_longer_the_oldest_record() -> None:
-    driver = Driver()
-    read_at(driver, 300, event("remove", "x"))
-    read_at(driver, 400, event("remove", "y"))
-    read_at(driver, 500, event("add", "x"))
-    adds, removes = sorted(driver.wait().attempts(), key=lambda each: each.batch.action)
-    assert driver.pipeline.oldest_timestamp_ms(removes) == 400
-    assert driver.pipeline.oldest_timestamp_ms(adds) == 500
-
-
-def test_the_oldest_record_of_a_part_is_that_of_its_own_ids() -> None:
-    driver = Driver()
-    for timestamp_ms, name in ((500, "x"), (300, "y")):
-        read_at(driver, timestamp_ms, event("add", name))
-    whole = driver.wait().one_try()
-    driver.answer(whole, REFUSED)
-    part = driver.one_try()
-    expected: dict[tuple[str, ...], int] = {("x",): 500, ("y",): 300}
-    assert driver.pipeline.oldest_timestamp_ms(part) == expected[part.ids]
+def test_what_leaves_as_one_is_as_old_as_the_oldest_of_it() -> None:
+    driver = Driver(batch_max_ids=4)
+    driver.throttle.limit = 1.0
+    read_at(driver, 100, event("add", "a", "b", "c", "d"))
+    running = driver.one_try()
+    read_at(driver, 300, event("add", "e", "f", "g", "h"))
+    read_at(driver, 400, event("add", "i"))
+    read_at(driver, 500, event("remove", "e", "f"))
+    driver.answer(running, DELIVERED)
+    attempts = {each.ids: each for each in driver.attempts()}
+    assert driver.pipeline.oldest_timestamp_ms(attempts["g", "h", "i"]) == 300
 
 
 def test_what_is_no_longer_held_has_no_oldest_record() -> None:

@@ -1,22 +1,28 @@
 """I7: what waits in Kafka fills no memory, however small it was made, and is fetched once."""
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 from confluent_kafka import Producer
 
-from tests.bench.throughput import peak_mib, total
+from tests.bench.steady import Load
 from tests.support.daemon import Daemon
+from tests.support.kafka_frames import FETCH, answers_of
+from tests.support.processes import peak_mib
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.support.api import FaultyApi
     from tests.support.kafka import Broker
+    from tests.support.scenario import Scenario
 
 EVENTS, READ = 700_000, 450_000
 LOGGED_BYTES = 69  # of an event in the log, uncompressed
 PATIENCE_SECONDS = 300.0
 SLOWER_THAN_READING, SLOW = 2.0, 0.2
+PER_SECOND, LIVE_SECONDS = 500, 4.0
+FETCHES_PER_SECOND = 10  # of which each waits a tenth of a second
 
 
 def produce(broker: "Broker", topic: str, compression: str) -> None:
@@ -59,7 +65,7 @@ def test_i7_what_waits_in_kafka_fills_no_memory_and_is_fetched_once(
 
     def seen() -> tuple[int, float]:
         fetched = way.proxy.answered_bytes - before  # first: it goes on while the other is asked
-        return fetched, total(daemon, "ids_received_total")
+        return fetched, daemon.total("ids_received_total")
 
     with Daemon(settings) as daemon:
         daemon.wait_ready(PATIENCE_SECONDS)
@@ -73,3 +79,31 @@ def test_i7_what_waits_in_kafka_fills_no_memory_and_is_fetched_once(
         )
         assert peak_mib(daemon.pid) < most_mib
         assert fetched < 1.2 * LOGGED_BYTES * read + 2**21
+
+
+def test_what_trickles_in_is_fetched_in_some_size(scenario: "Scenario", broker: "Broker") -> None:
+    """Else each batch that a producer sends is a fetch, which costs more than what is in it."""
+    bootstrap, proxy = broker.proxied(0)
+    fetches = 0
+
+    def counted(answer: bytes) -> bytes:
+        nonlocal fetches
+        fetches += 1
+        return answer
+
+    def change(number: int, _: float) -> tuple[str, str]:
+        return str(number), f'{{"segment_id":1,"action":"add","id":"c{number}"}}'
+
+    proxy.meddle(answers_of(FETCH, counted, lambda: True))
+    scenario.start_ready(KAFKA_BOOTSTRAP_SERVERS=bootstrap)
+    before, began = fetches, time.monotonic()
+    with Load(broker.bootstrap, scenario.topic, PER_SECOND, change) as load:
+        eventually(
+            lambda: time.monotonic() - began,
+            PATIENCE_SECONDS,
+            "a while",
+            until=lambda seconds: seconds >= LIVE_SECONDS,
+        )
+    scenario.await_accepted(load.produced)
+    seconds = time.monotonic() - began
+    assert 0 < fetches - before <= 1.3 * FETCHES_PER_SECOND * seconds

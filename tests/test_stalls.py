@@ -8,7 +8,7 @@ from confluent_kafka import KafkaError
 from consumer.core.ledger import Ledger
 from consumer.core.positions import Going, Gone, Loss
 from consumer.core.stalls import MOST_BETWEEN_LOOKS_SECONDS, STALLED_SECONDS, Stalls
-from consumer.engine.assignment import REST_SECONDS
+from consumer.engine.assignment import PAUSE_AFTER_SECONDS, REST_SECONDS
 from consumer.engine.ports import Damaged, EndOfPartition, MessageError, Trouble, View
 from consumer.engine.stalls import ASK_SECONDS, MOST_TOLD, UNANSWERED_SECONDS
 from consumer.kafka.errors import meaning_of
@@ -423,6 +423,21 @@ def test_a_damaged_partition_that_goes_and_comes_back_is_read_at_once(goes: str)
     world.loop.assigned([(TOPIC, 0)])
     world.run_until(6)
     assert world.pipeline.ledgers[TOPIC, 0].position == 20
+
+
+def test_i7_a_damaged_partition_that_is_made_anew_while_it_rests_is_paused_with_the_others() -> (
+    None
+):
+    world, _ = damaged_world()
+    world.run_until(3)
+    world.before_consume = lambda _: None
+    world.topic_id, world.lookup.topic_ids = "another", {TOPIC: "another"}
+    world.run_until(3.5)
+    assert world.is_read(0)
+    for now in (world.now, world.now + PAUSE_AFTER_SECONDS):
+        world.loop.assignment.pause_or_resume(now, has_backlog=True, is_full=True)
+    assert not world.is_read(0)
+    assert not world.is_read(1)
 
 
 def test_a_damaged_partition_rests_no_longer_for_a_pause() -> None:

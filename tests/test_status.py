@@ -199,7 +199,7 @@ def test_the_history_has_a_step_every_ten_seconds_and_an_hour_at_most() -> None:
     history, tally = History(), Tally()
     for tenths in range(0, 2 * 36_000, 2):
         tally.add("ids_total", "add", "delivered", n=3)
-        history.turn(tally.freeze(), GAUGES, 50 + tenths / 10, 1.7e9 + tenths / 10)
+        history.turn(tally.freeze(), lambda: GAUGES, 50 + tenths / 10, 1.7e9 + tenths / 10)
     assert len(history.steps) == MAX_STEPS == 360
     assert {step["delivered"] for step in history.steps} == {150}
     times = [str(step["at"]) for step in history.steps]
@@ -209,16 +209,16 @@ def test_the_history_has_a_step_every_ten_seconds_and_an_hour_at_most() -> None:
 def test_a_step_has_what_happened_in_it() -> None:
     history, tally = History(), Tally()
     tally.add("requests_total", "add", "200", n=5)
-    history.turn(tally.freeze(), GAUGES, 100.0, 1.7e9)
+    history.turn(tally.freeze(), lambda: GAUGES, 100.0, 1.7e9)
     tally.add("ids_total", "add", "delivered", n=2)
     tally.add("ids_total", "remove", "delivered", n=1)
     tally.add("ids_total", "add", "duplicate", n=9)
     for action, label in (("add", "200"), ("remove", "200"), ("add", "503")):
         tally.add("requests_total", action, label)
     tally.observe(0.2, "delivery_latency_seconds")
-    history.turn(tally.freeze(), GAUGES, 109.9, 1.7e9 + 9.9)
+    history.turn(tally.freeze(), lambda: GAUGES, 109.9, 1.7e9 + 9.9)
     before = history.steps
-    history.turn(tally.freeze(), GAUGES, 110.1, 1.7e9 + 10.1)
+    history.turn(tally.freeze(), lambda: GAUGES, 110.1, 1.7e9 + 10.1)
     assert not before
     (step,) = history.steps
     assert step == {
@@ -235,7 +235,7 @@ def test_a_step_has_what_happened_in_it() -> None:
 def test_a_loop_that_stood_still_makes_one_long_step_and_keeps_its_pace() -> None:
     history, tally = History(), Tally()
     for at in (100.0, 165.0, 170.0, 175.0):
-        history.turn(tally.freeze(), GAUGES, at, 1.7e9 + at)
+        history.turn(tally.freeze(), lambda: GAUGES, at, 1.7e9 + at)
     assert [step["seconds"] for step in history.steps] == [65.0, 5.0]
 
 

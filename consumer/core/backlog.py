@@ -4,18 +4,18 @@ Two kinds of batches wait here. *Fresh* ones were closed before they could leave
 something stood in the way of a part of them. *Tried* ones came back without a delivery.
 
 Invariant: of all that waits in a lane, open batches included, an id is in one place at most,
-whatever the action. So a change finds what it supersedes or repeats by its id alone (`find`), and
+whatever the action. So a change finds what it supersedes or repeats by its id alone (`known`), and
 nothing that waits can stand in the way of anything else that does.
 """
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from consumer.core.events import Action
 
-FEW = 3  # batches that are searched one by one: with a healthy API no more wait
+NOWHERE: dict[str, object] = {}
 
 
 class Waiting(Protocol):
@@ -32,14 +32,19 @@ B = TypeVar("B", bound=Waiting)
 
 @dataclass(slots=True, eq=False)
 class Backlog(Generic[B]):
-    """Owned by the lane. ``count`` is how many batches wait, ``ids`` how many ids they have."""
+    """Owned by the lane. ``count`` is how many batches wait, ``ids`` how many ids they have.
+
+    ``known`` has the ids that wait: those of the only batch, as with a healthy API no more wait, or
+    the places of all.
+    """
 
     count: int = 0
     ids: int = 0
+    known: Mapping[str, object] = field(default_factory=lambda: NOWHERE)
     _adds: OrderedDict[B, None] = field(default_factory=OrderedDict)
     _removes: OrderedDict[B, None] = field(default_factory=OrderedDict)
     _tried: OrderedDict[B, None] = field(default_factory=OrderedDict)
-    _places: dict[str, B] | None = None  # where each id is; None while there are few batches
+    _places: dict[str, B] | None = None  # where each id is, if there are several batches
 
     def batches(self) -> Iterator[B]:
         """Yield all of them."""
@@ -70,6 +75,7 @@ class Backlog(Generic[B]):
                 del those[batch]
                 self.count -= 1
                 self.dropped(batch.ids)
+                self._look_round()
 
     def dropped(self, names: Collection[str]) -> None:
         """Take note that these ids are not in the batch any more in which they waited."""
@@ -78,17 +84,9 @@ class Backlog(Generic[B]):
             for name in names:
                 del self._places[name]
 
-    def find(self, name: str) -> B | None:
-        """Return the batch that has this id; None if none has."""
-        if self.count > FEW:
-            if self._places is None:
-                self._places = {each: batch for batch in self.batches() for each in batch.ids}
-            return self._places.get(name)
-        self._places = None
-        for batch in self.batches():
-            if name in batch.ids:
-                return batch
-        return None
+    def at(self, name: str) -> B:
+        """Return the batch in which this known id waits."""
+        return next(self.batches()) if self._places is None else self._places[name]
 
     def _enter(self, batch: B, those: OrderedDict[B, None]) -> None:
         those[batch] = None
@@ -96,6 +94,17 @@ class Backlog(Generic[B]):
         self.ids += len(batch.ids)
         if self._places is not None:
             self._places.update(dict.fromkeys(batch.ids, batch))
+        self._look_round()
+
+    def _look_round(self) -> None:
+        """Remember where ids are to be looked for."""
+        if self.count > 1:
+            if self._places is None:
+                self._places = {name: batch for batch in self.batches() for name in batch.ids}
+            self.known = self._places
+        else:
+            self._places = None
+            self.known = next((batch.ids for batch in self.batches()), NOWHERE)
 
     def oldest_opened_at(self) -> list[float]:
         """Return when the oldest batch of each kind was opened."""

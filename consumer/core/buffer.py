@@ -14,7 +14,7 @@ from msgspec import UNSET
 
 from consumer.core.events import ID_TYPES, Action, IdType
 from consumer.core.failing import Failing
-from consumer.core.lanes import Batch, Echo, Lane, Receipt
+from consumer.core.lanes import Batch, Echo, Lane
 from consumer.core.ledger import Ledger, base_of
 from consumer.core.tally import Tally
 from consumer.core.turns import Turns
@@ -116,26 +116,30 @@ class Buffer:
             else:
                 self._forget_if_idle(lane)
             return None
-        if len(found.receipts) > 1:
-            for receipt in found.receipts:
-                for batch in list(receipt.batches):
-                    self.finish(batch)  # one that it took everything over from
+        for source in found.sources:
+            self.finish(source)  # if it took everything over from it
         return found
 
     def came_back(self, batch: Batch) -> None:
         """Let a batch that was in flight wait for its next attempt, unless nothing is left of it.
 
-        Of what it has, only that is tried again which has no newer change.
+        An id that has an opposite change meanwhile leaves it. One that was repeated stays, and what
+        repeats it leaves the batch where that waits.
         """
         lane = batch.lane
         lane.land(batch)
-        if lane.add is not None or lane.remove is not None or lane.backlog:
+        if lane.add is not None or lane.remove is not None or lane.backlog.count:
             for name in list(batch.ids):
                 newer = lane.find(name)
-                if newer is not None:
+                if newer is None:
+                    continue
+                if newer.action == batch.action:
+                    batch.vouch_for(newer)
+                    self.take_out(newer, name)
+                    self.settle_ids(batch.action, "duplicate", 1)
+                else:
                     del batch.ids[name]
-                    is_repeated = newer.action == batch.action
-                    self.settle_ids(batch.action, "duplicate" if is_repeated else "superseded", 1)
+                    self.settle_ids(batch.action, "superseded", 1)
         if not self.finish(batch):
             lane.put_back(batch)
 
@@ -148,10 +152,11 @@ class Buffer:
         batch.settled = True
         batch.split = None
         self.failing.end(batch)
-        for receipt in batch.receipts:
-            del receipt.batches[batch]
-            if not receipt.batches:
-                self.let_go(receipt, receipt.bases)
+        for source in batch.sources:
+            source.carriers = tuple(each for each in source.carriers if each is not batch)
+        for each in (batch, *batch.sources):
+            if each.is_over():
+                self.let_go(each, each.bases)
         return True
 
     def let_go(self, holder: object, bases: Iterable[int]) -> None:
@@ -162,8 +167,8 @@ class Buffer:
 
     def echo(self, batch: Batch, ids: Collection[str], until: float) -> None:
         """Remember that ``ids`` of the batch may yet be applied until ``until``."""
-        batch.lane.echoes.append(Echo(batch.action, frozenset(ids), until))
-        for base in batch.bases & self._ledgers.keys():
+        batch.lane.echoes += (Echo(batch.action, frozenset(ids), until),)
+        for base in batch.bases.keys() & self._ledgers.keys():
             ledger = self._ledgers[base]
             ledger.echoes_until = max(ledger.echoes_until, until)
 
@@ -188,7 +193,7 @@ class Buffer:
         """Return a batch of these ledgers whose backoffs are over by then."""
         for ledger in ledgers:
             for holder in ledger.holders():
-                for batch in holder.batches if isinstance(holder, Receipt) else ():
+                for batch in _carrying(holder):
                     if batch.ids and batch.starts_by(latest_start):
                         return batch
         return None
@@ -210,7 +215,8 @@ class Buffer:
         self.held_ids -= count
 
     def _release(self, batch: Batch, bases: set[int]) -> None:
-        batch.bases -= bases
+        for base in bases & batch.bases.keys():
+            del batch.bases[base]
         gone = [name for name, origin in batch.ids.items() if base_of(origin) in bases]
         if batch.in_flight and gone:
             self.echo(batch, gone, batch.deadline)  # the running attempt stays in the way
@@ -244,5 +250,9 @@ def make_due(batch: Batch, now: float, reason: str) -> bool:
 def _batches_of(ledgers: Iterable[Ledger]) -> list[Batch]:
     """Return each batch that holds changes of these ledgers once."""
     holders = dict.fromkeys(holder for ledger in ledgers for holder in ledger.holders())
-    receipts = [holder for holder in holders if isinstance(holder, Receipt)]
-    return list(dict.fromkeys(batch for receipt in receipts for batch in receipt.batches))
+    return list(dict.fromkeys(batch for holder in holders for batch in _carrying(holder)))
+
+
+def _carrying(holder: object) -> tuple[Batch, ...]:
+    """Return the batches that carry what a ledger waits for; none: it is no batch."""
+    return (holder, *holder.carriers) if isinstance(holder, Batch) else ()

@@ -23,7 +23,6 @@ from consumer.core.events import (
     valid_id,
 )
 
-_MAX_SEGMENT_TEXTS = 100_000
 _SHOWN_DIGITS = 30  # of a wrong number: enough to recognise it
 
 
@@ -44,28 +43,16 @@ NOT_PLAIN = (msgspec.MsgspecError, RecursionError, TypeError)
 class EventDecoder:
     """Decodes values; ``default_id_type`` is what an event without ``id_type`` means.
 
-    ``decode`` returns an event within the bounds that its type declares, or raises NOT_PLAIN. If
-    all of the value is ASCII (msgspec doesn't look at members that it ignores), its ids too (an
-    escape may be anything), and they and its segment are plain (`plain_name`, `plain_names`,
-    `segment_id_of`), it says what `look_closely` would.
+    ``decode`` returns an event within the bounds that its type declares, or raises NOT_PLAIN. It
+    says what `look_closely` would, if all of the value is ASCII (msgspec doesn't look at members
+    that it ignores), its ids too (an escape may be anything), a text names a segment, and an
+    address has an @ and is taken in lower case.
     """
 
     def __init__(self, default_id_type: IdType) -> None:
         self.decode = msgspec.json.Decoder(Event).decode
         self._default_id_type: IdType = default_id_type
         self._decode_leniently = msgspec.json.Decoder(_Written).decode
-        self._segment_ids: dict[str, int] = {}  # by the text of each that was seen
-
-    def segment_id_of(self, given: int | str) -> int | None:
-        """Return the segment that an event names; None if it names none."""
-        if isinstance(given, int):
-            return given
-        known = self._segment_ids.get(given)
-        if known is None and (known := segment_id_of(given)) is not None:
-            if len(self._segment_ids) >= _MAX_SEGMENT_TEXTS:
-                self._segment_ids.clear()
-            self._segment_ids[given] = known
-        return known
 
     def look_closely(self, value: bytes) -> Event | Mixed | Malformed:
         """Return what ``value`` says, an event's ids as ``ids``. Never raises, whatever it is."""
@@ -95,15 +82,6 @@ class EventDecoder:
         if isinstance(given, Malformed):
             return given
         return _sorted_ids(segment_id, action, id_type, given)
-
-
-def plain_name(given: str | int | UnsetType, *, is_email: bool) -> str | None:
-    """Return the id of an ASCII event as it is sent; None if it is no plain one."""
-    if isinstance(given, int):
-        given = str(given)
-    if given is UNSET or (is_email and "@" not in given):
-        return None
-    return given.lower() if is_email else given
 
 
 def plain_names(event: Event, *, is_email: bool) -> list[str] | None:

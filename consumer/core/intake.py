@@ -11,8 +11,9 @@ Invariants (tests name them):
 - I7: stops at the first record beyond the limit of held ids, or when dead letters pile up.
 """
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, assert_never, cast
 
 from msgspec import UNSET
@@ -26,10 +27,10 @@ from consumer.core.dead_letters import (
     headers_of,
     refusal,
 )
-from consumer.core.decoder import NOT_PLAIN, EventDecoder, plain_name, plain_names
-from consumer.core.events import Action, Event, Malformed, Mixed, opposite_of
+from consumer.core.decoder import NOT_PLAIN, EventDecoder, plain_names
+from consumer.core.events import Action, Event, Malformed, Mixed, opposite_of, segment_id_of
 from consumer.core.lanes import Batch, Lane
-from consumer.core.ledger import UNKNOWN_TIME, Ledger, offset_of, time_of
+from consumer.core.ledger import Ledger
 from consumer.core.refusals import Refusals
 from consumer.core.rules import Rules
 from consumer.core.tally import Tally
@@ -49,6 +50,9 @@ class Message(Protocol):
     def leader_epoch(self) -> int | None: ...  # noqa: D102
 
 
+MAX_SEGMENT_TEXTS = 100_000
+
+
 @dataclass(slots=True, eq=False)
 class Intake:
     """Fills the buffer and the ledgers."""
@@ -59,6 +63,7 @@ class Intake:
     _refusals: Refusals
     _ledgers: Mapping[tuple[str, int], Ledger]
     _tally: Tally
+    _segment_ids: dict[str, int] = field(default_factory=dict)  # by the text of each
 
     def receive(  # noqa: C901, PLR0912, PLR0915 - the hot path: a call per record costs a tenth of it
         self, messages: Sequence[Message], now: float, first: int = 0
@@ -69,15 +74,15 @@ class Intake:
         carries an error instead of a record: what it means decides about those behind it.
         """
         buffer, refusals, decode = self._buffer, self._refusals, self._decoder.decode
+        lane_of = self._lane_of
         by_type, emails = buffer.by_type, buffer.by_type["email"]
-        max_ids = self._rules.batch_max_ids
+        max_ids, unset = self._rules.batch_max_ids, UNSET
         limit = -1 if refusals.is_backed_up() else self._rules.buffer_max_ids
         held, unreadable = buffer.held_ids, refusals.unreadable_in_a_row
         error: Message | None = None
         ledger: Ledger | None = None
         topic, partition = "", -1
-        stamp: tuple[int, int] | None = None
-        beginning = 0  # of an origin: all but the offset
+        base = 0  # of the ledger
         taken, adds, removes = first, 0, 0
         duplicate_adds = duplicate_removes = superseded_adds = superseded_removes = 0
         # Without a copy: each of thousands may be behind the end of another partition.
@@ -93,30 +98,28 @@ class Intake:
                 _end_run(messages, taken - 1, ledger)
                 topic, partition = message.topic(), message.partition()
                 ledger = self._ledgers.get((topic, partition))
-                stamp = None
+                base = 0 if ledger is None else ledger.base
             if ledger is None:  # a record of an assignment that is over
                 continue
             offset, value = message.offset(), message.value()
-            found = message.timestamp()
-            if found != stamp:  # the records of one millisecond share it
-                kind, timestamp_ms = stamp = found
-                beginning = (time_of(timestamp_ms) if kind else UNKNOWN_TIME) + ledger.base
             lane: Lane | None = None
             event: Event | None = None
             name: Any = None
             try:
                 event = decode(value)  # type: ignore[arg-type]  # None raises TypeError
-                if event.ids is UNSET and value.isascii():  # type: ignore[union-attr]  # no None was decoded
+                if event.ids is unset and value.isascii():  # type: ignore[union-attr]  # no None was decoded
                     lanes, name = by_type[event.id_type], event.id
-                    if type(name) is not str or lanes is emails:
-                        name = plain_name(name, is_email=lanes is emails)
-                    if name is not None and name.isascii():
-                        lane = lanes.get(event.segment_id) or self._lane_of(event)  # type: ignore[arg-type]  # a text is in none
+                    if type(name) is not str:
+                        name = "" if name is unset else str(name)
+                    if lanes is emails:
+                        name = name.lower() if "@" in name else ""
+                    if name and name.isascii():
+                        lane = lanes.get(event.segment_id) or lane_of(event)  # type: ignore[arg-type]  # a text is in none
             except NOT_PLAIN:
                 event = None
             if lane is None or event is None:
                 buffer.held_ids, refusals.unreadable_in_a_row = held, unreadable
-                self._take_other(message, event, ledger, beginning + offset, now)
+                self._take_other(message, event, ledger, now)
                 held, unreadable = buffer.held_ids, refusals.unreadable_in_a_row
                 if refusals.is_backed_up():
                     limit = -1
@@ -131,7 +134,7 @@ class Intake:
                 batch, other = lane.remove, lane.add
             if batch is not None and name in batch.ids:
                 if batch.latest is not ledger:
-                    _note(batch, ledger, offset, now)
+                    _note(batch, ledger, message, now)
                 duplicate_adds += is_add
                 duplicate_removes += not is_add
                 continue
@@ -139,9 +142,10 @@ class Intake:
                 del other.ids[name]
                 superseded_adds += not is_add
                 superseded_removes += is_add
-            elif lane.backlog.count and (waiting := lane.backlog.find(name)) is not None:
+            elif name in lane.backlog.known:
+                waiting = lane.backlog.at(name)
                 if waiting.action == event.action:
-                    _note(waiting, ledger, offset, now)
+                    _note(waiting, ledger, message, now)
                     duplicate_adds += is_add
                     duplicate_removes += not is_add
                     continue
@@ -153,9 +157,9 @@ class Intake:
             if batch is None:
                 batch = buffer.open(lane, event.action, now)
             if batch.latest is not ledger:
-                _note(batch, ledger, offset, now)
+                _note(batch, ledger, message, now)
             ids = batch.ids
-            ids[name] = beginning + offset
+            ids[name] = base + offset
             if len(ids) >= max_ids:
                 buffer.close(batch)
         _end_run(messages, taken, ledger)
@@ -174,14 +178,25 @@ class Intake:
 
     def _lane_of(self, event: Event) -> Lane | None:
         """Return the lane of an event, a new one if need be; None if it names no segment."""
-        segment_id = self._decoder.segment_id_of(event.segment_id)
-        if segment_id is None:
-            return None
+        segment_id = event.segment_id
+        if isinstance(segment_id, str):
+            known = self._segment_ids.get(segment_id) or self._remember(segment_id)
+            if known is None:
+                return None
+            segment_id = known
         lanes = self._buffer.by_type[event.id_type]
         return lanes.get(segment_id) or self._buffer.new_lane(segment_id, event.id_type)
 
+    def _remember(self, text: str) -> int | None:
+        segment_id = segment_id_of(text)
+        if segment_id is not None:
+            if len(self._segment_ids) >= MAX_SEGMENT_TEXTS:
+                self._segment_ids.clear()
+            self._segment_ids[text] = segment_id
+        return segment_id
+
     def _take_other(
-        self, message: Message, event: Event | None, ledger: Ledger, origin: int, now: float
+        self, message: Message, event: Event | None, ledger: Ledger, now: float
     ) -> None:
         """Take in what is no event of one plain id: a list, or what has to be looked at closely."""
         value = message.value()
@@ -203,7 +218,7 @@ class Intake:
             names, lane = cast("list[str]", event.ids), self._lane_of(event)
         self._refusals.unreadable_in_a_row = 0
         self._tally.add("records_total", "accepted")
-        self._take_names(cast("Lane", lane), event.action, names, ledger, origin, now)
+        self._take_names(cast("Lane", lane), event.action, names, ledger, message, now)
 
     def _take_names(
         self,
@@ -211,31 +226,31 @@ class Intake:
         action: Action,
         names: Sequence[str],
         ledger: Ledger,
-        origin: int,
+        message: Message,
         now: float,
     ) -> None:
         """Take in the ids of one record: at once where they have room and nothing has them."""
-        buffer, offset = self._buffer, offset_of(origin)
+        buffer, origin = self._buffer, ledger.base + message.offset()
         new = dict.fromkeys(names, origin)
         duplicate, superseded = len(names) - len(new), 0
         batch = lane.add if action == "add" else lane.remove
         taken = 0 if batch is None else len(batch.ids)
         if taken + len(new) < self._rules.batch_max_ids and not lane.has_any(new):
             batch = buffer.open_batch(lane, action, now)
-            _note(batch, ledger, offset, now)
+            _note(batch, ledger, message, now)
             batch.ids.update(new)
             new = {}
         for name in new:
             waiting = lane.find(name)
             if waiting is not None and waiting.action == action:
-                _note(waiting, ledger, offset, now)
+                _note(waiting, ledger, message, now)
                 duplicate += 1
                 continue
             if waiting is not None:
                 buffer.take_out(waiting, name)
                 superseded += 1
             batch = buffer.open_batch(lane, action, now)
-            _note(batch, ledger, offset, now)
+            _note(batch, ledger, message, now)
             batch.ids[name] = origin
             if len(batch.ids) >= self._rules.batch_max_ids:
                 buffer.close(batch)
@@ -299,13 +314,14 @@ class Intake:
             refusals.hold_at_limit(refusals.unreadable_in_a_row, mixed.detail, now)
 
 
-def _note(batch: Batch, ledger: Ledger, offset: int, now: float) -> None:
+def _note(batch: Batch, ledger: Ledger, message: Message, now: float) -> None:
     """Have the ledger wait for what arrives in the batch, if it doesn't yet."""
     batch.latest = ledger
-    if ledger.base not in batch.receipt.bases:
-        batch.receipt.bases.add(ledger.base)
-        batch.bases.add(ledger.base)
-        ledger.hold(offset, batch.receipt, now)
+    if ledger.base not in batch.bases:
+        offset, (kind, timestamp_ms) = message.offset(), message.timestamp()
+        has_time = kind and timestamp_ms > 0
+        batch.bases[ledger.base] = (offset, timestamp_ms if has_time else math.inf)
+        ledger.hold(offset, batch, now)
 
 
 def _end_run(messages: Sequence[Message], end: int, ledger: Ledger | None) -> None:

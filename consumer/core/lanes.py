@@ -5,8 +5,8 @@ in either order, and the API keeps whatever it processes last. So:
 
 - What is not in flight is still to be decided. A new change takes its id out of whatever waits with
   the opposite action (superseded), and is dropped if the id waits with the same one (a duplicate).
-  A batch that comes back undelivered gives up the ids that have a newer change meanwhile. So a
-  backlog collapses to each id's last word (see `backlog`).
+  A batch that comes back undelivered gives up the ids that have an opposite change meanwhile, and
+  what repeats the others is dropped. So a backlog collapses to each id's last word (see `backlog`).
 - What is in flight is in the way of the opposite changes of its ids, and of nothing else: those ids
   wait, the others of their batch leave without them.
 - An attempt whose fate is unknown (timeout, reset, answer cut short) may be applied until its start
@@ -34,25 +34,17 @@ BAD_AFTER = 3  # separate troubles in a row, that others' successes ended
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Receipt:
-    """What the ledgers wait for: that all is settled that arrived in one batch.
-
-    ``batches`` carry what isn't yet: that one, and those that took ids over from it. ``bases``
-    names each ledger that waits.
-    """
-
-    batches: dict["Batch", None] = field(default_factory=dict)
-    bases: set[int] = field(default_factory=set)
-
-
-@dataclass(slots=True, eq=False, repr=False)
 class Batch(Backoff):
     """The ids of one request, from the first id until all of them are settled.
 
     ``ids`` maps each id that is not settled yet to its origin (see `ledger`); while the batch is
-    in flight, those of the running attempt are among them. ``bases`` names each ledger that one
-    of them may be from, ``latest`` is the last one that it got something from. ``due_at`` is when
-    the linger of its first id is over.
+    in flight, those of the running attempt are among them. ``due_at`` is when the linger of its
+    first id is over.
+
+    Ledgers wait for the batch in which an id arrived. If others took ids over from it, those are
+    its ``carriers``, and it is one of their ``sources``: it is over when all of them are. ``bases``
+    has each ledger that waits for what it carries: from which offset on, and the timestamp of the
+    first record in ms (inf: unknown). ``latest`` is the last one that it got something from.
     """
 
     lane: "Lane"
@@ -60,11 +52,11 @@ class Batch(Backoff):
     opened_at: float
     due_at: float
     ids: dict[str, int] = field(default_factory=dict)
-    bases: set[int] = field(default_factory=set)
+    bases: dict[int, tuple[int, float]] = field(default_factory=dict)
     latest: Ledger | None = None
+    sources: tuple["Batch", ...] = ()
+    carriers: tuple["Batch", ...] = ()
     reason: str = "linger"
-    receipt: Receipt = field(default_factory=Receipt)  # of what arrived in it
-    receipts: dict[Receipt, None] = field(default_factory=dict)  # of all that it carries
     is_open: bool = True
     in_flight: bool = False
     is_tried: bool = False
@@ -74,24 +66,33 @@ class Batch(Backoff):
     settled: bool = False
     blocked_at: int = -1  # the lane's landings when all of its ids had something in their way
 
-    def __post_init__(self) -> None:
-        self.carry(self.receipt)
-
-    def carry(self, receipt: Receipt) -> None:
-        """Have that receipt wait for this batch too."""
-        self.receipts[receipt] = None
-        receipt.batches[self] = None
-
     def take_over(self, other: "Batch", names: Collection[str]) -> None:
         """Take ids over from another batch of the lane and action."""
-        if len(names) == len(other.ids):
+        if names and len(names) == len(other.ids):
             self.ids.update(other.ids)
-            other.ids = {}
+            other.ids.clear()
         else:
             self.ids.update((name, other.ids.pop(name)) for name in names)
-        self.bases |= other.bases
-        for receipt in other.receipts:
-            self.carry(receipt)
+        for source in (other, *other.sources):
+            if source is not self and source not in self.sources:
+                self.sources += (source,)
+                source.carriers += (self,)
+        for base, (offset, oldest_ms) in other.bases.items():
+            first, first_ms = self.bases.get(base, (offset, oldest_ms))
+            self.bases[base] = (min(first, offset), min(first_ms, oldest_ms))
+
+    def vouch_for(self, other: "Batch") -> None:
+        """Have the ledgers wait for this one where they wait for another one, and not yet for it.
+
+        What it has already is what it would take over: so this adds nothing to what it carries.
+        """
+        waits = self.bases
+        if any(base not in waits or at[0] < waits[base][0] for base, at in other.bases.items()):
+            self.take_over(other, ())
+
+    def is_over(self) -> bool:
+        """Whether no ledger has to wait for it any more."""
+        return self.settled and not self.carriers
 
     def next_ids(self) -> tuple[str, ...]:
         """Return the ids of the next attempt."""
@@ -125,8 +126,8 @@ class Lane(Backoff):
     add: Batch | None = None
     remove: Batch | None = None
     backlog: Backlog[Batch] = field(default_factory=lambda: _NOTHING)
-    in_flight: list[Batch] = field(default_factory=list)
-    echoes: list[Echo] = field(default_factory=list)
+    in_flight: tuple[Batch, ...] = ()
+    echoes: tuple[Echo, ...] = ()
     landings: int = 0  # how often something ceased to be in the way
     turn: int = 0  # the number of the turn that it waits for; 0: of none
     flush: int = 0  # the last one that it goes first in: a partition that it holds is going away
@@ -174,13 +175,13 @@ class Lane(Backoff):
     def depart(self, batch: Batch) -> None:
         """Let a batch be in flight."""
         batch.in_flight = batch.is_tried = True
-        self.in_flight.append(batch)
+        self.in_flight += (batch,)
 
     def land(self, batch: Batch) -> None:
         """Let a batch be in flight no more."""
         if batch.in_flight:
             batch.in_flight = False
-            self.in_flight.remove(batch)
+            self.in_flight = tuple(each for each in self.in_flight if each is not batch)
             self.landings += 1
 
     def put_back(self, batch: Batch) -> None:
@@ -199,12 +200,12 @@ class Lane(Backoff):
         for batch in (self.add, self.remove):
             if batch is not None and name in batch.ids:
                 return batch
-        return self.backlog.find(name)
+        return self.backlog.at(name) if name in self.backlog.known else None
 
     def has_any(self, names: Collection[str]) -> bool:
         """Whether something waits with one of these ids."""
         is_open = any(not batch.ids.keys().isdisjoint(names) for batch in self.open_batches())
-        return is_open or bool(self.backlog.count and any(map(self.backlog.find, names)))
+        return is_open or not self.backlog.known.keys().isdisjoint(names)
 
     def held_ids(self) -> int:
         """Return how many ids its batches hold."""
@@ -346,7 +347,7 @@ class Lane(Backoff):
 
     def _forget_echoes(self, now: float) -> None:
         if self.echoes:
-            remaining = [echo for echo in self.echoes if echo.until > now]
+            remaining = tuple(echo for echo in self.echoes if echo.until > now)
             self.landings += len(self.echoes) - len(remaining)
             self.echoes = remaining
 

@@ -27,11 +27,6 @@ _OFFSET_BITS = 63
 _OFFSET_MASK = (1 << _OFFSET_BITS) - 1
 _NUMBER_BITS = 44
 _BASE_MASK = ((1 << _NUMBER_BITS) - 1) << _OFFSET_BITS
-_TIME_SHIFT = _OFFSET_BITS + _NUMBER_BITS
-_MAX_TIMESTAMP_MS = 1 << 43  # the year 2248
-UNKNOWN_TIME = _MAX_TIMESTAMP_MS << _TIME_SHIFT
-"""Beyond every time: what has none is the oldest only among its like."""
-
 
 Holds = OrderedDict[object, tuple[int, float]]
 """Offset and time of reading by holder. A plain dict searches for its head after removals there."""
@@ -50,8 +45,7 @@ class Ledger:
     ``committed`` is what the broker said is committed; None while it has nothing. ``metadata`` goes
     with each commit; ``topic_id`` is of the topic that is read, empty if unknown. ``turns_back``
     counts how often it went back. ``base`` names this ledger, and makes an *origin* of an offset:
-    one integer that remembers both and the record's time (``time_of(…) + base + offset``), as small
-    as what each held id can carry.
+    one integer that remembers both (``base + offset``), as small as what each held id can carry.
     """
 
     number: InitVar[int]
@@ -92,6 +86,12 @@ class Ledger:
         """Return the first that are unsettled, in the order of reading."""
         return list(islice(self._holds, count))
 
+    def head(self) -> tuple[object, float] | None:
+        """Return what is unsettled of the oldest record, and when that was read; None: nothing."""
+        for holder, (_, read_at) in self._holds.items():
+            return holder, read_at
+        return None
+
     def committable(self) -> int:
         """Return the offset that may be committed."""
         return _first(self._holds)[0] if self._holds else self.position - self.gap
@@ -129,17 +129,6 @@ class Ledger:
         self.position, self.gap = position, 0
         self.committed = None
         self.turns_back += 1
-
-
-def time_of(timestamp_ms: int) -> int:
-    """Return what an origin begins with: a record's time. The oldest is the least."""
-    return timestamp_ms << _TIME_SHIFT if 0 < timestamp_ms < _MAX_TIMESTAMP_MS else UNKNOWN_TIME
-
-
-def timestamp_ms_of(origin: int) -> int | None:
-    """Return the timestamp that an origin remembers; None if its record has none."""
-    timestamp_ms = origin >> _TIME_SHIFT
-    return timestamp_ms if 0 < timestamp_ms < _MAX_TIMESTAMP_MS else None
 
 
 def base_of(origin: int) -> int:

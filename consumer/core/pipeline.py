@@ -35,7 +35,7 @@ from consumer.core.events import IdType
 from consumer.core.failing import Failing
 from consumer.core.intake import Intake, Message
 from consumer.core.lanes import Batch, Lane
-from consumer.core.ledger import Ledger, timestamp_ms_of
+from consumer.core.ledger import Ledger
 from consumer.core.notes import Notes
 from consumer.core.outcomes import Outcome
 from consumer.core.refusals import Refusals
@@ -192,14 +192,15 @@ class Pipeline:
         self._buffer.flush_oldest(now, batches)
 
     def oldest_timestamp_ms(self, attempt: Attempt) -> int | None:
-        """Return the Kafka timestamp of the oldest record with held ids in ``attempt``.
+        """Return the Kafka timestamp of the first record that the batch got ids from.
 
-        None: none is held any more, or none has a timestamp.
+        Of each partition: it is the oldest, unless timestamps go back there. None: none is held any
+        more, or none has a timestamp.
         """
-        held = attempt.batch.ids
-        origins = (held[name] for name in attempt.ids if name in held)
-        oldest = min(held.values() if attempt.batch.split is None else origins, default=None)
-        return None if oldest is None else timestamp_ms_of(oldest)
+        batch = attempt.batch
+        times = (oldest_ms for _, oldest_ms in batch.bases.values())
+        oldest = min(times, default=math.inf) if batch.ids else math.inf
+        return int(oldest) if oldest < math.inf else None
 
     def settle(self, attempt: Attempt, outcome: Outcome, now: float, jitter: float) -> None:
         """Take in what became of an attempt; see `attempts`."""

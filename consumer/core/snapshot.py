@@ -4,14 +4,46 @@ A value that nobody changes any more, swapped on the ``Board`` as one reference:
 one moment, and nothing is locked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from consumer.core.metrics import Key, declared, known_series
 from consumer.core.tally import Counts, HistogramValue, Tally
 
 _NO_FIGURES: Mapping[Key, float] = {}
 _ZERO_GAUGES: Mapping[Key, float] = dict.fromkeys(known_series("gauge"), 0.0)
+
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Late(Mapping[K, V]):
+    """A mapping that is made when somebody looks into it: of most that are published, nobody does.
+
+    ``make`` is given frozen values, so it may run in any thread, and whenever it does, the mapping
+    is of the moment that was published. It is looked at by whoever asks over HTTP: what is there of
+    thousands of partitions costs a scrape that time, and not the owner thread.
+    """
+
+    def __init__(self, make: Callable[[], Mapping[K, V]]) -> None:
+        self._make = make
+        self._made: Mapping[K, V] | None = None
+
+    def __getitem__(self, key: K) -> V:
+        return self._look()[key]
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._look())
+
+    def __len__(self) -> int:
+        return len(self._look())
+
+    def _look(self) -> Mapping[K, V]:
+        if self._made is None:  # two who look first at the same time make the same twice
+            self._made = self._make()
+        return self._made
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +101,22 @@ def snapshot_of(
     status: Mapping[str, object],
     not_ready: tuple[str, ...],
     history: tuple[Mapping[str, object], ...] = (),
-    figures: Mapping[Key, float] = _NO_FIGURES,
 ) -> Snapshot:
-    """Return the counts with these gauges; known gauges left out are 0.
+    """Return the counts with these gauges; known gauges left out are 0."""
+    samples = samples_of(counts, gauges)
+    return Snapshot(samples, counts.histograms, status, not_ready, history)
 
-    ``figures`` are counters and gauges that others than the owner count.
+
+def samples_of(
+    counts: Counts, gauges: Mapping[Key, float], figures: Mapping[Key, float] = _NO_FIGURES
+) -> Mapping[Key, float]:
+    """Return all counters and gauges; known gauges left out are 0.
+
+    ``figures`` are those that others than the owner count.
     """
     for key in gauges:
         declared(key, "gauge")
-    samples = {**counts.counters, **_ZERO_GAUGES, **gauges, **figures}
-    return Snapshot(samples, counts.histograms, status, not_ready, history)
+    return {**counts.counters, **_ZERO_GAUGES, **gauges, **figures}
 
 
 def initial_snapshot(version: str, identity: Identity = Identity()) -> Snapshot:

@@ -79,7 +79,7 @@ class Api:
         )
         body = msgspec.json.encode({"ids": request.ids})
         exchange = Exchange(request.deadline, request.lease_end)
-        answer = self._client.request("POST", path, body, login.authorization, exchange)
+        answer = self._client.request(b"POST", path.encode(), body, login.authorization, exchange)
         match answer:
             case Answered(HTTPStatus.FORBIDDEN):
                 return self._vouch(answer, login, request.deadline)
@@ -111,8 +111,8 @@ class Api:
         self._client.close()
 
     def _region(self, login: "_Login", deadline: float) -> Answer:
-        exchange, path = Exchange(deadline, inf), "/api/v1/accounts/region"
-        return self._client.request("GET", path, None, login.authorization, exchange)
+        exchange, path = Exchange(deadline, inf), b"/api/v1/accounts/region"
+        return self._client.request(b"GET", path, None, login.authorization, exchange)
 
     def _vouch(self, answer: Answered, login: "_Login", deadline: float) -> Answered:
         """Ask what the answer means; how long that takes is no part of the request."""

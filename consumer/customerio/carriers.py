@@ -9,6 +9,7 @@ and another thread takes its place.
 
 import threading
 from collections.abc import Callable
+from math import inf
 from queue import Empty, SimpleQueue
 
 from consumer.core.attempts import Attempt
@@ -29,6 +30,7 @@ class Carriers:
         self._results: SimpleQueue[Result] = SimpleQueue()
         self._pending: dict[Attempt, None] = {}
         self._given_up: set[Attempt] = set()
+        self._first_overdue_at = inf  # nothing pending is overdue before
         self._threads = 0
 
     def send(self, attempt: Attempt, lease_end: float) -> None:
@@ -43,6 +45,7 @@ class Carriers:
             lease_end=lease_end,
         )
         self._pending[attempt] = None
+        self._first_overdue_at = min(self._first_overdue_at, attempt.deadline + _GRACE_SECONDS)
         if len(self._pending) + len(self._given_up) > self._threads:
             self._threads += 1
             threading.Thread(
@@ -72,10 +75,14 @@ class Carriers:
 
     def _overdue(self) -> list[Result]:
         now = self._clock()
+        if now <= self._first_overdue_at:
+            return []
         late = [each for each in self._pending if now > each.deadline + _GRACE_SECONDS]
         for attempt in late:
             del self._pending[attempt]
             self._given_up.add(attempt)
+        left = (each.deadline + _GRACE_SECONDS for each in self._pending)
+        self._first_overdue_at = min(left, default=inf)
         answer = TimedOut("no answer by the deadline, not even from the connection")
         return [Result(attempt, answer, now - attempt.started_at) for attempt in late]
 

@@ -6,36 +6,19 @@ readable, takes it for one that the server closed, and closes it in the midst of
 which another thread just took it.
 
 A server that says more than it was asked makes the next answer a wrong one, and a change is lost.
-So a connection is looked at by the thread that has it: what h11 read behind the answer, what came
-since, and once more before each write (`wire`). What no client can tell from its own answer is an
-unasked one that was on its way when the request's last byte was written.
+So a connection is looked at by the thread that has it: what h11 read behind the answer, and before
+each write what came since (`wire`). What no client can tell from its own answer is an unasked one
+that was on its way when the request's last byte was written.
 """
 
-import math
 import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import httpcore
-
 from consumer import clock
-from consumer.customerio.wire import Exchange, Wire
-
-
-class Connection(httpcore.HTTP11Connection):
-    """HTTP on a wire. ``idle_until`` is in ``clock.now()`` seconds."""
-
-    idle_until = math.inf
-
-    def __init__(self, origin: httpcore.Origin, wire: Wire) -> None:
-        super().__init__(origin, wire)
-        self.wire = wire
-
-    def is_good(self) -> bool:
-        """Whether another request can be sent, because nothing came that was not asked for."""
-        unasked, _ = self._h11_state.trailing_data
-        return self.is_idle() and not unasked and self.wire.is_good()
+from consumer.customerio.connection import Connection
+from consumer.customerio.wire import Exchange
 
 
 @dataclass(slots=True, eq=False)
@@ -57,10 +40,10 @@ class Connections:
     def take(self, exchange: Exchange) -> Connection:
         """Return the connection that was used last, or a new one. Raises OSError."""
         while connection := self._last():
-            if connection.idle_until > clock.now() and connection.is_good():
-                connection.wire.begin(exchange, is_used=True)
+            if connection.idle_until > clock.now():
+                connection.wire.begin(exchange)
                 return connection
-            connection.close()
+            connection.wire.close()
         return self._open(exchange)
 
     def give_back(self, connection: Connection) -> None:
@@ -72,7 +55,7 @@ class Connections:
                     self._idle.append(connection)
                     self._have_closed()
                     return
-        connection.close()
+        connection.wire.close()
 
     def close(self) -> None:
         """Close the idle connections, and each other one when it is given back."""
@@ -80,7 +63,7 @@ class Connections:
         with self._lock:
             self._most = 0
             while self._idle:
-                self._idle.pop().close()
+                self._idle.pop().wire.close()
 
     def _last(self) -> Connection | None:
         with self._lock:
@@ -102,5 +85,5 @@ class Connections:
             now, left = clock.now(), self._idle_seconds
             with self._lock:
                 while self._idle and (left := self._idle[0].idle_until - now) <= 0:
-                    self._idle.popleft().close()
+                    self._idle.popleft().wire.close()
                     left = self._idle_seconds

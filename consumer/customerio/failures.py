@@ -2,7 +2,7 @@
 
 import ssl
 
-import httpcore
+import h11
 
 _UNKNOWN_AUTHORITIES = {18, 19, 20, 21}  # OpenSSL's X509_V_ERR_*: of its own, or nobody's we know
 _NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG"}
@@ -15,10 +15,10 @@ def text_of(error: Exception) -> str:
             return _of_tls(error)
         case OSError():
             return error.strerror or str(error) or type(error).__name__
-        case httpcore.RemoteProtocolError():
+        case h11.RemoteProtocolError():
             return _of_protocol(str(error).partition(":")[0])
         case _:
-            return str(error).partition(":")[0]
+            return type(error).__name__
 
 
 def _of_tls(error: ssl.SSLError) -> str:
@@ -42,6 +42,7 @@ def _of_certificate(error: ssl.SSLCertVerificationError) -> str:
 
 
 def _of_protocol(text: str) -> str:
-    """Return h11's text; what is no HTTP at all is called so."""
-    whole = ("Server disconnected", "peer ", "a success")
-    return text if text.startswith(whole) else f"the answer is no HTTP ({text})"
+    """Return h11's text, if it says what it means; what is no HTTP at all is called so."""
+    if text.startswith("can't handle event type ConnectionClosed"):
+        return "Server disconnected without sending a response."
+    return text if text.startswith("peer ") else f"the answer is no HTTP ({text})"

@@ -12,7 +12,6 @@ from consumer.customerio.race import Address, Race, in_turns
 from consumer.customerio.wire import HEAD_END, Exchange, Wire
 
 _MAX_TUNNEL_BYTES = 64 * 1024
-_READ_BYTES = 16 * 1024
 _HTTP_PORT = 80
 
 
@@ -89,7 +88,7 @@ def _open_tunnel(wire: Wire, host: str, port: int, headers: list[tuple[bytes, by
     wire.send(b"\r\n".join(lines) + HEAD_END)
     answer = b""
     while HEAD_END not in answer:
-        part = wire.receive(_READ_BYTES)
+        part = wire.receive()
         answer += part
         if not part or len(answer) > _MAX_TUNNEL_BYTES:
             raise ConnectionError("it gave no HTTP answer, see HTTPS_PROXY")

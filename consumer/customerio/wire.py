@@ -1,6 +1,6 @@
 """A socket to the API: where the deadline of a request, and the lease that it needs, are kept.
 
-Promises that can only be kept where the socket is, so this is httpcore's network stream:
+Promises that can only be kept where the socket is:
 
 - *One deadline for a whole request.* An answer that drips outlives the timeouts that HTTP clients
   have, which are per operation. Here every wait ends with the request's time. Name resolution can't
@@ -25,9 +25,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
-
-import httpcore
+from typing import TypeVar
 
 from consumer import clock
 
@@ -36,7 +34,8 @@ T = TypeVar("T")
 HEAD_END = b"\r\n\r\n"
 
 _READ_BYTES = 64 * 1024
-_WRITE_BYTES = 16 * 1024  # one TLS record: no more is written between two looks at the clock
+_WRITE_BYTES = 256 * 1024  # no more is written between two looks at the clock
+_WRITE_BYTES_TLS = 16 * 1024  # one record: more of them would be more than one write
 _DROP_UNSENT = struct.pack("ii", 1, 0)
 _INTERIM = re.compile(rb"(HTTP/1\.[01] 1\d\d(?:(?!\r\n\r\n).)*\r\n\r\n)+", re.DOTALL)
 
@@ -77,38 +76,34 @@ class Exchange:
         return min(left, self.time_left())
 
 
-class Wire(httpcore.NetworkStream):
+class Wire:
     """A socket whose every wait ends with the limits of the exchange that it is used for."""
 
     def __init__(self, connected: socket.socket, exchange: Exchange) -> None:
         connected.setblocking(False)
         self._socket = connected
         self._exchange = exchange
+        self._write_bytes = _WRITE_BYTES
         self._is_used = False
-        self._parts: list[bytes] = []  # of a request that isn't whole yet
         self._ahead = b""  # what came and was not asked for yet
         self._failure: OSError | None = None  # the same
         self._is_over = False
         self._is_broken = False
 
-    def begin(self, exchange: Exchange, *, is_used: bool) -> None:
+    def begin(self, exchange: Exchange) -> None:
         """Be used for another request."""
         self._exchange = exchange
-        self._is_used = is_used
+        self._is_used = True
 
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ARG002 - the exchange has the limits
-    ) -> "Wire":
+    def start_tls(self, trust: ssl.SSLContext, host: str) -> None:
         """Shake hands. Raises OSError."""
         exchange = self._exchange
-        exchange.doing = f"shaking hands with {server_hostname}"
+        exchange.doing = f"shaking hands with {host}"
+        self._write_bytes = _WRITE_BYTES_TLS
         try:
-            self._socket = secured = ssl_context.wrap_socket(
+            self._socket = secured = trust.wrap_socket(
                 self._socket,
-                server_hostname=server_hostname,
+                server_hostname=host,
                 do_handshake_on_connect=False,
                 suppress_ragged_eofs=False,  # else a cut answer could pass for a whole one
             )
@@ -116,55 +111,48 @@ class Wire(httpcore.NetworkStream):
         except BaseException:
             self.close()
             raise
-        return self
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - the exchange has the limits
-        """Send a request, all at once when it is whole: httpcore ends each with an empty part.
+    def ask(self, request: bytes) -> None:
+        """Send a whole request. Raises LeaseOverError, TimeoutError, StaleError.
 
-        Raises LeaseOverError, TimeoutError, StaleError; WriteError: an answer may follow, like 413.
+        That a new connection failed is told by what is received: perhaps an answer, like 413.
         """
-        if buffer:
-            self._parts.append(buffer)
-            return
-        whole = b"".join(self._parts)
-        self._parts.clear()
-        self._exchange.doing = "sending"
+        exchange = self._exchange
+        exchange.doing = "sending"
         try:
-            self.send(whole, self._left_to_ask)
+            self.send(request, self._left_to_ask)
         except TimeoutError:
             raise
         except OSError as error:
             if self._is_used:
                 raise StaleError from error
-            raise httpcore.WriteError from error
-        self._exchange.written = True
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - the exchange has the limits
-        """Receive. Raises OSError."""
-        self._exchange.doing = "awaiting the answer"
-        return self.receive(max_bytes)
+        else:
+            exchange.written = True
+            # The answer is not there yet; to wait for it is cheaper than to try in vain.
+            self._wait(select.POLLIN, exchange.deadline - clock.now())
+        exchange.doing = "awaiting the answer"
 
     def send(self, data: bytes, time_left: Callable[[], float] | None = None) -> None:
-        """Send what may not be a request's own, such as asking for a tunnel; else see `write`."""
+        """Send what may not be a request's own, such as asking for a tunnel; else see `ask`."""
         left = time_left or self._exchange.time_left_to_write
         rest = memoryview(data)
         while rest:
-            send = partial(self._socket.send, rest[:_WRITE_BYTES])
+            send = partial(self._socket.send, rest[: self._write_bytes])
             rest = rest[self._complete(send, select.POLLOUT | select.POLLIN, left) :]
 
-    def receive(self, max_bytes: int) -> bytes:
-        """Receive what was sent next, if it came ahead or not. Raises OSError."""
+    def receive(self) -> bytes:
+        """Receive what was sent next, or came ahead; nothing if this is the end. Raises OSError."""
         if self._ahead:
-            data, self._ahead = self._ahead[:max_bytes], self._ahead[max_bytes:]
+            data, self._ahead = self._ahead, b""
             return data
         if self._failure is not None:
             raise self._failure
-        receive = partial(self._socket.recv, max_bytes)
+        receive = partial(self._socket.recv, _READ_BYTES)
         return self._complete(receive, select.POLLIN, self._exchange.time_left)
 
     def is_good(self) -> bool:
-        """Whether the last request went out whole and nothing but its answer came."""
-        return self._exchange.written and not self._has_spoken()
+        """Whether the last request went out whole."""
+        return self._exchange.written
 
     def _has_spoken(self) -> bool:
         """Whether there is something to read, or the connection's end.
@@ -181,9 +169,6 @@ class Wire(httpcore.NetworkStream):
         self._is_over = not data
         self._ahead += data
         return True
-
-    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's interface
-        """Answer nothing: httpcore asks what its own pool wants to know."""
 
     def close(self) -> None:
         """Close; with a reset if something was given up."""
@@ -223,7 +208,7 @@ class Wire(httpcore.NetworkStream):
             except BlockingIOError:
                 self._wait(event, left)
 
-    def _wait(self, event: int, seconds: float) -> bool:
+    def _wait(self, event: int, seconds: float) -> None:
         waiting = select.poll()
         waiting.register(self._socket, event)
-        return bool(waiting.poll(seconds * 1000))
+        waiting.poll(max(0.0, seconds * 1000))

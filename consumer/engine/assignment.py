@@ -62,13 +62,14 @@ class Assignment:
     _found: deque[Found] = field(default_factory=deque)
     _is_paused: set[Partition] = field(default_factory=set)
     _resting: dict[Partition, float] = field(default_factory=dict)  # until when
+    _wake_at: float = math.inf  # the first that rests
     _topic_ids: Mapping[str, str] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
     _pausing_since: float = math.inf
 
-    def is_paused(self, ledger: Ledger) -> bool:
+    def is_paused(self, name: Partition) -> bool:
         """Whether this partition is kept from being read as fast as it could be."""
-        return self.paused or (ledger.topic, ledger.partition) in self._is_paused
+        return self.paused or name in self._is_paused
 
     @property
     def waiting(self) -> str:
@@ -167,6 +168,7 @@ class Assignment:
             self._member.start({name: going}, paused=True)
             self._is_paused.add(name)
             self._resting[name] = now + REST_SECONDS
+            self._wake_at = min(self._wake_at, self._resting[name])
 
     def take_away(self, partitions: Sequence[Partition]) -> list[Ledger]:
         """Forget what was not begun yet; return the ledgers of what was."""
@@ -202,14 +204,23 @@ class Assignment:
         if not self.fetching:  # once it has lasted, it is worth to wait for more room
             self.pausing = self.pausing or slows
         self._pausing_since = min(self._pausing_since, now) if self.pausing else math.inf
-        self.fetching = now - self._pausing_since < PAUSE_AFTER_SECONDS
+        fetched, self.fetching = self.fetching, now - self._pausing_since < PAUSE_AFTER_SECONDS
         if slows != self.paused:
             self.paused = slows
             event = "paused" if slows else "resumed"
             text = "the buffer is full" if slows else "the buffer has room again"
             self._say(now, event, "", text, level="info", held_ids=held)
-        reading = pipeline.ledgers.keys() - self._waiting.keys()
+        if self.fetching != fetched or now >= self._wake_at:
+            self._sort(now)
+
+    def _sort(self, now: float) -> None:
+        """Pause and resume whom it takes. Looks at all partitions, so only when it has to.
+
+        What begins meanwhile is paused or resumed as it begins.
+        """
+        reading = self._pipeline.ledgers.keys() - self._waiting.keys()
         self._resting = {name: until for name, until in self._resting.items() if until > now}
+        self._wake_at = min(self._resting.values(), default=math.inf)
         wanted = self._resting.keys() & reading if self.fetching else set(reading)
         if to_pause := wanted - self._is_paused:
             self._member.pause(to_pause)
@@ -221,6 +232,7 @@ class Assignment:
     def _await(self, partitions: Sequence[Partition], gone: Gone | None) -> None:
         for name in partitions:
             self._waiting[name] = _Question(next(self._numbers), gone)
+            self._is_paused.discard(name)  # it is not read, and begins as all others are then
         self._is_asked = False
 
     def _ask(self) -> None:

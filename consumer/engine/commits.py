@@ -60,6 +60,7 @@ class Commits:
     _sent: tuple[float, Sent] | None = None
     _repeats: Repeats = field(default_factory=Repeats)
     _is_overtaken: bool = False  # what is on its way: something was committed since
+    _is_all_settled: bool = True  # and nothing was received since
     _next_commit: float = -math.inf
     _next_proof: float = -math.inf
 
@@ -117,6 +118,10 @@ class Commits:
         """Commit at the next occasion."""
         self._next_commit = self._next_proof = -math.inf
 
+    def expect_holds(self) -> None:
+        """Take in that records were received: some may be unsettled."""
+        self._is_all_settled = False
+
     def begin_drain(self, now: float) -> None:
         """Commit soon, but nothing before a commit that may be lost must have been repeated.
 
@@ -144,7 +149,7 @@ class Commits:
         if now >= self._next_commit:
             self._next_commit = now + self._options.commit_interval_seconds
             offsets = claims.to_commit()
-        if now >= self._next_proof and claims.has_unsettled():
+        if now >= self._next_proof and self._has_unsettled():
             offsets = claims.to_prove()
         to_send, is_all = claims.select(offsets, now)
         if not is_all:
@@ -215,6 +220,11 @@ class Commits:
                 return
             self._carriers.wait(0.1)
             self.await_repeat(deadline)
+
+    def _has_unsettled(self) -> bool:
+        """Whether anything waits; looks at all partitions, so not again while nothing comes."""
+        self._is_all_settled = self._is_all_settled or not self._claims.has_unsettled()
+        return not self._is_all_settled
 
     def _doubt(self) -> None:
         """Have all that is on its way committed again: it may come after what was since."""

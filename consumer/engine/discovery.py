@@ -19,7 +19,7 @@ from collections.abc import Mapping
 
 from consumer.engine.ports import MemberPort, ObserverPort
 
-ANSWERS_SECONDS = 1.0  # a client's question waits behind a fetch, half a second for records
+ANSWERS_SECONDS = 1.0  # a client's question waits behind a fetch, which waits for records
 GONE_SECONDS = 3.0
 LISTING_SECONDS = 30.0
 SPARED_LISTINGS = 9  # between two, of a member that needs none

@@ -102,8 +102,11 @@ class Loop:
         """Ask for a stop; may be called from any thread."""
         self._stop.request(deadline)
 
-    def turn(self) -> None:
-        """Turn once; see the module's docstring. Raises GiveUp if the daemon can't go on."""
+    def turn(self) -> bool:
+        """Turn once; see the module's docstring. Return whether anything came.
+
+        Raises GiveUp if the daemon can't go on.
+        """
         now = self._ports.clock()
         self._ports.beat(now)
         results, messages = self._wait_for_work(now)
@@ -121,6 +124,7 @@ class Loop:
         self.outlook.look(now, self.assignment.waiting, self.mailbox.trouble(now))
         self._wedge.look(now)
         self.publisher.turn(now)
+        return bool(results or messages)
 
     def stop(self, deadline: float) -> None:
         """Drain all, commit, release what is left; the member is to be closed afterwards."""
@@ -192,6 +196,8 @@ class Loop:
         if self._backlog:
             self._backlog.extend(messages)
             messages = self._backlog
+        if messages:
+            self.commits.expect_holds()
         taken, error = self._pipeline.receive(messages, now)
         while error is not None:
             meaning = self._ports.member.meaning_of(error)

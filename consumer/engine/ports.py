@@ -6,7 +6,7 @@ Whoever implements a port imports it from here, never the other way round.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from consumer.core.attempts import Attempt
 from consumer.core.dead_letters import DeadLetter
@@ -276,9 +276,11 @@ class ObserverPort(Protocol):
 # -- what the engine publishes --------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class BlockedBy:
+class BlockedBy(NamedTuple):
     """What keeps a partition's commit back: a batch of a lane, or a dead letter on its way.
+
+    A named tuple, as `PartitionState`: there may be thousands of both, several times a second, and
+    a frozen dataclass takes five times as long to make.
 
     ``segment_id`` and ``id_type`` are None for a record that can't be read. ``age_seconds`` counts
     from when it was read, ``attempts`` those in a row without a delivery; no error: not tried yet.
@@ -291,8 +293,7 @@ class BlockedBy:
     last_error: str
 
 
-@dataclass(frozen=True, slots=True)
-class PartitionState:
+class PartitionState(NamedTuple):
     """One assigned partition. ``end`` is None until the broker told it."""
 
     topic: str

@@ -20,7 +20,8 @@ from consumer.engine.stalls import StallWatch
 from consumer.engine.stop import Stop
 
 PUBLISH_SECONDS = 0.2
-PARTITION_SECONDS = 0.0002  # more for each partition: thousands of them take a while to tell
+PARTITION_SECONDS = 0.0008  # more for each partition: thousands of them take a while to tell
+MOST_SECONDS = 1.0
 LANES_SECONDS = 1.0
 
 
@@ -50,7 +51,9 @@ class Publisher:
             self._say(now, note.event, note.key, note.message, level=level, **note.fields)
         if now >= self._next_publish:
             partitions = len(self._pipeline.ledgers)
-            self._next_publish = now + PUBLISH_SECONDS + partitions * PARTITION_SECONDS
+            self._next_publish = now + min(
+                PUBLISH_SECONDS + partitions * PARTITION_SECONDS, MOST_SECONDS
+            )
             self.publish(now)
 
     def publish(self, now: float) -> None:
@@ -85,17 +88,21 @@ class Publisher:
         )
 
     def _partitions(self, now: float) -> tuple[PartitionState, ...]:
-        ends, assignment = self._observer.view.ends, self._assignment
+        """Return the state of each; all in one place, for there may be thousands."""
+        pipeline, stalled = self._pipeline, self._stalls.told
+        end_of, is_paused = self._observer.view.ends.get, self._assignment.is_paused
         return tuple(
-            PartitionState(
-                topic=ledger.topic,
-                partition=ledger.partition,
-                position=ledger.position,
-                committed=ledger.committed,
-                end=ends.get(name),
-                paused=assignment.is_paused(ledger),
-                blocked_by=blocked_by(self._pipeline, ledger, now),
-                is_stalled=name in self._stalls.told,
-            )
-            for name, ledger in self._pipeline.ledgers.items()
+            [
+                PartitionState(
+                    ledger.topic,
+                    ledger.partition,
+                    ledger.position,
+                    ledger.committed,
+                    end_of(name),
+                    is_paused(name),
+                    blocked_by(pipeline, ledger, now),
+                    name in stalled,
+                )
+                for name, ledger in pipeline.ledgers.items()
+            ]
         )

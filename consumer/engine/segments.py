@@ -8,7 +8,7 @@ import heapq
 
 from consumer.core.dead_letters import DeadLetter
 from consumer.core.failing import NO_FAILURE, Failure
-from consumer.core.lanes import Lane, Receipt
+from consumer.core.lanes import Batch, Lane
 from consumer.core.ledger import Ledger
 from consumer.core.pipeline import Pipeline
 from consumer.engine.ports import BlockedBy, LaneState
@@ -21,11 +21,10 @@ def shown_segments(pipeline: Pipeline, now: float) -> tuple[LaneState, ...]:
     """Return the failing lanes first, then the oldest, then the busiest."""
     failures = pipeline.failing.lanes(MAX_SEGMENTS)
     at_heads = {
-        batch.lane
+        holder.lane
         for ledger in pipeline.ledgers.values()
         for holder in ledger.oldest(_HOLDERS_PER_PARTITION)
-        if isinstance(holder, Receipt)
-        for batch in holder.batches
+        if isinstance(holder, Batch)
     }
     oldest = heapq.nsmallest(MAX_SEGMENTS, at_heads, key=Lane.oldest_opened_at)
     lanes = dict.fromkeys([*failures, *oldest, *pipeline.busiest(MAX_SEGMENTS)])
@@ -36,13 +35,13 @@ def shown_segments(pipeline: Pipeline, now: float) -> tuple[LaneState, ...]:
 
 def blocked_by(pipeline: Pipeline, ledger: Ledger, now: float) -> BlockedBy | None:
     """Return what stands at the ledger's head; None if all that was read is settled."""
-    read_at = ledger.oldest_read_at()
-    if read_at is None:
+    head = ledger.head()
+    if head is None:
         return None
-    (holder,) = ledger.oldest(1)
+    holder, read_at = head
     age_seconds = round(max(0.0, now - read_at), 3)
-    if isinstance(holder, Receipt):
-        batch = next(iter(holder.batches))
+    if isinstance(holder, Batch):
+        batch = holder.carriers[0] if holder.settled else holder
         lane, failure = batch.lane, pipeline.failing.of(batch)
         error = failure.error
         if batch.dead_letters and not batch.ids:

@@ -6,7 +6,7 @@ tuple that nobody changes. There are at most `MAX_STEPS` of them, however long t
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 
 from consumer import clock
@@ -32,11 +32,15 @@ class History:
         self._counts: Counts | None = None
 
     def turn(
-        self, counts: Counts, gauges: Mapping[str, float | None], now: float, wall: float
+        self,
+        counts: Counts,
+        gauges: Callable[[], Mapping[str, float | None]],
+        now: float,
+        wall: float,
     ) -> None:
         """Close a step if it is time: ``now`` on the loop's clock, ``wall`` the Unix time of it.
 
-        ``gauges`` go in as they are.
+        What ``gauges`` returns goes in as it is; it is called for a step only.
         """
         before = self._counts
         if now < self._due_at:
@@ -47,7 +51,7 @@ class History:
                     "at": clock.rfc3339(wall),
                     "seconds": round(now - self._at, 3),
                     **_changes(before, counts),
-                    **gauges,
+                    **gauges(),
                 }
             )
             self.steps = tuple(self._kept)

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from consumer import __version__, clock
 from consumer.core.metrics import Key
-from consumer.core.snapshot import Identity, Snapshot, snapshot_of
+from consumer.core.snapshot import Identity, Late, Snapshot, samples_of
 from consumer.engine.ports import LaneState, PartitionState, Published
 from consumer.observability.history import History
 
@@ -31,61 +31,75 @@ class Reporter:
 
     def snapshot(self, seen: Published, wall: float) -> Snapshot:
         """Return everything as it is now; ``wall`` is the Unix time of ``seen.at``."""
-        state, identity = _state(seen), self._identity
-        lags = [lag for each in seen.partitions if (lag := _lag(each)) is not None]
-        unread = [left for each in seen.partitions if (left := _unread(each)) is not None]
-        gauges: dict[str, float | None] = {
-            "lag": sum(lags) if lags else None,
-            "unread": sum(unread) if unread else None,
-            "held_ids": seen.held_ids,
-            "concurrency_limit": seen.concurrency_limit,
-        }
-        self._history.turn(seen.counts, gauges, seen.at, wall)
-
-        def time(at: float) -> str:
-            return clock.rfc3339(wall - (seen.at - at))
-
-        status: dict[str, object] = {
-            "version": __version__,
-            "host": identity.host,
-            "group": identity.group,
-            "started": identity.started,
-            "state": state,
-            "holds": [
-                {
-                    "reason": hold.reason.value,
-                    "since": time(hold.since),
-                    "detail": hold.detail,
-                    "next_probe": None if hold.next_probe is None else time(hold.next_probe),
-                }
-                for hold in seen.holds
-            ],
-            "partitions": [_partition(each) for each in seen.partitions],
-            "segments": [_segment(each, time) for each in seen.lanes],
-            "api": {
-                "url": identity.api_url,
-                "concurrency_limit": seen.concurrency_limit,
-                "in_flight": seen.in_flight,
-                "requests_per_second": self._rate(seen.counts.counters, seen.at),
-                **_error(seen.last_api_error, time(seen.last_api_error_at)),
-                "last_success_at": clock.rfc3339(seen.last_delivery_wall)
-                if seen.last_delivery_wall
-                else None,
-            },
-        }
-        not_ready = tuple(_not_ready(seen, state))
-        return snapshot_of(
-            seen.counts, _gauges(seen), status, not_ready, self._history.steps, self._figures()
+        self._history.turn(seen.counts, lambda: _levels(seen), seen.at, wall)
+        state, figures, rate = _state(seen), self._figures(), self._rate(seen)
+        return Snapshot(
+            Late(lambda: samples_of(seen.counts, _gauges(seen), figures)),
+            seen.counts.histograms,
+            Late(lambda: _status(seen, self._identity, state, rate, wall)),
+            tuple(_not_ready(seen, state)),
+            self._history.steps,
         )
 
-    def _rate(self, counters: Mapping[Key, int], now: float) -> float:
+    def _rate(self, seen: Published) -> float:
         """Return the requests answered per second over the last ten seconds."""
+        counters, now = seen.counts.counters, seen.at
         total = sum(count for key, count in counters.items() if key[0] == "requests_total")
         window = [each for each in self._rate_window if now - each[0] <= _RATE_WINDOW_SECONDS]
         window.append((now, total))
         self._rate_window = window
         at, count = window[0]
         return round((total - count) / (now - at), 2) if now > at else 0.0
+
+
+def _status(
+    seen: Published, identity: Identity, state: str, rate: float, wall: float
+) -> dict[str, object]:
+    """Return what ``/status`` says; ``rate`` is of requests per second."""
+
+    def time(at: float) -> str:
+        return clock.rfc3339(wall - (seen.at - at))
+
+    return {
+        "version": __version__,
+        "host": identity.host,
+        "group": identity.group,
+        "started": identity.started,
+        "state": state,
+        "holds": [
+            {
+                "reason": hold.reason.value,
+                "since": time(hold.since),
+                "detail": hold.detail,
+                "next_probe": None if hold.next_probe is None else time(hold.next_probe),
+            }
+            for hold in seen.holds
+        ],
+        "partitions": [_partition(each) for each in seen.partitions],
+        "segments": [_segment(each, time) for each in seen.lanes],
+        "api": {
+            "url": identity.api_url,
+            "concurrency_limit": seen.concurrency_limit,
+            "in_flight": seen.in_flight,
+            "requests_per_second": rate,
+            **_error(seen.last_api_error, time(seen.last_api_error_at)),
+            "last_success_at": clock.rfc3339(seen.last_delivery_wall)
+            if seen.last_delivery_wall
+            else None,
+        },
+    }
+
+
+def _levels(seen: Published) -> dict[str, float | None]:
+    """Return what the history shows as it is at the end of a step."""
+    lags = [lag for each in seen.partitions if (lag := _lag(each)) is not None]
+    unread = [left for each in seen.partitions if (left := _unread(each)) is not None]
+    return {
+        "lag": sum(lags) if lags else None,
+        "unread": sum(unread) if unread else None,
+        "held_ids": seen.held_ids,
+        "concurrency_limit": seen.concurrency_limit,
+    }
 
 
 def _state(seen: Published) -> str:

@@ -12,7 +12,7 @@ from consumer.settings.librdkafka import Properties
 from consumer.settings.text import unseen
 
 _MOST_SECONDS = 10.0
-_LEAST_SECONDS = 1.5  # a fetch that waits for records takes 0.5 s
+_LEAST_SECONDS = 1.5  # operators may let a fetch wait for records as long as librdkafka does, 0.5 s
 
 
 def consumer_properties(settings: Settings) -> Properties:

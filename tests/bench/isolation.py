@@ -12,7 +12,6 @@ import argparse
 import time
 import uuid
 
-from tests.bench.throughput import total
 from tests.support.api import FaultyApi
 from tests.support.cluster import Record
 from tests.support.daemon import Daemon
@@ -53,7 +52,7 @@ def main() -> None:
             "BATCH_LINGER_SECONDS": LINGER_SECONDS,
         }
         with Daemon(settings) as daemon:
-            eventually(lambda: total(daemon, "ids_received_total") > 0, 60, "the backlog")
+            eventually(lambda: daemon.total("ids_received_total") > 0, 60, "the backlog")
             times = [single(broker, api, topic, number) for number in range(options.singles)]
             waiting = options.events - len(api.members(HOT))
             print(f"| slowest of {len(times)} | {max(times):.2f} s | linger {LINGER_SECONDS:g} s |")

@@ -10,16 +10,16 @@ for a while, or all is read.
 
 import argparse
 import random
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator
 
-from tests.bench.throughput import peak_mib, total
+from tests.bench.sink import Sink
 from tests.support.daemon import Daemon
 from tests.support.kafka import Broker
+from tests.support.processes import peak_mib
 
+API_SECONDS = 1.0
 CASES = ("backlog", "segments", "lists")
 LIMIT_MIB = {"backlog": 200, "segments": 300, "lists": 300}
 
@@ -64,12 +64,12 @@ def measure(broker: Broker, url: str, case: str, options: argparse.Namespace) ->
         held_most = 0.0
         ends_at = time.monotonic() + options.seconds
         while time.monotonic() < ends_at:
-            held_most = max(held_most, total(daemon, "held_ids"))
+            held_most = max(held_most, daemon.total("held_ids"))
             time.sleep(0.2)
-        received = total(daemon, "ids_received_total")
+        received = daemon.total("ids_received_total")
         print(
             f"| {case} | {peak_mib(daemon.pid):.0f} | {LIMIT_MIB[case]} |"
-            f" {held_most:,.0f} | {received:,.0f} | {total(daemon, 'paused'):.0f} |",
+            f" {held_most:,.0f} | {received:,.0f} | {daemon.total('paused'):.0f} |",
             flush=True,
         )
         daemon.kill()
@@ -83,26 +83,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--scale", type=float, default=1.0)
     options = parser.parse_args()
-    command = [
-        sys.executable,
-        "-m",
-        "consumer.commands.demo.standin",
-        "--port",
-        "0",
-        "--delay",
-        "1",
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as api:
-        try:
-            assert api.stdout is not None
-            url = api.stdout.readline().strip()
-            print("| case | peak RSS MiB | bound | most ids held | ids received | paused |")
-            print("|---|---|---|---|---|---|")
-            with Broker() as broker:
-                for case in options.case or CASES:
-                    measure(broker, url, case, options)
-        finally:
-            api.kill()
+    print("| case | peak RSS MiB | bound | most ids held | ids received | paused |")
+    print("|---|---|---|---|---|---|")
+    with Broker() as broker, Sink() as sink:
+        sink.begin(API_SECONDS)
+        for case in options.case or CASES:
+            measure(broker, sink.url, case, options)
 
 
 if __name__ == "__main__":

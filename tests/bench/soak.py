@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.bench.steady import Load
-from tests.bench.throughput import total
 from tests.support.daemon import Daemon
 from tests.support.kafka import Broker
 from tests.support.waiting import eventually
@@ -147,7 +146,7 @@ def soak(broker: Broker, url: str, options: argparse.Namespace) -> bool:
                 if len(samples) % PROGRESS_SAMPLES == 1:
                     show(samples[-1], daemon, load)
         eventually(
-            lambda: total(daemon, "ids_received_total") - total(daemon, "held_ids"),
+            lambda: daemon.total("ids_received_total") - daemon.total("held_ids"),
             PATIENCE_SECONDS,
             f"{load.produced} changes to be settled",
             until=lambda settled: settled >= load.produced,
@@ -167,8 +166,8 @@ def show(now: Sample, daemon: Daemon, load: Load) -> None:
     print(
         f"{now.seconds / 60:5.1f} min: {now.rss_mib:.1f} MiB, {now.descriptors} descriptors,"
         f" {now.threads} threads, {now.series} series; {load.produced:,} changes produced,"
-        f" {total(daemon, 'ids_received_total') - total(daemon, 'held_ids'):,.0f} settled by"
-        f" {total(daemon, 'requests_total'):,.0f} requests",
+        f" {daemon.total('ids_received_total') - daemon.total('held_ids'):,.0f} settled by"
+        f" {daemon.total('requests_total'):,.0f} requests",
         flush=True,
     )
 

@@ -9,19 +9,23 @@ from confluent_kafka import Producer
 
 from tests.support.repeating import Repeating
 
+Change = tuple[str, str] | tuple[str, str, int]
+"""Key and value, and the partition if it isn't the key's."""
+
 TICK_SECONDS = 0.02
+BY_KEY = -1
 PATIENCE_SECONDS = 60
 
 
 class Load(Repeating):
-    """A thread that produces; ``change`` makes the n-th key and value, so many seconds after 0."""
+    """A thread that produces; ``change`` makes the n-th, so many seconds after 0."""
 
     def __init__(
         self,
         bootstrap: str,
         topic: str,
         per_second: float,
-        change: Callable[[int, float], tuple[str, str]],
+        change: Callable[[int, float], Change],
     ) -> None:
         super().__init__(TICK_SECONDS)
         self.produced = 0
@@ -44,7 +48,16 @@ class Load(Repeating):
         """Produce what is due."""
         seconds = time.monotonic() - self._begun
         for number in range(self.produced, int(seconds * self._per_second)):
-            key, value = self._change(number, seconds)
-            self._producer.produce(self._topic, value, key)
+            change = self._change(number, seconds)
+            while not self._takes(*change):
+                self._producer.poll(TICK_SECONDS)
             self.produced = number + 1
         self._producer.poll(0)
+
+    def _takes(self, key: str, value: str, partition: int = BY_KEY) -> bool:
+        """Return False while the producer's queue is full: the brokers are slower than the load."""
+        try:
+            self._producer.produce(self._topic, value, key, partition)
+        except BufferError:
+            return False
+        return True

@@ -30,3 +30,7 @@ def test_nothing_goes_to_the_build_but_what_it_copies() -> None:
 def test_the_image_exposes_the_default_port() -> None:
     (port,) = re.findall(r"^EXPOSE (\d+)$", DOCKERFILE, re.MULTILINE)
     assert int(port) == settings.Settings.model_fields["http_port"].default
+
+
+def test_i7_threads_keep_no_arenas_of_their_own() -> None:
+    assert re.search(r"^ENV (?:.+\\\n)* *MALLOC_ARENA_MAX=2\b", DOCKERFILE, re.MULTILINE)

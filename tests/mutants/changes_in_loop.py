@@ -163,15 +163,39 @@ LOOP: tuple[Mutant, ...] = (
         ),
     ),
     Mutant(
+        name="what-is-received-may-go-without-a-proof",
+        breaks="I8",
+        file="consumer/engine/loop.py",
+        old="self.commits.expect_holds()",
+        new="pass",
+        tests=("tests/test_loop.py",),
+    ),
+    Mutant(
+        name="who-rests-is-not-woken",
+        breaks="I8",
+        file="consumer/engine/assignment.py",
+        old="or now >= self._wake_at",
+        new="",
+        tests=("tests/test_loop_positions.py", "tests/test_stalls.py"),
+    ),
+    Mutant(
+        name="who-rested-counts-as-paused-though-it-is-read",
+        breaks="I7",
+        file="consumer/engine/assignment.py",
+        old="self._is_paused.discard(name)",
+        new="pass",
+        tests=("tests/test_stalls.py",),
+    ),
+    Mutant(
         name="commits-repeat-what-was-committed",
         breaks="I1",
         file="consumer/engine/commits.py",
         old="""
-        if now >= self._next_proof and claims.has_unsettled():
+        if now >= self._next_proof and self._has_unsettled():
             offsets = claims.to_prove()
         """,
         new="""
-        if not offsets and now >= self._next_proof and claims.has_unsettled():
+        if not offsets and now >= self._next_proof and self._has_unsettled():
             name, ledger = next(iter(self._ledgers.items()))
             offsets = {name: ledger.committed or 0}
         """,
@@ -197,8 +221,8 @@ LOOP: tuple[Mutant, ...] = (
         name="membership-is-not-proven-while-nothing-moves",
         breaks="I8",
         file="consumer/engine/commits.py",
-        old="if now >= self._next_proof and claims.has_unsettled():",
-        new="if offsets and now >= self._next_proof and claims.has_unsettled():",
+        old="if now >= self._next_proof and self._has_unsettled():",
+        new="if offsets and now >= self._next_proof and self._has_unsettled():",
         tests=(
             "tests/test_loop.py::test_a_batch_whose_ids_were_all_taken_out_does_not_hold_the_commit",
         ),

@@ -10,6 +10,17 @@ Change = tuple[Lane, str, str]  # lane, action, id
 
 
 @dataclass(slots=True)
+class Flying:
+    """A change whose request has no good answer yet; ``order`` is its record's."""
+
+    lane: Lane
+    action: str
+    order: int
+    sent_at: float
+    came_back: bool = False
+
+
+@dataclass(slots=True)
 class Taken:
     """One assignment of one partition: what was handed out, and what is on its way.
 
@@ -19,8 +30,13 @@ class Taken:
     number: int
     handed: dict[Record, float] = field(default_factory=dict)  # when
     order: dict[Record, int] = field(default_factory=dict)
+    order_of_offset: dict[int, int] = field(default_factory=dict)
     latest: dict[Change, int] = field(default_factory=dict)  # the last record that says so
-    in_flight: set[tuple[int, str]] = field(default_factory=set)  # offset and id of attempts
+    in_flight: dict[tuple[int, str], Flying] = field(default_factory=dict)  # by offset and id
+
+    def newest_opposite(self, lane: Lane, action: str, name: str) -> int:
+        """Return the order of the last record that says the opposite; -1: none does."""
+        return self.latest.get((lane, "remove" if action == "add" else "add", name), -1)
 
 
 def is_shared(name: str) -> bool:
@@ -45,7 +61,7 @@ class Account:
         taken.handed.pop(record, None)
         taken.handed[record] = now
         self._handed += 1
-        taken.order[record] = self._handed
+        taken.order[record] = taken.order_of_offset[record.offset] = self._handed
         for name in record.names:
             taken.latest[record.lane, record.action, name] = self._handed
 
@@ -76,9 +92,27 @@ class Account:
         )
 
     def lowest_flying(self, partition: int) -> int | None:
-        """Return the lowest offset of a change whose request has no good answer yet."""
+        """Return the lowest offset of a change whose request has no good answer yet.
+
+        One that came back without it gives way to an opposite change, or goes with a repeat of it.
+        """
         taken = self.taken.get(partition)
-        return min((offset for offset, _ in taken.in_flight), default=None) if taken else None
+        if taken is None:
+            return None
+        flying = taken.in_flight.items()
+        return min(
+            (
+                offset
+                for (offset, name), change in flying
+                if not change.came_back
+                or (
+                    taken.newest_opposite(change.lane, change.action, name) <= change.order
+                    and self.delivered.get((change.lane, change.action, name), -1.0)
+                    < change.sent_at
+                )
+            ),
+            default=None,
+        )
 
     def _is_settled(self, taken: Taken, record: Record, name: str, handed_at: float) -> bool:
         change = (record.lane, record.action, name)
@@ -87,5 +121,4 @@ class Account:
                 return True
         elif self.delivered.get(change, -1.0) >= handed_at:
             return True
-        opposite = "remove" if record.action == "add" else "add"
-        return taken.latest.get((record.lane, opposite, name), -1) > taken.order[record]
+        return taken.newest_opposite(record.lane, record.action, name) > taken.order[record]

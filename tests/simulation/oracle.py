@@ -12,7 +12,7 @@ from consumer.core.dead_letters import DeadLetter, DeadLetterReason
 from consumer.core.ledger import base_of, offset_of
 from consumer.core.outcomes import Answer, Answered, Delivered, outcome_of
 from consumer.core.rules import Rules
-from tests.simulation.account import Account, Taken, is_shared
+from tests.simulation.account import Account, Flying, Taken, is_shared
 from tests.simulation.api import Request, is_bad
 from tests.simulation.group import Commit, Watch
 from tests.simulation.log import Lane, PartitionLog, Record
@@ -183,13 +183,20 @@ class Oracle(Watch):
             if partition not in request.process.client.membership.owned:
                 raise Violation(f"I5: {name} is of partition {partition}, which was given up")
             if not (is_shared(name) or is_bad(request.lane, name)):
-                taken.in_flight.add((offset, name))
+                order = taken.order_of_offset[offset]
+                taken.in_flight[offset, name] = Flying(
+                    request.lane, request.action, order, request.sent_at
+                )
 
     def collected(self, request: Request, answer: Answer) -> None:
         """Take down an answer that the loop got."""
-        if not isinstance(answer, Answered) or not isinstance(outcome_of(answer), Delivered):
-            return
         account = self.accounts[request.process.number]
+        if not isinstance(answer, Answered) or not isinstance(outcome_of(answer), Delivered):
+            for name, (partition, number, offset) in request.origins.items():
+                taken = account.taken[partition]
+                if taken.number == number and (offset, name) in taken.in_flight:
+                    taken.in_flight[offset, name].came_back = True
+            return
         for name, (partition, number, offset) in request.origins.items():
             change = (request.lane, request.action, name)
             account.delivered[change] = max(
@@ -197,7 +204,7 @@ class Oracle(Watch):
             )
             taken = account.taken[partition]
             if taken.number == number:
-                taken.in_flight.discard((offset, name))
+                taken.in_flight.pop((offset, name), None)
 
     def received(self, request: Request) -> None:
         """Look at a request as the API applies it (I2, I5)."""

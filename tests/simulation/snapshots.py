@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from consumer.core.dead_letters import DeadLetter
+from consumer.core.lanes import Batch
 from consumer.observability.status import Reporter
 from tests.simulation.oracle import Violation
 
@@ -48,7 +50,13 @@ class Snapshots:
 
 def _check_kept(ledger: "Ledger") -> None:
     """Look whether what is settled is kept because something older isn't."""
-    are_settled = [holder.settled for holder in ledger.holders()]  # type: ignore[attr-defined]  # batches and dead letters
+    are_settled = [_is_settled(holder) for holder in ledger.holders()]
     settled = sum(are_settled)
     if settled > len(are_settled) - settled + FEW:
         raise Violation(f"I7: {settled} of {len(are_settled)} kept by a ledger are settled")
+
+
+def _is_settled(holder: object) -> bool:
+    if isinstance(holder, Batch):
+        return holder.is_over()
+    return isinstance(holder, DeadLetter) and holder.settled

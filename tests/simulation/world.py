@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from consumer.engine.loop import Loop
 from tests.simulation.account import Account
@@ -40,24 +40,27 @@ LOOK_AT_HEALTHY_SECONDS = 1.0
 TWICE = 0.1  # of the processes of static members: those whose name another may have
 
 LoopOf = Callable[["Process", "Pipeline", "Ports"], Loop]
+Groups = dict[str, type[ClassicGroup] | type[NewGroup]]
 
 
 class World:
     """``events`` is what happened: (when, which process, what)."""
 
-    def __init__(self, seed: int, loop_of: LoopOf) -> None:
-        self.setup: Setup = draw_setup(seed)
+    groups: ClassVar[Groups] = {"classic": ClassicGroup, "new": NewGroup}
+    oracle_of: ClassVar[type[Oracle]] = Oracle
+
+    def __init__(self, seed: int, loop_of: LoopOf, setup: Setup | None = None) -> None:
+        self.setup: Setup = setup or draw_setup(seed)
         self.draw = random.Random(f"world {seed}")
         self.events: list[tuple[float, int | None, tuple[object, ...]]] = []
         self.scheduler = Scheduler()
         self.logs = [PartitionLog(each) for each in range(self.setup.partitions)]
-        self.oracle = Oracle(self.logs, self.setup.rules.batch_max_ids)
+        self.oracle = self.oracle_of(self.logs, self.setup.rules.batch_max_ids)
         self.kafka_weather = KafkaWeather()
         self.dead_letter_weather = DeadLetterWeather()
         weather = ApiWeather(self.setup.latency)
         self.api = Api(self.scheduler, self.draw, weather, self.oracle.received)
-        group = ClassicGroup if self.setup.protocol == "classic" else NewGroup
-        self.group = group(
+        self.group = self.groups[self.setup.protocol](
             self.scheduler,
             self.logs,
             self.oracle,

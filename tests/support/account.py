@@ -221,23 +221,23 @@ class Account:
         self.end(parcel.changes.pop(name), "delivered")
 
     def came_back(self, parcel: Parcel) -> None:
-        """Take down that it is in flight no more: what has a newer change is settled by it."""
+        """Take down that it is in flight no more: it gives way to what is opposite."""
         parcel.in_flight = False
-        for action, fate in (
-            (parcel.action, "duplicate"),
-            (_opposite_of(parcel.action), "superseded"),
-        ):
-            back = [
-                each
-                for each in self._parcels
-                if (each.lane, each.action, each.in_flight) == (parcel.lane, action, False)
-                and each is not parcel
-            ]
-            for name in list(parcel.changes):
-                found = [self._waiting[parcel.lane, action].find(name)]
-                found += [each.changes.get(name) for each in back]
-                if any(found):
-                    self.end(parcel.changes.pop(name), fate)
+        others = [each for each in self._parcels if each.lane == parcel.lane and each is not parcel]
+        back = [each.changes for each in others if not each.in_flight]
+        for name in list(parcel.changes):
+            newer = self._waiting[parcel.lane, parcel.action].pop(name)
+            opposite = [self._waiting[parcel.lane, _opposite_of(parcel.action)].find(name)]
+            for changes in back:
+                found = changes.get(name)
+                if found is not None and found.action == parcel.action:
+                    newer = changes.pop(name)
+                opposite.append(found if newer is None else None)
+            if newer is not None:
+                newer.rides_on = parcel.changes[name]
+                self.end(newer, "duplicate")
+            elif any(opposite):
+                self.end(parcel.changes.pop(name), "superseded")
         self._drop_empty()
 
     def echo(self, attempt: Attempt, until: float) -> None:

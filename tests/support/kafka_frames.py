@@ -8,11 +8,12 @@ if TYPE_CHECKING:
 
     from tests.support.tcp_proxy import Meddler
 
-LIST_OFFSETS = 2
 PRODUCE = 0
+FETCH = 1
+LIST_OFFSETS = 2
 OFFSET_COMMIT = 8
 CONSUMER_GROUP_HEARTBEAT = 68
-OF_A_MEMBER = frozenset({1, OFFSET_COMMIT, 9, 11, 12, 14, CONSUMER_GROUP_HEARTBEAT})
+OF_A_MEMBER = frozenset({FETCH, OFFSET_COMMIT, 9, 11, 12, 14, CONSUMER_GROUP_HEARTBEAT})
 """What only a member of a group asks: Fetch, its offsets, both protocols' heartbeats, joining."""
 
 _SIZE = struct.Struct(">i")

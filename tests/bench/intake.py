@@ -1,0 +1,67 @@
+"""What taking in costs: real messages through the daemon's pipeline, the API being instant.
+
+    python -m tests.bench.intake
+
+A batch that is full is delivered at once, and what isn't waits: so what is measured is consuming,
+decoding, buffering and the ledgers, and nothing of HTTP. A `loops.Task` comes on standard input
+with the daemon's settings; a `loops.Taken` goes to standard output, its CPU that of the loop alone.
+"""
+
+import gc
+import sys
+import time
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+from confluent_kafka import Consumer, TopicPartition
+
+from consumer import clock, daemon, settings
+from consumer.core.outcomes import Delivered
+from consumer.settings.properties import consumer_properties
+from tests.bench.loops import CHUNK_RECORDS, POLL_SECONDS, Taken, Task
+
+if TYPE_CHECKING:
+    from consumer.core.intake import Message
+
+_NEVER = {
+    "BATCH_LINGER_SECONDS": "86400",
+    "BUFFER_MAX_IDS": "1000000000",
+    "CUSTOMERIO_REQUESTS_PER_SECOND": "1000000000",
+}
+
+
+def take_in(task: Task) -> Taken:
+    """Take all in."""
+    given = settings.load({**task.properties, **_NEVER})
+    pipeline = daemon.pipeline_of(given)
+    consumer = Consumer(consumer_properties(given))
+    consumer.assign([TopicPartition(task.topic, each, 0) for each in range(task.partitions)])
+    for partition in range(task.partitions):
+        pipeline.assign(task.topic, partition, 0, 0)
+    gc.collect()
+    gc.freeze()
+    begun, cpu_begun, seen, delivered = time.monotonic(), time.process_time(), 0, Delivered()
+    while seen < task.records:
+        messages = cast("list[Message]", consumer.consume(CHUNK_RECORDS, POLL_SECONDS))
+        now = clock.now()
+        seen += len(messages)
+        taken, error = pipeline.receive(messages, now)
+        while error is not None:  # a partition's end
+            seen -= 1
+            taken, error = pipeline.receive(messages, now, taken)
+        while attempts := pipeline.dispatch(now):
+            for attempt in attempts:
+                pipeline.settle(attempt, delivered, now, 0.0)
+    taken_in = Taken(time.monotonic() - begun, time.process_time() - cpu_begun)
+    consumer.close()
+    return taken_in
+
+
+def main() -> None:
+    """Do what standard input says."""
+    task = msgspec.json.decode(sys.stdin.buffer.read(), type=Task)
+    sys.stdout.buffer.write(msgspec.json.encode(take_in(task)))
+
+
+if __name__ == "__main__":
+    main()
