@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.core import decoder as decoder_module
 from consumer.core.decoder import EventDecoder
 from consumer.core.events import Event, IdType, Malformed, Mixed
+from consumer.core.intake import MAX_SEGMENT_TEXTS
 from tests.support.driver import Driver
 from tests.support.records import event
 
@@ -171,9 +171,9 @@ def test_the_segment_of_a_text_is_its_own_whatever_was_seen() -> None:
 
 
 def test_i7_the_texts_of_segments_that_are_remembered_have_a_limit() -> None:
-    decoder = EventDecoder("id")
-    for _ in range(2):
-        for number in range(1, decoder_module._MAX_SEGMENT_TEXTS + 2):  # noqa: SLF001 - both are nobody else's
-            assert decoder.segment_id_of(str(number)) == number
-            assert len(decoder._segment_ids) <= decoder_module._MAX_SEGMENT_TEXTS  # noqa: SLF001
-    assert decoder.segment_id_of("x") is None
+    driver = Driver()
+    texts = [f"{'0' * zeros}{number}" for zeros in range(16) for number in range(1, 6300)]
+    assert len(set(texts)) > MAX_SEGMENT_TEXTS
+    driver.read(*[event("add", "x", segment=text) for text in texts])
+    assert {lane.segment_id for lane in driver.pipeline.lanes()} == set(range(1, 6300))
+    assert len(driver.pipeline._intake._segment_ids) <= MAX_SEGMENT_TEXTS  # noqa: SLF001 - nobody outside sees them

@@ -644,6 +644,23 @@ def test_what_comes_back_gives_up_what_a_full_batch_has_too() -> None:
     assert driver.lanes() == 0
 
 
+@pytest.mark.parametrize("others", [[], ["y"]])
+def test_i1_what_repeats_a_batch_that_comes_back_holds_its_record(
+    driver: Driver, others: list[str]
+) -> None:
+    driver.read(event("add", "x"))
+    add = driver.wait().one_try()
+    driver.read(event("add", "x", *others), partition=1)
+    driver.answer(add, UNAVAILABLE, jitter=0.999)
+    assert [driver.committable(partition) for partition in (0, 1)] == [0, 0]
+    driver.wait(60.0)
+    while attempts := driver.attempts():
+        assert driver.committable(1) == 0
+        for attempt in attempts:
+            driver.answer(attempt, DELIVERED)
+    assert [driver.committable(partition) for partition in (0, 1)] == [1, 1]
+
+
 # -- split and refused --------------------------------------------------------------------------
 
 

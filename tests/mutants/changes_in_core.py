@@ -117,9 +117,9 @@ CORE: tuple[Mutant, ...] = (
         file="consumer/core/intake.py",
         old="""
                 if batch.latest is not ledger:
-                    _note(batch, ledger, offset, now)
+                    _note(batch, ledger, message, now)
                 duplicate_adds += is_add
-        """,
+""",
         new="duplicate_adds += is_add",
         tests=("tests/test_pipeline.py",),
     ),
@@ -127,8 +127,8 @@ CORE: tuple[Mutant, ...] = (
         name="a-hold-for-one-partition-only",
         breaks="I1",
         file="consumer/core/intake.py",
-        old="if ledger.base not in batch.receipt.bases:",
-        new="if not batch.receipt.bases:",
+        old="if ledger.base not in batch.bases:",
+        new="if not batch.bases:",
         tests=("tests/test_pipeline.py",),
     ),
     Mutant(
@@ -136,10 +136,10 @@ CORE: tuple[Mutant, ...] = (
         breaks="I1",
         file="consumer/core/intake.py",
         old="""
-    if ledger.base not in batch.receipt.bases:
+    if ledger.base not in batch.bases:
 """,
         new="""
-    noted = vars(_note).setdefault("noted", {}).setdefault(batch.receipt, set())
+    noted = vars(_note).setdefault("noted", {}).setdefault(batch, set())
     if (ledger.topic, ledger.partition) not in noted:
         noted.add((ledger.topic, ledger.partition))
 """,
@@ -242,10 +242,10 @@ CORE: tuple[Mutant, ...] = (
         breaks="I4",
         file="consumer/core/lanes.py",
         old="""
-            self.in_flight.remove(batch)
+            self.in_flight = tuple(each for each in self.in_flight if each is not batch)
             self.landings += 1
-        """,
-        new="self.in_flight.remove(batch)",
+""",
+        new="self.in_flight = tuple(each for each in self.in_flight if each is not batch)",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
@@ -350,11 +350,11 @@ CORE: tuple[Mutant, ...] = (
         name="linger-from-the-last-id",
         breaks="I4",
         file="consumer/core/intake.py",
-        old="ids[name] = beginning + offset",
+        old="ids[name] = base + offset",
         new="""
-            ids[name] = beginning + offset
+            ids[name] = base + offset
             batch.due_at = now + buffer._linger_seconds
-        """,
+""",
         tests=("tests/test_pipeline.py",),
     ),
     Mutant(
