@@ -165,11 +165,9 @@ def test_lists_and_single_ids_come_to_the_same(
 
 def test_the_segment_of_a_text_is_its_own_whatever_was_seen() -> None:
     driver = Driver()
-    driver.read(
-        *[event("add", "x", segment=text) for text in ("1", "12", "01", "1", "0012", "21", "2")]
-    )
+    driver.read(*[event("add", "x", segment=text) for text in ("1", "12", "01", "1", "2", "21")])
     assert sorted(lane.segment_id for lane in driver.pipeline.lanes()) == [1, 2, 12, 21]
-    assert driver.count("ids_total", "add", "duplicate") == 3
+    assert driver.count("ids_total", "add", "duplicate") == 2
 
 
 def test_i7_the_texts_of_segments_that_are_remembered_have_a_limit() -> None:

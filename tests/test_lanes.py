@@ -644,6 +644,19 @@ def test_what_comes_back_gives_up_what_a_full_batch_has_too() -> None:
     assert driver.lanes() == 0
 
 
+def test_i1_what_repeats_a_batch_of_its_own_partition_waits_for_nothing_else(
+    driver: Driver,
+) -> None:
+    driver.read(event("add", "x"))
+    add = driver.wait().one_try()
+    driver.read(event("add", "x"), event("add", "y"))
+    driver.answer(add, UNAVAILABLE, jitter=0.999)
+    assert driver.committable() == 0
+    assert add.batch.sources == ()
+    driver.wait(60.0).run()
+    assert driver.committable() == 3
+
+
 @pytest.mark.parametrize("others", [[], ["y"]])
 def test_i1_what_repeats_a_batch_that_comes_back_holds_its_record(
     driver: Driver, others: list[str]
