@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from consumer.core.decoder import EventDecoder
 from consumer.core.events import Event, IdType, Malformed, Mixed
+from consumer.core.intake import MAX_SEGMENT_TEXTS
 from tests.support.driver import Driver
+from tests.support.records import event
 
 Read = tuple[Counter[tuple[int, str, str]], list[tuple[str, bytes | None]]]
 """How many ids came to each segment, id type and action, with the ids; and the dead letters."""
@@ -97,6 +99,28 @@ def test_the_quick_way_reads_what_the_close_look_reads(
 
 
 @pytest.mark.parametrize(
+    "members",
+    [
+        {"ids": ["é" * 75, "é" * 76]},
+        {"ids": ["A@b", "a@B", "a@b"], "id_type": "email"},
+        {"ids": ["A@b", "ab"], "id_type": "email"},
+        {"ids": ["a", "b"], "id": "a"},
+        {"ids": ["a", "b", "a"], "segment_id": "01"},
+        {"ids": ["a", "b"], "segment_id": "1 "},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("in_ascii", [False, True])
+def test_a_list_is_read_as_the_close_look_reads_it(members: dict[str, Any], in_ascii: bool) -> None:
+    record = {"segment_id": 1, "action": "add", **members}
+    value = json.dumps(record, ensure_ascii=in_ascii).encode()
+    held, letters = as_taken_in(value, "id")
+    must_hold, must_refuse = as_looked_at(value, "id")
+    assert held == must_hold
+    assert [detail for detail, _ in letters] == [detail for detail, _ in must_refuse]
+
+
+@pytest.mark.parametrize(
     "value",
     [
         b'{"segment_id": 1, "action": "add", "id": "a", "more": "\xff"}',
@@ -137,3 +161,19 @@ def test_lists_and_single_ids_come_to_the_same(
         if key[0].startswith("ids_"):
             assert both[0].count(*key) == both[1].count(*key), key
     assert both[0].wait().run() == both[1].wait().run()
+
+
+def test_the_segment_of_a_text_is_its_own_whatever_was_seen() -> None:
+    driver = Driver()
+    driver.read(*[event("add", "x", segment=text) for text in ("1", "12", "01", "1", "2", "21")])
+    assert sorted(lane.segment_id for lane in driver.pipeline.lanes()) == [1, 2, 12, 21]
+    assert driver.count("ids_total", "add", "duplicate") == 2
+
+
+def test_i7_the_texts_of_segments_that_are_remembered_have_a_limit() -> None:
+    driver = Driver()
+    texts = [f"{'0' * zeros}{number}" for zeros in range(16) for number in range(1, 6300)]
+    assert len(set(texts)) > MAX_SEGMENT_TEXTS
+    driver.read(*[event("add", "x", segment=text) for text in texts])
+    assert {lane.segment_id for lane in driver.pipeline.lanes()} == set(range(1, 6300))
+    assert len(driver.pipeline._intake._segment_ids) <= MAX_SEGMENT_TEXTS  # noqa: SLF001 - nobody outside sees them

@@ -267,6 +267,14 @@ def test_a_change_takes_its_id_out_of_the_open_batch_of_the_opposite_action(
     assert driver.count("ids_total", "add", "superseded") == 1
 
 
+def test_a_list_takes_its_ids_out_of_the_open_batch_of_the_opposite_action(driver: Driver) -> None:
+    driver.read(event("add", "x", "y"), event("remove", "x", "z"), event("add", "z", "v"))
+    assert sorted(driver.wait().sent()) == ["add y z v", "remove x"]
+    assert driver.count("ids_total", "add", "superseded") == 1
+    assert driver.count("ids_total", "remove", "superseded") == 1
+    assert driver.pipeline.held_ids == 4
+
+
 def test_the_last_of_many_changes_in_one_linger_is_the_only_one_sent(driver: Driver) -> None:
     driver.read(*[event(action, "x") for action in ("add", "remove") * 10])
     assert driver.wait().run() == ["remove x"]
@@ -322,6 +330,40 @@ def test_i4_what_waits_for_an_answer_does_not_shorten_the_linger_of_what_comes_n
     driver.read(event("remove", "y"))
     assert driver.wait(LINGER - 0.1).sent() == []
     assert driver.wait(0.1).sent() == ["remove y"]
+
+
+def test_i4_each_open_batch_leaves_when_its_own_linger_is_over(driver: Driver) -> None:
+    driver.read(event("add", "x"))
+    driver.wait(1.0).read(event("remove", "y"))
+    assert driver.wait(LINGER - 1.0).sent() == ["add x"]
+    assert driver.pipeline.next_wake() == driver.now + 1.0
+    assert driver.wait(1.0).sent() == ["remove y"]
+
+
+def test_i4_what_is_not_due_yet_does_not_leave_alone_because_something_older_waits(
+    driver: Driver,
+) -> None:
+    driver.read(event("add", "x"))
+    driver.wait().one_try()
+    driver.read(event("add", "a"), event("remove", "x"))
+    other = driver.wait().one_try()
+    driver.read(event("remove", "y"))
+    driver.answer(other, DELIVERED)
+    assert driver.sent() == []
+    assert driver.wait().sent() == ["remove y"]
+
+
+def test_i4_an_open_batch_that_had_to_wait_leaves_with_what_came_since() -> None:
+    driver = Driver(batch_max_ids=3)
+    driver.read(event("add", "x"))
+    driver.wait().one_try()
+    driver.throttle.limit = 1.0
+    driver.read(event("remove", "a", "b", "c"), event("add", "b"), event("remove", "x"))
+    assert driver.sent() == []
+    driver.throttle.limit = 8.0
+    assert driver.sent() == ["remove a c"], "and what is open has to wait for x"
+    driver.read(event("remove", "z"))
+    assert sorted(driver.wait().sent()) == ["add b", "remove z"]
 
 
 # -- a backlog ----------------------------------------------------------------------------------
@@ -417,6 +459,161 @@ def test_what_came_back_takes_nothing_along_that_was_not_tried() -> None:
     assert sorted(driver.wait().sent()) == ["add bad", "add good"]
 
 
+def test_what_came_back_takes_along_nothing_of_the_backlog_that_was_not_tried() -> None:
+    driver = Driver(batch_max_ids=4)
+    driver.read(event("add", "bad"))
+    bad = driver.wait().one_try()
+    driver.throttle.limit = 1.0
+    driver.read(event("add", "a", "b", "c", "d"), event("remove", "a"))
+    assert driver.sent() == []
+    driver.answer(bad, UNAVAILABLE)
+    driver.throttle.limit = 8.0
+    assert sorted(driver.sent()) == ["add b c d", "add bad"]
+
+
+def test_what_came_back_leaves_without_the_opposite(driver: Driver) -> None:
+    driver.read(event("add", "a"), event("remove", "b"))
+    for attempt in driver.wait().attempts():
+        driver.answer(attempt, THROTTLED)
+    assert sorted(driver.wait(60.0).sent()) == ["add a", "remove b"]
+
+
+def test_i3_what_came_back_leaves_together_as_far_as_the_limit_allows() -> None:
+    driver = Driver(batch_max_ids=3)
+    attempts = []
+    for ids in (["a", "b"], ["c", "d"], ["e"]):
+        driver.read(event("add", *ids))
+        attempts.append(driver.wait().one_try())
+    for attempt in attempts:
+        driver.answer(attempt, Unsent("the lease is over"))
+    assert driver.sent() == ["add a b e", "add c d"]
+
+
+def test_what_came_back_leaves_what_is_in_backoff_alone(driver: Driver) -> None:
+    driver.read(event("add", "a"))
+    first = driver.wait().one_try()
+    driver.read(event("add", "b"))
+    second = driver.wait().one_try()
+    driver.answer(second, UNAVAILABLE, jitter=0.999)
+    driver.answer(first, Unsent("the lease is over"))
+    assert driver.sent() == ["add a"]
+    assert driver.wait(0.5).sent() == ["add b"]
+
+
+@pytest.mark.parametrize("is_older", [False, True])
+def test_i12_what_is_split_and_what_came_back_leave_each_by_itself(is_older: bool) -> None:
+    """Nobody would ask about an id that a split batch took along."""
+    driver = Driver(batch_max_ids=30)
+    lists = [["p"], [f"id-{number}" for number in range(20)]]
+    if is_older:
+        lists.reverse()
+    attempts = []
+    for ids in lists:
+        driver.read(event("add", *ids))
+        attempts.append(driver.wait().one_try())
+    plain, refused = sorted(attempts, key=lambda each: len(each.ids))
+    driver.answer(refused, REFUSED)
+    single = driver.one_try()
+    for attempt in (plain, single):
+        driver.answer(attempt, THROTTLED)
+    assert sorted(driver.wait(60.0).sent()) == sorted([f"add {single.ids[0]}", "add p"])
+
+
+@pytest.mark.parametrize("ids", [["x"], ["x", "x"], ["x", "y"]])
+def test_i1_a_repeat_of_what_waits_in_the_backlog_holds_its_record(ids: list[str]) -> None:
+    driver = Driver(partitions=2, batch_max_ids=1)
+    running = full_batches(driver, 0)
+    driver.read(event("add", "x"), event("add", "y"))
+    driver.read(event("add", *ids), partition=1)
+    assert driver.committable(1) == 0
+    driver.answer(running, DELIVERED)
+    for attempt in driver.attempts():
+        assert driver.committable(1) == 0 or attempt.ids[0] not in ids
+        driver.answer(attempt, DELIVERED)
+    assert [driver.committable(partition) for partition in (0, 1)] == [3, 1]
+
+
+def test_i1_what_leaves_in_parts_is_held_until_the_last_of_them_is_settled() -> None:
+    driver = Driver(partitions=2)
+    driver.read(event("add", "x"))
+    add = driver.wait().one_try()
+    driver.read(event("remove", "x", "y"), partition=1)
+    remove = driver.wait().one_try()
+    assert remove.ids == ("y",)
+    driver.answer(remove, DELIVERED)
+    assert driver.committable(1) == 0
+    driver.answer(add, DELIVERED)
+    assert driver.run() == ["remove x"]
+    assert driver.committable(1) == 1
+
+
+def test_i9_a_drain_waits_for_what_left_with_anothers() -> None:
+    driver = Driver(partitions=2, batch_max_ids=4)
+    running = full_batches(driver, 7)
+    driver.read(*[event("remove", f"c{number}") for number in (4, 5)])
+    driver.read(event("add", "d"), partition=1)
+    driver.answer(running, DELIVERED)
+    both = driver.one_try()
+    assert both.ids == ("c6", "c7", "d")
+    going = [driver.ledgers[1]]
+    assert driver.pipeline.can_progress(going, driver.now, driver.now)
+    driver.answer(both, TIMED_OUT)
+    assert driver.pipeline.is_echoing(going, driver.now)
+
+
+def sees_what_it_holds(driver: Driver) -> bool:
+    """Whether the lanes have as many ids as are held altogether."""
+    held = sum(lane.held_ids() for lane in driver.pipeline.lanes())
+    return held == driver.pipeline.held_ids
+
+
+def test_what_is_left_of_a_backlog_is_known_whatever_leaves_it() -> None:
+    driver = Driver(partitions=2, batch_max_ids=4)
+    first = full_batches(driver, 20)
+    assert sees_what_it_holds(driver)
+    driver.read(event("remove", "c4"), event("remove", "c4"), event("remove", "c9", "c10"))
+    driver.read(*[event("add", f"d{number}") for number in range(8)], partition=1)
+    assert sees_what_it_holds(driver)
+    driver.answer(first, DELIVERED)
+    driver.throttle.limit = 2.0
+    cut, more = driver.attempts()
+    assert (cut.ids, more.ids) == (("c5", "c6", "c7", "c8"), ("c11", "c12", "c13", "c14"))
+    assert sees_what_it_holds(driver)
+    driver.read(event("add", "c4"), event("remove", "c15"), event("add", "c15"))
+    driver.pipeline.forget([driver.ledgers[1]])
+    assert sees_what_it_holds(driver)
+    driver.read(event("remove", "d7"), event("add", "d7"))
+    for attempt in (cut, more):
+        driver.answer(attempt, THROTTLED)
+    driver.read(event("remove", "c5", "c6"), event("remove", "c11"), event("remove", "c12"))
+    assert sees_what_it_holds(driver)
+    driver.throttle.limit = 8.0
+    driver.wait(60.0)
+    while attempts := driver.attempts():
+        assert sees_what_it_holds(driver)
+        for attempt in attempts:
+            driver.answer(attempt, DELIVERED)
+            assert sees_what_it_holds(driver)
+    assert driver.pipeline.held_ids == 0
+    assert driver.committable() == driver.ledgers[0].position
+    assert driver.lanes() == 0
+
+
+def test_i2_an_id_that_left_the_backlog_is_not_looked_for_there() -> None:
+    driver = Driver(batch_max_ids=4)
+    first = full_batches(driver, 39)
+    driver.read(*[event("remove", f"c{number}") for number in range(5, 40) if number % 4])
+    driver.answer(first, DELIVERED)
+    driver.throttle.limit = 1.0
+    adds = driver.one_try()
+    assert adds.ids == ("c4", "c8", "c12", "c16")
+    driver.read(event("remove", "c8"), event("remove", "c16"))
+    driver.answer(adds, DELIVERED)
+    removed = [line.split() for line in driver.run() + driver.wait().run() if "remove" in line]
+    assert {"c8", "c16"} <= {name for line in removed for name in line}
+    assert driver.pipeline.held_ids == 0
+
+
 # -- the ids that came back and have a newer change ----------------------------------------------
 
 
@@ -430,6 +627,50 @@ def test_i1_a_repeat_of_what_comes_back_is_dropped_and_waits_for_it(driver: Driv
     assert driver.run() == ["add y"]
     assert [driver.committable(partition) for partition in (0, 1)] == [0, 0]
     assert driver.wait().run() == ["add x"]
+    assert [driver.committable(partition) for partition in (0, 1)] == [1, 1]
+
+
+def test_what_comes_back_gives_up_what_a_full_batch_has_too() -> None:
+    driver = Driver(batch_max_ids=1)
+    driver.read(event("add", "x"))
+    add = driver.one_try()
+    driver.read(event("remove", "x"))
+    assert driver.sent() == []
+    driver.answer(add, UNAVAILABLE)
+    assert driver.count("ids_total", "add", "superseded") == 1
+    assert driver.run() == ["remove x"]
+    assert driver.wait(60.0).run() == []
+    assert driver.committable() == 2
+    assert driver.lanes() == 0
+
+
+def test_i1_what_repeats_a_batch_of_its_own_partition_waits_for_nothing_else(
+    driver: Driver,
+) -> None:
+    driver.read(event("add", "x"))
+    add = driver.wait().one_try()
+    driver.read(event("add", "x"), event("add", "y"))
+    driver.answer(add, UNAVAILABLE, jitter=0.999)
+    assert driver.committable() == 0
+    assert add.batch.sources == ()
+    driver.wait(60.0).run()
+    assert driver.committable() == 3
+
+
+@pytest.mark.parametrize("others", [[], ["y"]])
+def test_i1_what_repeats_a_batch_that_comes_back_holds_its_record(
+    driver: Driver, others: list[str]
+) -> None:
+    driver.read(event("add", "x"))
+    add = driver.wait().one_try()
+    driver.read(event("add", "x", *others), partition=1)
+    driver.answer(add, UNAVAILABLE, jitter=0.999)
+    assert [driver.committable(partition) for partition in (0, 1)] == [0, 0]
+    driver.wait(60.0)
+    while attempts := driver.attempts():
+        assert driver.committable(1) == 0
+        for attempt in attempts:
+            driver.answer(attempt, DELIVERED)
     assert [driver.committable(partition) for partition in (0, 1)] == [1, 1]
 
 
@@ -560,6 +801,19 @@ def test_what_remains_of_a_shared_batch_belongs_to_the_partition_that_stays(
     assert driver.sent() == ["add y"]
 
 
+def test_i1_a_partition_that_came_back_holds_in_a_batch_that_it_was_in_before(
+    driver: Driver,
+) -> None:
+    driver.read(event("add", "x"))
+    driver.read(event("add", "y"), partition=1)
+    driver.pipeline.forget([driver.ledgers[0]])
+    driver.assign(0, 0)
+    driver.read(event("add", "x"))
+    assert driver.committable() == 0
+    assert driver.wait().run() == ["add y x"]
+    assert driver.committable() == 1
+
+
 @pytest.mark.parametrize("is_lost", [False, True])
 def test_i4_what_has_to_wait_waits_for_its_own_predecessor_alone(
     driver: Driver, is_lost: bool
@@ -580,6 +834,35 @@ def test_i4_what_has_to_wait_waits_for_its_own_predecessor_alone(
         assert driver.sent() == ["add x"]
     driver.answer(younger, DELIVERED)
     assert driver.wait().sent() == ["add y"]
+
+
+def test_a_failing_lane_goes_on_when_its_one_attempt_is_a_lost_partitions() -> None:
+    driver = Driver(partitions=2, batch_max_ids=1)
+    driver.read(*[event("add", f"id-{number}") for number in range(3)])
+    for attempt in driver.attempts():
+        driver.wait(0.01).answer(attempt, UNAVAILABLE)
+    driver.read(event("add", "x"), partition=1)
+    driver.wait(0.0).one_try()
+    assert driver.sent() == []
+    driver.pipeline.forget([driver.ledgers[0]])
+    assert driver.sent() == ["add x"]
+
+
+def test_the_oldest_of_a_lane_is_the_oldest_of_all_that_it_has(driver: Driver) -> None:
+    driver.read(event("add", "a"))
+    opened = driver.now
+    driver.wait(1.0).read(event("remove", "b"))
+    (lane,) = driver.pipeline.lanes()
+    assert lane.oldest_opened_at() == opened
+    add = driver.wait(LINGER - 1.0).one_try()
+    assert lane.oldest_opened_at() == opened
+    driver.answer(add, UNAVAILABLE, jitter=0.999)
+    assert lane.oldest_opened_at() == opened
+    driver.read(event("remove", "a"))
+    assert lane.oldest_opened_at() == opened + 1.0
+    driver.read(event("add", "b"))
+    assert driver.wait().run() == ["remove a", "add b"]
+    assert lane.oldest_opened_at() == math.inf
 
 
 # -- a lane that fails --------------------------------------------------------------------------

@@ -1,7 +1,8 @@
-"""All mutants: of the core, trouble, stalls, the loop, what is below, settings and sight."""
+"""All mutants: of the core, lanes, trouble, stalls, the loop, what is below, settings and sight."""
 
 from tests.mutants.changes_below import BELOW
 from tests.mutants.changes_in_core import CORE
+from tests.mutants.changes_in_lanes import LANES
 from tests.mutants.changes_in_loop import LOOP
 from tests.mutants.changes_in_process import PROCESS
 from tests.mutants.changes_in_settings import SETTINGS
@@ -11,5 +12,5 @@ from tests.mutants.changes_in_trouble import TROUBLE
 from tests.mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
-    *(*CORE, *TROUBLE, *STALLS, *LOOP, *BELOW, *PROCESS, *SETTINGS, *IN_SIGHT),
+    *(*CORE, *LANES, *TROUBLE, *STALLS, *LOOP, *BELOW, *PROCESS, *SETTINGS, *IN_SIGHT),
 )

@@ -104,41 +104,31 @@ CORE: tuple[Mutant, ...] = (
         name="a-gap-is-open",
         breaks="I1",
         file="consumer/core/intake.py",
-        old="ledger.position = offset + 1",
-        new="ledger.position = min(ledger.position + 1, offset + 1)",
-        tests=("tests/test_ledger.py", "tests/test_pipeline.py"),
+        old="ledger.position = last.offset() + 1",
+        new="ledger.position = min(ledger.position + end, last.offset() + 1)",
+        tests=(
+            "tests/test_ledger.py",
+            "tests/test_pipeline.py",
+        ),
     ),
     Mutant(
         name="a-duplicate-without-a-hold",
         breaks="I1",
         file="consumer/core/intake.py",
         old="""
-                if ledger.base not in batch.bases:
-                    batch.bases.add(ledger.base)
-                    ledger.hold(offset, batch, now)
-        """,
-        new="""
-                if ledger.base not in batch.bases and name not in batch.ids:
-                    batch.bases.add(ledger.base)
-                    ledger.hold(offset, batch, now)
-        """,
+                if batch.latest is not ledger:
+                    _note(batch, ledger, message, now)
+                duplicate_adds += is_add
+""",
+        new="duplicate_adds += is_add",
         tests=("tests/test_pipeline.py",),
     ),
     Mutant(
         name="a-hold-for-one-partition-only",
         breaks="I1",
         file="consumer/core/intake.py",
-        old="""
-                if ledger.base not in batch.bases:
-                    batch.bases.add(ledger.base)
-                    ledger.hold(offset, batch, now)
-        """,
-        new="""
-                if ledger.base not in batch.bases:
-                    if not batch.bases:
-                        ledger.hold(offset, batch, now)
-                    batch.bases.add(ledger.base)
-        """,
+        old="if ledger.base not in batch.bases:",
+        new="if not batch.bases:",
         tests=("tests/test_pipeline.py",),
     ),
     Mutant(
@@ -146,18 +136,14 @@ CORE: tuple[Mutant, ...] = (
         breaks="I1",
         file="consumer/core/intake.py",
         old="""
-                if ledger.base not in batch.bases:
-                    batch.bases.add(ledger.base)
-                    ledger.hold(offset, batch, now)
-        """,
+    if ledger.base not in batch.bases:
+""",
         new="""
-                batch.bases.add(ledger.base)
-                holders = buffer.__dict__.setdefault("holders", {})
-                if (topic, partition) not in holders.setdefault(batch, set()):
-                    holders[batch].add((topic, partition))
-                    ledger.hold(offset, batch, now)
-        """,
-        tests=("tests/test_pipeline.py", "tests/test_pipeline_invariants.py"),
+    noted = vars(_note).setdefault("noted", {}).setdefault(batch, set())
+    if (ledger.topic, ledger.partition) not in noted:
+        noted.add((ledger.topic, ledger.partition))
+""",
+        tests=("tests/test_lanes.py", "tests/test_pipeline_invariants.py"),
     ),
     Mutant(
         name="a-revoked-ledger-is-kept",
@@ -195,125 +181,88 @@ CORE: tuple[Mutant, ...] = (
     Mutant(
         name="no-order-check",
         breaks="I2",
-        file="consumer/core/backlog.py",
-        old="for each in self._opposite_ones(batch):",
-        new="for each in ():",
+        file="consumer/core/lanes.py",
+        old="others: list[Batch | Echo] = [*self.in_flight, *self.echoes]",
+        new="others: list[Batch | Echo] = []",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
         name="an-open-batch-is-never-checked",
         breaks="I2",
-        file="consumer/core/backlog.py",
-        old="index = len(row) if is_open else bisect_right(row, batch.compared_to, key=_seal)",
-        new="index = bisect_right(row, batch.compared_to, key=_seal)",
-        tests=("tests/test_lanes.py",),
-    ),
-    Mutant(
-        name="order-check-ignores-batches-in-backoff",
-        breaks="I2",
-        file="consumer/core/backlog.py",
-        old="""            yield row[index]
-""",
-        new="""            if row[index].in_flight or not row[index].failures:
-                yield row[index]
-""",
+        file="consumer/core/lanes.py",
+        old="names = _free(batch.ids, in_the_way)[:room]",
+        new="names = _free(batch.ids, () if batch.is_open else in_the_way)[:room]",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
         name="order-check-ignores-the-parts-of-a-split",
         breaks="I2",
-        file="consumer/core/backlog.py",
-        old="""            yield row[index]
-""",
-        new="""            if row[index].in_flight or row[index].split is None:
-                yield row[index]
-""",
+        file="consumer/core/lanes.py",
+        old="others: list[Batch | Echo] = [*self.in_flight, *self.echoes]",
+        new="""others: list[Batch | Echo] = [
+            *(each for each in self.in_flight if each.split is None),
+            *self.echoes,
+        ]""",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
         name="order-check-ignores-echoes",
         breaks="I2",
-        file="consumer/core/backlog.py",
-        old="if echo.action != batch.action and (is_open or echo.seal < (batch.seal or 0)):",
-        new="if echo.settled:",
+        file="consumer/core/lanes.py",
+        old="others: list[Batch | Echo] = [*self.in_flight, *self.echoes]",
+        new="others: list[Batch | Echo] = [*self.in_flight]",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
-        name="a-blocker-stands-without-its-witness",
+        name="an-id-that-waits-keeps-its-batch-waiting",
         breaks="I4",
-        file="consumer/core/backlog.py",
-        old="if not other.settled and witness in other.ids and witness in batch.ids:",
-        new="if not other.settled:",
+        file="consumer/core/lanes.py",
+        old="return [name for name in ids if name not in blocked] if blocked else list(ids)",
+        new="return [] if blocked else list(ids)",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
-        name="only-the-nearest-is-compared",
+        name="only-the-youngest-is-in-the-way",
         breaks="I2",
-        file="consumer/core/backlog.py",
-        old="""                batch.compared_to = each.seal or 0
+        file="consumer/core/lanes.py",
+        old="for each in in_the_way:",
+        new="for each in list(in_the_way)[-1:]:",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="batches-of-one-action-wait-for-each-other",
+        breaks="I4",
+        file="consumer/core/lanes.py",
+        old="return [each.ids for each in others if each.action != action]",
+        new="return [each.ids for each in others]",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="what-had-to-wait-is-not-looked-at-again-after-an-answer",
+        breaks="I4",
+        file="consumer/core/lanes.py",
+        old="""
+            self.in_flight = tuple(each for each in self.in_flight if each is not batch)
+            self.landings += 1
 """,
-        new="""                batch.compared_to = 0
-""",
-        tests=("tests/test_backlog.py",),
-    ),
-    Mutant(
-        name="what-was-sealed-later-is-in-the-way",
-        breaks="I4",
-        file="consumer/core/backlog.py",
-        old="batch.compared_to = (batch.seal or 0) - 1",
-        new="batch.compared_to = 1 << 62",
-        tests=("tests/test_backlog.py",),
-    ),
-    Mutant(
-        name="a-parked-batch-is-not-woken",
-        breaks="I4",
-        file="consumer/core/backlog.py",
-        old="self._offer(batch)  # type: ignore[arg-type]  # of one lane, so of one type",
-        new="pass",
-        tests=("tests/test_lanes.py", "tests/test_backlog.py"),
-    ),
-    Mutant(
-        name="a-batch-parked-by-an-id-that-it-lost-stays",
-        breaks="I4",
-        file="consumer/core/backlog.py",
-        old="            if witness not in batch.ids and other.parked is not None:",
-        new="            if other.settled and other.parked is not None:",
-        tests=("tests/test_backlog.py",),
+        new="self.in_flight = tuple(each for each in self.in_flight if each is not batch)",
+        tests=("tests/test_lanes.py",),
     ),
     Mutant(
         name="an-echo-that-is-over-wakes-nobody",
         breaks="I4",
-        file="consumer/core/backlog.py",
-        old="""                self._wake(echo, ())
-""",
-        new="""                pass
-""",
-        tests=("tests/test_backlog.py",),
-    ),
-    Mutant(
-        name="a-long-look-is-not-taken-up-again",
-        breaks="I4",
-        file="consumer/core/backlog.py",
-        old="return now if self._has_more else",
-        new="return",
-        tests=("tests/test_backlog.py",),
-    ),
-    Mutant(
-        name="a-long-look-is-taken-up-by-a-lane-in-backoff",
-        breaks="I4",
-        file="consumer/core/backlog.py",
-        old="""        self._has_more = False
-        for echo""",
-        new="""        for echo""",
-        tests=("tests/test_backlog.py",),
+        file="consumer/core/lanes.py",
+        old="times = [echo.until for echo in self.echoes]",
+        new="times: list[float] = []",
+        tests=("tests/test_lanes.py",),
     ),
     Mutant(
         name="a-shortened-backoff-is-not-noticed",
         breaks="I4",
-        file="consumer/core/backlog.py",
-        old='if batch.place == "resting":',
-        new='if batch.place == "parked":',
-        tests=("tests/test_lanes.py", "tests/test_backlog.py"),
+        file="consumer/core/attempts.py",
+        old="self._buffer.turns.enqueue(lane)",
+        new="pass",
+        tests=("tests/test_lanes.py",),
     ),
     Mutant(
         name="what-is-settled-stays-in-its-ledger",
@@ -364,26 +313,28 @@ CORE: tuple[Mutant, ...] = (
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
-        name="superseded-stays-in-its-batch",
+        name="superseded-stays-in-an-open-batch",
         breaks="I2",
         file="consumer/core/intake.py",
         old="""
-                    del other.ids[name]
-                    superseded += 1
+                del other.ids[name]
+                superseded_adds += not is_add
         """,
-        new="pass",
+        new="superseded_adds += not is_add",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
-        name="split-halves-out-of-order",
+        name="only-the-running-part-of-a-split-is-in-the-way",
         breaks="I2",
-        file="consumer/core/attempts.py",
-        old="batch.split = Split(attempt.ids, refused.detail)",
+        file="consumer/core/lanes.py",
+        old="return [each.ids for each in others if each.action != action]",
         new="""
-            batch.split = Split(attempt.ids, refused.detail)
-            self._buffer._seals += 1
-            batch.seal = self._buffer._seals  # as if they were batches of their own
-        """,
+        return [
+            each.split._last if isinstance(each, Batch) and each.split else each.ids
+            for each in others
+            if each.action != action
+        ]
+""",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
@@ -399,11 +350,11 @@ CORE: tuple[Mutant, ...] = (
         name="linger-from-the-last-id",
         breaks="I4",
         file="consumer/core/intake.py",
-        old="ids[name] = origin",
+        old="ids[name] = base + offset",
         new="""
-                ids[name] = origin
-                batch.due_at = now + buffer._linger_seconds
-        """,
+            ids[name] = base + offset
+            batch.due_at = now + buffer._linger_seconds
+""",
         tests=("tests/test_pipeline.py",),
     ),
     Mutant(
@@ -436,9 +387,9 @@ CORE: tuple[Mutant, ...] = (
     Mutant(
         name="backoff-is-not-kept",
         breaks="backoff",
-        file="consumer/core/backlog.py",
-        old="if batch.not_before <= now and may_leave(batch):",
-        new="if may_leave(batch):",
+        file="consumer/core/lanes.py",
+        old="if batch.ids and batch.not_before <= now:",
+        new="if batch.ids:",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
@@ -571,14 +522,8 @@ CORE: tuple[Mutant, ...] = (
         name="a-record-with-some-valid-ids-is-in-the-row",
         breaks="I10",
         file="consumer/core/intake.py",
-        old="""
-            accepted += 1
-            unreadable = 0
-        """,
-        new="""
-            accepted += 1
-            unreadable = unreadable + 1 if unreadable else 0
-        """,
+        old="self._refusals.unreadable_in_a_row = 0",
+        new="self._refusals.unreadable_in_a_row += bool(self._refusals.unreadable_in_a_row)",
         tests=("tests/test_pipeline.py",),
     ),
     Mutant(

@@ -87,11 +87,11 @@ IN_SIGHT: tuple[Mutant, ...] = (
         tests=("tests/test_pipeline.py",),
     ),
     Mutant(
-        name="the-first-id-is-the-oldest",
+        name="the-first-partitions-record-is-the-oldest",
         breaks="delivery_latency_seconds",
         file="consumer/core/pipeline.py",
-        old="min(held.values() if attempt.batch.split is None else origins, default=None)",
-        new="next(iter(held.values() if attempt.batch.split is None else origins), None)",
+        old="oldest = min(times, default=math.inf) if batch.ids else math.inf",
+        new="oldest = next(times, math.inf) if batch.ids else math.inf",
         tests=("tests/test_pipeline.py",),
     ),
     Mutant(

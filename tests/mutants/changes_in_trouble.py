@@ -115,19 +115,28 @@ TROUBLE: tuple[Mutant, ...] = (
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
-        name="younger-batches-pass-one-that-is-blocked",
+        name="a-batch-that-has-to-wait-keeps-younger-ones-back",
         breaks="I4",
         file="consumer/core/lanes.py",
-        old="                    break  # a younger one would be in its way next, and so on",
-        new="                    continue",
+        old="""
+            else:
+                batch.blocked_at = self.landings
+""",
+        new="""
+            else:
+                break
+""",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
         name="a-batch-in-backoff-keeps-younger-ones-back",
         breaks="I4",
         file="consumer/core/lanes.py",
-        old="if not _is_in_backoff(batch.blocker, now):",
-        new="if batch.blocker is not None:",
+        old="if self.waits_until() > now or (self.is_failing() and self.in_flight):",
+        new="""
+        rests = any(batch.not_before > now for batch in self.backlog.tried())
+        if rests or self.waits_until() > now or (self.is_failing() and self.in_flight):
+""",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(

@@ -1,0 +1,635 @@
+"""Wrong changes to what waits in a lane, to what leaves it, and to how records get into it."""
+
+from tests.mutants.mutant import Mutant
+
+LANES: tuple[Mutant, ...] = (
+    # -- who has to wait, and until when
+    Mutant(
+        name="an-echo-that-is-over-is-not-a-landing",
+        breaks="I4",
+        file="consumer/core/lanes.py",
+        old="self.landings += len(self.echoes) - len(remaining)",
+        new="pass",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="an-open-batch-that-had-to-wait-once-is-passed-over",
+        breaks="I4",
+        file="consumer/core/lanes.py",
+        old="if batch.blocked_at == self.landings and not batch.is_open:",
+        new="if batch.blocked_at == self.landings:",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="what-had-to-wait-once-is-never-looked-at-again",
+        breaks="I4",
+        file="consumer/core/lanes.py",
+        old="if batch.blocked_at == self.landings and not batch.is_open:",
+        new="if batch.blocked_at >= 0 and not batch.is_open:",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-backoff-that-is-over-wakes-nobody",
+        breaks="I4",
+        file="consumer/core/lanes.py",
+        old="times += [each.not_before for each in self.backlog.tried() if each.not_before > now]",
+        new="pass",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-linger-that-is-over-wakes-nobody",
+        breaks="I4",
+        file="consumer/core/lanes.py",
+        old="times += [batch.due_at for batch in self.open_batches() if batch.due_at > now]",
+        new="pass",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-lanes-backoff-that-is-over-wakes-nobody",
+        breaks="I4",
+        file="consumer/core/lanes.py",
+        old="times.append(self.waits_until())",
+        new="pass",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-released-attempt-wakes-nobody",
+        breaks="I4",
+        file="consumer/core/buffer.py",
+        old="self.turns.enqueue(lane)  # what they stood in the way of may leave now",
+        new="pass",
+        tests=("tests/test_lanes.py",),
+    ),
+    # -- what a batch is cut from
+    Mutant(
+        name="a-cut-beyond-the-limit",
+        breaks="I3",
+        file="consumer/core/lanes.py",
+        old="names = _free(batch.ids, in_the_way)[:room]",
+        new="names = _free(batch.ids, in_the_way)",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-cut-takes-what-is-not-due-alone",
+        breaks="I4",
+        file="consumer/core/lanes.py",
+        old="if not room or (not shares and batch.is_open and batch.due_at > now):",
+        new="if not room:",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-cut-is-not-filled-up-from-the-open-batch",
+        breaks="I4",
+        file="consumer/core/lanes.py",
+        old="""
+        yield from self.backlog.fresh(action)
+        open_batch = self.add if action == "add" else self.remove
+        if open_batch is not None:
+""",
+        new="""
+        yield from self.backlog.fresh(action)
+        open_batch = self.add if action == "add" else self.remove
+        if open_batch is not None and not self.backlog.fresh(action):
+""",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="what-has-to-wait-shortens-the-linger-of-what-comes-next",
+        breaks="I4",
+        file="consumer/core/lanes.py",
+        old="self.close(left)  # what stands in its way is not its successors' to wait for",
+        new="pass",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="fresh-ones-leave-with-what-was-tried",
+        breaks="what fails holds up one batch",
+        file="consumer/core/lanes.py",
+        old="for other in list(self.backlog.tried()):",
+        new="for other in list(self.backlog.batches()):",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="what-came-back-leaves-with-the-opposite",
+        breaks="I3",
+        file="consumer/core/lanes.py",
+        old="is_alike = other.action == batch.action and other.split is None",
+        new="is_alike = other.split is None",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="what-came-back-leaves-with-a-split-one",
+        breaks="I12",
+        file="consumer/core/lanes.py",
+        old="is_alike = other.action == batch.action and other.split is None",
+        new="is_alike = other.action == batch.action",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-split-one-takes-along-what-came-back",
+        breaks="I12",
+        file="consumer/core/lanes.py",
+        old="""if batch.split is None:
+            for other in""",
+        new="""if batch.ids:
+            for other in""",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="what-came-back-leaves-with-what-rests",
+        breaks="backoff",
+        file="consumer/core/lanes.py",
+        old="if is_alike and has_room and other.ids and other.not_before <= now:",
+        new="if is_alike and has_room and other.ids:",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="what-came-back-leaves-beyond-the-limit",
+        breaks="I3",
+        file="consumer/core/lanes.py",
+        old="has_room = len(batch.ids) + len(other.ids) <= max_ids",
+        new="has_room = len(batch.ids) < max_ids",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="what-came-back-leaves-batch-by-batch",
+        breaks="I4",
+        file="consumer/core/lanes.py",
+        old="if is_alike and has_room and other.ids and other.not_before <= now:",
+        new="if False:",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="the-newest-of-a-lane-leaves-first",
+        breaks="I4",
+        file="consumer/core/lanes.py",
+        old="for batch in sorted(self._due(now), key=_opened_at):",
+        new="for batch in sorted(self._due(now), key=_opened_at, reverse=True):",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-failing-lane-has-several-tries-in-flight",
+        breaks="backoff",
+        file="consumer/core/lanes.py",
+        old="if self.waits_until() > now or (self.is_failing() and self.in_flight):",
+        new="if self.waits_until() > now:",
+        tests=("tests/test_lanes.py",),
+    ),
+    # -- the last word
+    Mutant(
+        name="superseded-stays-in-a-batch-that-was-not-tried",
+        breaks="I2",
+        file="consumer/core/buffer.py",
+        old="""
+        del batch.ids[name]
+        if not batch.is_open:
+            batch.lane.backlog
+""",
+        new="""
+        if not batch.is_open and not batch.is_tried:
+            return
+        del batch.ids[name]
+        if not batch.is_open:
+            batch.lane.backlog
+""",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="superseded-stays-in-a-batch-that-was-tried",
+        breaks="I2",
+        file="consumer/core/buffer.py",
+        old="""
+        del batch.ids[name]
+        if not batch.is_open:
+            batch.lane.backlog
+""",
+        new="""
+        if batch.is_tried:
+            return
+        del batch.ids[name]
+        if not batch.is_open:
+            batch.lane.backlog
+""",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-list-leaves-superseded-ids-in-an-open-batch",
+        breaks="I2",
+        file="consumer/core/buffer.py",
+        old="""
+        del batch.ids[name]
+        if not batch.is_open:
+            batch.lane.backlog
+""",
+        new="""
+        if batch.is_open:
+            return
+        del batch.ids[name]
+        if not batch.is_open:
+            batch.lane.backlog
+""",
+        tests=(
+            "tests/test_lanes.py",
+            "tests/test_intake.py",
+        ),
+    ),
+    Mutant(
+        name="what-came-back-keeps-what-is-superseded",
+        breaks="I2",
+        file="consumer/core/buffer.py",
+        old="""
+                    del batch.ids[name]
+                    self.settle_ids(batch.action, "superseded", 1)
+""",
+        new="pass",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="what-came-back-keeps-what-was-repeated",
+        breaks="an id waits once",
+        file="consumer/core/buffer.py",
+        old="""
+                    self.take_out(newer, name)
+                    self.settle_ids(batch.action, "duplicate", 1)
+""",
+        new="pass",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="what-came-back-is-compared-with-open-batches-alone",
+        breaks="I2",
+        file="consumer/core/buffer.py",
+        old="if lane.add is not None or lane.remove is not None or lane.backlog.count:",
+        new="if lane.add is not None or lane.remove is not None:",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="what-came-back-counts-as-superseded-by-a-repeat",
+        breaks="I6",
+        file="consumer/core/buffer.py",
+        old='self.settle_ids(batch.action, "duplicate", 1)',
+        new='self.settle_ids(batch.action, "superseded", 1)',
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-list-overlooks-what-waits-in-the-backlog",
+        breaks="I2",
+        file="consumer/core/lanes.py",
+        old="return is_open or not self.backlog.known.keys().isdisjoint(names)",
+        new="return is_open",
+        tests=(
+            "tests/test_lanes.py",
+            "tests/test_intake.py",
+        ),
+    ),
+    Mutant(
+        name="a-list-overlooks-the-open-batches",
+        breaks="I2",
+        file="consumer/core/lanes.py",
+        old="return is_open or not self.backlog.known.keys().isdisjoint(names)",
+        new="return not self.backlog.known.keys().isdisjoint(names)",
+        tests=(
+            "tests/test_lanes.py",
+            "tests/test_intake.py",
+        ),
+    ),
+    Mutant(
+        name="a-list-fills-a-batch-and-leaves-it-open",
+        breaks="I3",
+        file="consumer/core/intake.py",
+        old="if taken + len(new) < self._rules.batch_max_ids and not lane.has_any(new):",
+        new="if taken + len(new) <= self._rules.batch_max_ids and not lane.has_any(new):",
+        tests=(
+            "tests/test_pipeline.py",
+            "tests/test_intake.py",
+        ),
+    ),
+    Mutant(
+        name="a-list-has-one-id-too-many",
+        breaks="I3",
+        file="consumer/core/intake.py",
+        old="if len(batch.ids) >= self._rules.batch_max_ids:",
+        new="if len(batch.ids) > self._rules.batch_max_ids:",
+        tests=(
+            "tests/test_pipeline.py",
+            "tests/test_intake.py",
+        ),
+    ),
+    # -- where an id is
+    Mutant(
+        name="the-index-keeps-what-was-dropped",
+        breaks="I2",
+        file="consumer/core/backlog.py",
+        old="del self._places[name]",
+        new="pass",
+        tests=("tests/test_backlog.py",),
+    ),
+    Mutant(
+        name="the-index-misses-what-came-later",
+        breaks="I2",
+        file="consumer/core/backlog.py",
+        old="self._places.update(dict.fromkeys(batch.ids, batch))",
+        new="pass",
+        tests=("tests/test_backlog.py",),
+    ),
+    Mutant(
+        name="the-index-is-made-of-what-was-tried-alone",
+        breaks="I2",
+        file="consumer/core/backlog.py",
+        old="self._places = {name: batch for batch in self.batches() for name in batch.ids}",
+        new="self._places = {name: batch for batch in self._tried for name in batch.ids}",
+        tests=("tests/test_backlog.py",),
+    ),
+    Mutant(
+        name="the-only-batch-of-a-backlog-is-not-searched",
+        breaks="I2",
+        file="consumer/core/backlog.py",
+        old="self.known = next((batch.ids for batch in self.batches()), NOWHERE)",
+        new="self.known = NOWHERE",
+        tests=("tests/test_backlog.py",),
+    ),
+    Mutant(
+        name="what-left-the-backlog-counts-as-waiting",
+        breaks="I6",
+        file="consumer/core/backlog.py",
+        old="self.ids -= len(names)",
+        new="pass",
+        tests=("tests/test_backlog.py",),
+    ),
+    Mutant(
+        name="what-entered-the-backlog-is-not-counted",
+        breaks="I6",
+        file="consumer/core/backlog.py",
+        old="self.ids += len(batch.ids)",
+        new="pass",
+        tests=("tests/test_backlog.py",),
+    ),
+    Mutant(
+        name="a-batch-that-left-the-backlog-counts-as-waiting",
+        breaks="I8",
+        file="consumer/core/backlog.py",
+        old="self.count -= 1",
+        new="pass",
+        tests=("tests/test_backlog.py",),
+    ),
+    Mutant(
+        name="a-released-id-stays-in-the-index",
+        breaks="I2",
+        file="consumer/core/buffer.py",
+        old="batch.lane.backlog.dropped(gone)",
+        new="pass",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-superseded-id-stays-in-the-index",
+        breaks="I2",
+        file="consumer/core/buffer.py",
+        old="batch.lane.backlog.dropped((name,))",
+        new="pass",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="an-id-that-was-cut-stays-in-the-index",
+        breaks="I2",
+        file="consumer/core/lanes.py",
+        old="self.backlog.dropped(those)",
+        new="pass",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="an-id-that-left-with-its-like-stays-in-the-index",
+        breaks="I2",
+        file="consumer/core/lanes.py",
+        old="self.backlog.dropped(other.ids)",
+        new="pass",
+        tests=("tests/test_lanes.py",),
+    ),
+    # -- what the ledgers wait for
+    Mutant(
+        name="a-repeat-of-what-waits-without-a-hold",
+        breaks="I1",
+        file="consumer/core/intake.py",
+        old="""
+                    _note(waiting, ledger, message, now)
+                    duplicate_adds += is_add
+""",
+        new="duplicate_adds += is_add",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-lists-repeat-of-what-waits-without-a-hold",
+        breaks="I1",
+        file="consumer/core/intake.py",
+        old="""
+                _note(waiting, ledger, message, now)
+                duplicate += 1
+""",
+        new="duplicate += 1",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="no-ledger-waits-for-what-another-batch-took-over",
+        breaks="I1",
+        file="consumer/core/lanes.py",
+        old="source.carriers += (self,)",
+        new="pass",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-batch-takes-ids-over-without-their-ledgers",
+        breaks="I9",
+        file="consumer/core/lanes.py",
+        old="self.bases[base] = (min(first, offset), min(first_ms, oldest_ms))",
+        new="pass",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-batch-is-over-though-another-carries-its-ids",
+        breaks="I1",
+        file="consumer/core/lanes.py",
+        old="return self.settled and not self.carriers",
+        new="return self.settled",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-batch-that-others-emptied-is-kept",
+        breaks="I8",
+        file="consumer/core/buffer.py",
+        old="self.finish(source)  # if it took everything over from it",
+        new="pass",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-batch-that-newer-changes-emptied-is-kept",
+        breaks="I8",
+        file="consumer/core/buffer.py",
+        old="""
+            batch.lane.backlog.dropped((name,))
+            self.finish(batch)
+""",
+        new="batch.lane.backlog.dropped((name,))",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="what-newer-changes-emptied-comes-back",
+        breaks="I8",
+        file="consumer/core/buffer.py",
+        old="""
+        if not self.finish(batch):
+            lane.put_back(batch)
+""",
+        new="lane.put_back(batch)",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="what-waits-for-its-dead-letters-is-sent",
+        breaks="no request is empty",
+        file="consumer/core/lanes.py",
+        old="if batch.ids and batch.not_before <= now:",
+        new="if batch.not_before <= now:",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-batch-knows-the-last-of-its-ledgers-alone",
+        breaks="I9",
+        file="consumer/core/intake.py",
+        old="batch.bases[ledger.base] = (offset, timestamp_ms if has_time else math.inf)",
+        new="batch.bases = {ledger.base: (offset, timestamp_ms if has_time else math.inf)}",
+        tests=("tests/test_pipeline.py",),
+    ),
+    Mutant(
+        name="a-released-attempt-stays-in-flight",
+        breaks="I4",
+        file="consumer/core/lanes.py",
+        old="""
+        self.land(batch)
+        self.backlog.take(batch)
+""",
+        new="self.backlog.take(batch)",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-settled-batch-stays-in-the-backlog",
+        breaks="I8",
+        file="consumer/core/lanes.py",
+        old="""
+        self.land(batch)
+        self.backlog.take(batch)
+""",
+        new="self.land(batch)",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="what-a-repeat-came-with-is-forgotten",
+        breaks="I1",
+        file="consumer/core/buffer.py",
+        old="batch.vouch_for(newer)",
+        new="pass",
+        tests=("tests/test_lanes.py",),
+    ),
+    # -- records
+    Mutant(
+        name="a-run-ends-where-it-began",
+        breaks="I1",
+        file="consumer/core/intake.py",
+        old="_end_run(messages, taken - 1, ledger)",
+        new="pass",
+        tests=("tests/test_pipeline.py",),
+    ),
+    Mutant(
+        name="the-last-run-has-no-end",
+        breaks="I1",
+        file="consumer/core/intake.py",
+        old="_end_run(messages, taken, ledger)",
+        new="pass",
+        tests=("tests/test_pipeline.py",),
+    ),
+    Mutant(
+        name="a-text-is-the-segment-of-another",
+        breaks="I3",
+        file="consumer/core/intake.py",
+        old="self._segment_ids.get(segment_id) or self._remember(segment_id)",
+        new="self._segment_ids.get(segment_id[:1]) or self._remember(segment_id)",
+        tests=("tests/test_intake.py",),
+    ),
+    Mutant(
+        name="the-texts-of-segments-pile-up",
+        breaks="I7",
+        file="consumer/core/intake.py",
+        old="if len(self._segment_ids) >= MAX_SEGMENT_TEXTS:",
+        new="if False:",
+        tests=("tests/test_intake.py",),
+    ),
+    Mutant(
+        name="what-is-no-utf-8-is-read",
+        breaks="an event is valid as a whole",
+        file="consumer/core/intake.py",
+        old="if event.ids is unset and value.isascii():",
+        new="if event.ids is unset and value:",
+        tests=("tests/test_intake.py",),
+    ),
+    Mutant(
+        name="a-list-in-what-is-no-utf-8-is-read",
+        breaks="an event is valid as a whole",
+        file="consumer/core/intake.py",
+        old="if event and value.isascii() else None",
+        new="if event and value else None",
+        tests=("tests/test_intake.py",),
+    ),
+    Mutant(
+        name="an-escaped-id-is-measured-in-characters",
+        breaks="an id has 150 bytes",
+        file="consumer/core/intake.py",
+        old="if name and name.isascii():",
+        new="if name:",
+        tests=("tests/test_intake.py",),
+    ),
+    Mutant(
+        name="a-list-of-escaped-ids-is-measured-in-characters",
+        breaks="an id has 150 bytes",
+        file="consumer/core/decoder.py",
+        old=' or not "".join(event.ids).isascii():',
+        new=":",
+        tests=("tests/test_intake.py",),
+    ),
+    Mutant(
+        name="an-address-keeps-its-case",
+        breaks="I2",
+        file="consumer/core/intake.py",
+        old='name = name.lower() if "@" in name else ""',
+        new='name = name if "@" in name else ""',
+        tests=("tests/test_intake.py",),
+    ),
+    Mutant(
+        name="a-list-of-addresses-keeps-its-case",
+        breaks="I2",
+        file="consumer/core/decoder.py",
+        old="names = [name.lower() for name in event.ids]",
+        new="names = list(event.ids)",
+        tests=("tests/test_intake.py",),
+    ),
+    Mutant(
+        name="an-address-has-no-at",
+        breaks="an address has an @",
+        file="consumer/core/intake.py",
+        old='name = name.lower() if "@" in name else ""',
+        new="name = name.lower()",
+        tests=("tests/test_intake.py",),
+    ),
+    Mutant(
+        name="a-list-of-addresses-has-no-at",
+        breaks="an address has an @",
+        file="consumer/core/decoder.py",
+        old='return names if all("@" in name for name in names) else None',
+        new="return names",
+        tests=("tests/test_intake.py",),
+    ),
+    Mutant(
+        name="a-list-wins-over-an-id",
+        breaks="an event has id or ids",
+        file="consumer/core/decoder.py",
+        old="if event.ids is UNSET or event.id is not UNSET or",
+        new="if event.ids is UNSET or",
+        tests=("tests/test_intake.py",),
+    ),
+)
