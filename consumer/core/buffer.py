@@ -107,7 +107,7 @@ class Buffer:
         for batch in open_batches:
             if batch.due_at <= now:
                 self.finish(batch)  # one whose ids were all superseded
-        found = lane.next_batch(now, self._max_ids)
+        found, others = lane.next_batch(now, self._max_ids)
         for batch in open_batches:
             if not batch.is_open:
                 self._open.pop(batch, None)
@@ -118,8 +118,9 @@ class Buffer:
             else:
                 self._forget_if_idle(lane)
             return None
-        for source in found.sources:
-            self.finish(source)  # if it took everything over from it
+        for batch in others:
+            if batch is not found:
+                self.finish(batch)  # if nothing is left of it
         return found
 
     def came_back(self, batch: Batch) -> None:

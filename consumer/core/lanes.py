@@ -73,22 +73,22 @@ class Batch(Backoff):
             other.ids.clear()
         else:
             self.ids.update((name, other.ids.pop(name)) for name in names)
-        for source in (other, *other.sources):
-            if source is not self and source not in self.sources:
-                self.sources += (source,)
-                source.carriers += (self,)
-        for base, (offset, oldest_ms) in other.bases.items():
-            first, first_ms = self.bases.get(base, (offset, oldest_ms))
-            self.bases[base] = (min(first, offset), min(first_ms, oldest_ms))
+        self.vouch_for(other)
 
     def vouch_for(self, other: "Batch") -> None:
-        """Have the ledgers wait for this one where they wait for another one, and not yet for it.
+        """Have the ledgers that wait for another batch wait for this one too.
 
-        What it has already is what it would take over: so this adds nothing to what it carries.
+        Where they wait for this one already, and from no later offset on, nothing is to be done.
         """
         waits = self.bases
         if any(base not in waits or at[0] < waits[base][0] for base, at in other.bases.items()):
-            self.take_over(other, ())
+            for source in (other, *other.sources):
+                if source is not self and source not in self.sources:
+                    self.sources += (source,)
+                    source.carriers += (self,)
+        for base, (offset, oldest_ms) in other.bases.items():
+            first, first_ms = waits.get(base, (offset, oldest_ms))
+            waits[base] = (min(first, offset), min(first_ms, oldest_ms))
 
     def is_over(self) -> bool:
         """Whether no ledger has to wait for it any more."""
@@ -227,21 +227,26 @@ class Lane(Backoff):
 
     # -- what leaves ---------------------------------------------------------------------------
 
-    def next_batch(self, now: float, max_ids: int) -> Batch | None:
+    def next_batch(self, now: float, max_ids: int) -> tuple[Batch | None, list[Batch]]:
         """Return the oldest that may leave now, with no more than that many ids; or None.
 
-        It is taken out of what waits, with ids that are not due yet as far as there is room.
+        It is taken out of what waits, with ids that are not due yet as far as there is room; with
+        it come the batches that it took ids over from.
         """
         self._forget_echoes(now)
         if self.waits_until() > now or (self.is_failing() and self.in_flight):
-            return None
+            return None, []
         for batch in sorted(self._due(now), key=_opened_at):
             if batch.is_tried:
                 return self._again(batch, now, max_ids)
-            found = self._cut(batch.action, now, max_ids)
+            shares = self._shares(batch.action, now, max_ids)
+            found = self._joined(shares) if shares else None
+            left = self.add if batch.action == "add" else self.remove
+            if left is not None and left.ids and left.due_at <= now:
+                self.close(left)  # what stands in its way is not its successors' to wait for
             if found is not None:
-                return found
-        return None
+                return found, [each for each, _ in shares]
+        return None, []
 
     def in_the_way_of(self, action: Action) -> list[Collection[str]]:
         """Return the ids of which the API may apply an opposite change yet."""
@@ -270,12 +275,13 @@ class Lane(Backoff):
             if batch.ids and batch.not_before <= now:
                 yield batch
 
-    def _again(self, batch: Batch, now: float, max_ids: int) -> Batch:
+    def _again(self, batch: Batch, now: float, max_ids: int) -> tuple[Batch, list[Batch]]:
         """Take out a batch that was tried, together with others like it that there is room for.
 
         Not with what wasn't: whatever fails for ever holds up no more than one batch.
         """
         self.backlog.take(batch)
+        others: list[Batch] = []
         if batch.split is None:
             for other in list(self.backlog.tried()):
                 is_alike = other.action == batch.action and other.split is None
@@ -283,10 +289,11 @@ class Lane(Backoff):
                 if is_alike and has_room and other.ids and other.not_before <= now:
                     self.backlog.dropped(other.ids)
                     batch.take_over(other, other.ids)
-        return batch
+                    others.append(other)
+        return batch, others
 
-    def _cut(self, action: Action, now: float, max_ids: int) -> Batch | None:
-        """Take out a batch of what was not tried yet, if one may leave now."""
+    def _shares(self, action: Action, now: float, max_ids: int) -> list[tuple[Batch, list[str]]]:
+        """Return what may leave together of what was not tried yet, if something is due."""
         in_the_way = self.in_the_way_of(action)
         shares: list[tuple[Batch, list[str]]] = []
         room = max_ids
@@ -301,11 +308,7 @@ class Lane(Backoff):
                 room -= len(names)
             else:
                 batch.blocked_at = self.landings
-        found = self._joined(shares) if shares else None
-        left = self.add if action == "add" else self.remove
-        if left is not None and left.ids and left.due_at <= now:
-            self.close(left)  # what stands in its way is not its successors' to wait for
-        return found
+        return shares
 
     def _joined(self, shares: list[tuple[Batch, list[str]]]) -> Batch:
         """Take these ids out of the batches in which they wait, as one batch."""
@@ -340,7 +343,7 @@ class Lane(Backoff):
         batch.is_open = False
         if batch is self.add:
             self.add = None
-        elif batch is self.remove:
+        else:
             self.remove = None
 
     def _backlog(self) -> Backlog[Batch]:

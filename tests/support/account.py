@@ -62,27 +62,13 @@ class Change:
 class Waiting:
     """What waits for its first attempt, of one lane and action.
 
-    ``open`` may leave from ``earliest`` on, each change must from its own ``latest`` on; what is
-    ``closed`` may and must leave at once.
+    Something of it may leave from ``earliest`` on. A change must from its own ``latest`` on, and
+    all must as soon as there are enough of them for a full batch.
     """
 
-    open: dict[str, Change] = field(default_factory=dict)
+    changes: dict[str, Change] = field(default_factory=dict)
     earliest: float = math.inf
-    closed: dict[str, Change] = field(default_factory=dict)
-
-    def close(self) -> None:
-        """Let what is open leave at once."""
-        self.closed |= self.open
-        self.open = {}
-        self.earliest = math.inf
-
-    def pop(self, name: str) -> Change | None:
-        """Take a change out, wherever it is."""
-        return self.open.pop(name, None) or self.closed.pop(name, None)
-
-    def find(self, name: str) -> Change | None:
-        """Return the change of an id; None if there is none."""
-        return self.open.get(name) or self.closed.get(name)
+    is_thinned: bool = False  # a batch of which all was superseded waits on until it is due
 
 
 @dataclass(eq=False, slots=True)
@@ -157,22 +143,21 @@ class Account:
             change = self._change(truth, base, name)
             change.latest = now + self._linger_seconds
             back = [each for each in self._parcels if each.lane == lane and not each.in_flight]
-            same = [mine.find(name)]
+            same = [mine.changes.get(name)]
             same += [each.changes.get(name) for each in back if each.action == action]
             if repeated := [each for each in same if each is not None]:
                 change.rides_on = repeated[0]
                 self.end(change, "duplicate")
                 continue
-            superseded = [others.pop(name)]
+            superseded = [others.changes.pop(name, None)]
+            others.is_thinned |= superseded != [None]
             superseded += [each.changes.pop(name, None) for each in back]
             for each in superseded:
                 if each is not None:
                     self.end(each, "superseded")
-            if not mine.open:
-                mine.earliest = min(mine.earliest, change.latest)
-            mine.open[name] = change
-            if len(mine.open) >= self._max_ids:
-                mine.close()
+            mine.changes[name] = change
+            is_full = len(mine.changes) >= self._max_ids
+            mine.earliest = min(mine.earliest, now if is_full else change.latest)
             self._drop_empty()
 
     def _change(self, truth: Truth, base: int, name: str) -> Change:
@@ -205,9 +190,9 @@ class Account:
             for name in gone:
                 del parcel.changes[name]
         for waiting in self._waiting.values():
-            for those in (waiting.open, waiting.closed):
-                for name in [name for name, change in those.items() if change.fate]:
-                    del those[name]
+            gone = [name for name, change in waiting.changes.items() if change.fate]
+            for name in gone:
+                del waiting.changes[name]
         self._drop_empty()
         self.refused = [change for change in self.refused if not change.fate]
         return released
@@ -226,8 +211,9 @@ class Account:
         others = [each for each in self._parcels if each.lane == parcel.lane and each is not parcel]
         back = [each.changes for each in others if not each.in_flight]
         for name in list(parcel.changes):
-            newer = self._waiting[parcel.lane, parcel.action].pop(name)
-            opposite = [self._waiting[parcel.lane, _opposite_of(parcel.action)].find(name)]
+            newer = self._waiting[parcel.lane, parcel.action].changes.pop(name, None)
+            opposites = self._waiting[parcel.lane, _opposite_of(parcel.action)].changes
+            opposite = [opposites.get(name)]
             for changes in back:
                 found = changes.get(name)
                 if found is not None and found.action == parcel.action:
@@ -271,15 +257,14 @@ class Account:
         lane = (attempt.batch.lane.segment_id, attempt.batch.lane.id_type)
         parcel = Parcel(lane, attempt.batch.action, batch=attempt.batch)
         waiting, names = self._waiting[lane, parcel.action], attempt.ids
-        assert waiting.earliest <= now or not waiting.closed.keys().isdisjoint(names), "not due"
-        took_open = not waiting.open.keys().isdisjoint(names)
+        assert waiting.earliest <= now, "not due"
         for name in names:
-            change = waiting.pop(name)
+            change = waiting.changes.pop(name, None)
             assert change is not None, "an attempt carries what does not wait"
             parcel.changes[name] = change
-        free = (waiting.open.keys() | waiting.closed.keys()) - self._in_the_way(lane, parcel.action)
+        free = waiting.changes.keys() - self._in_the_way(lane, parcel.action)
         assert len(names) == self._max_ids or not free, "a first attempt is not whole"
-        if took_open and not waiting.open:  # one whose ids were superseded stays open
+        if not (waiting.changes or waiting.is_thinned):
             waiting.earliest = math.inf
         self._parcels.append(parcel)
         return parcel
@@ -324,8 +309,9 @@ class Account:
         in_flight = {parcel.lane for parcel in self._parcels if parcel.in_flight}
         due: list[tuple[LaneName, str]] = []
         for (lane, action), waiting in self._waiting.items():
-            late = [name for name, change in waiting.open.items() if change.latest <= now]
-            if {*waiting.closed, *late} - self._in_the_way(lane, action):
+            free = waiting.changes.keys() - self._in_the_way(lane, action)
+            late = [name for name in free if waiting.changes[name].latest <= now]
+            if late or len(free) >= self._max_ids:
                 due.append((lane, action))
         due += [
             (parcel.lane, parcel.action)
@@ -363,7 +349,7 @@ class Account:
     def flush(self, bases: set[int], now: float) -> None:
         """Take down that what these ledgers wait for is due, and may take others along."""
         for waiting in self._waiting.values():
-            urged = [each for each in waiting.open.values() if each.base in bases]
+            urged = [each for each in waiting.changes.values() if each.base in bases]
             for change in urged:
                 change.latest = min(change.latest, now)
             waiting.earliest = min(waiting.earliest, now)
