@@ -1051,6 +1051,15 @@ def test_a_batch_whose_ids_were_all_taken_out_is_settled_when_it_is_due(driver: 
     assert driver.committable() == 1
 
 
+def test_i9_a_batch_whose_ids_were_all_taken_out_keeps_no_drain_from_committing() -> None:
+    """The next owner read again what had been delivered."""
+    driver = Driver(partitions=2)
+    driver.read(event("add", "x"))
+    driver.read(event("remove", "x"), partition=1)
+    driver.pipeline.flush([driver.ledgers[0]], driver.now, "revoke")
+    assert driver.committable() == 1
+
+
 # -- turns --------------------------------------------------------------------------------------
 
 

@@ -180,6 +180,7 @@ class Buffer:
         batches = _batches_of(ledgers)
         for batch in batches:
             make_due(batch, now, reason)
+            self.finish(batch)  # one whose ids were all superseded
         self.turns.put_in_front(dict.fromkeys(batch.lane for batch in batches))
 
     def flush_oldest(self, now: float, count: int) -> None:
