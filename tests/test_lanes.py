@@ -1060,6 +1060,23 @@ def test_i9_a_batch_whose_ids_were_all_taken_out_keeps_no_drain_from_committing(
     assert driver.committable() == 1
 
 
+def test_i9_a_drain_waits_for_the_dead_letter_of_anothers_id_in_a_batch_of_its_own() -> None:
+    """Until it is acknowledged the batch holds all that came with it, though that was delivered."""
+    driver = Driver(partitions=2)
+    driver.read(event("add", "bad"))
+    driver.read(event("add", "x"), partition=1)
+    driver.answer(driver.wait().one_try(), REFUSED)
+    while attempts := driver.attempts():
+        for attempt in attempts:
+            driver.answer(attempt, REFUSED if "bad" in attempt.ids else DELIVERED)
+    (dead_letter,) = driver.dead_letters()
+    (drained,) = driver.ledgers[1:]
+    assert driver.pipeline.can_progress([drained], driver.now, driver.now + 10.0)
+    driver.pipeline.acknowledged(dead_letter)
+    assert not driver.pipeline.can_progress([drained], driver.now, driver.now + 10.0)
+    assert driver.committable(1) == 1
+
+
 # -- turns --------------------------------------------------------------------------------------
 
 

@@ -56,9 +56,12 @@ class Refusals:
         )
 
     def is_on_its_way(self, bases: set[int]) -> bool:
-        """Whether a dead letter of these ledgers can be expected to be acknowledged."""
+        """Whether a dead letter can be expected to be acknowledged that these ledgers wait for.
+
+        It may be of others: what they wait for is the batch that its ids were refused with.
+        """
         return HoldReason.DEAD_LETTER_UNAVAILABLE not in self._throttle.holds and any(
-            dead_letter.posted and not bases.isdisjoint(dead_letter.bases)
+            dead_letter.posted and not bases.isdisjoint(dead_letter.waiting_bases())
             for dead_letter in self._pending
         )
 
