@@ -120,6 +120,13 @@ def test_the_ideal_is_one_request_for_each_thousand_of_a_segment_and_action() ->
     assert workloads.w2_ideal_requests(20_000) == ideal
 
 
+def test_with_a_linger_the_fewest_requests_are_more_the_slower_it_goes() -> None:
+    full = workloads.w2_ideal_requests(20_000)
+    assert workloads.w2_requests_within(20_000, 1e9, 1.0) == full
+    slower = [workloads.w2_requests_within(20_000, rate, 1.0) for rate in (1e4, 1e3, 1e2)]
+    assert full < slower[0] < slower[1] < slower[2] < 20_000
+
+
 def test_a_steady_load_gives_each_partition_some_in_turns() -> None:
     change = workloads.live_change(3)
     partitions = [change(number, 0.0)[2:] for number in range(4 * workloads.LIVE_RECORDS)]

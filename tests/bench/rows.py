@@ -83,11 +83,17 @@ ROWS = (
     Row("w2-rate", "w2: the same", ("w2", RATE), ("w2 floor", RATE), 0.33, 0.45, is_least=True),
     Row(
         "w2-requests",
-        "w2: requests to the ideal",
+        "w2: requests to the fewest that keep the linger at that rate",
         ("w2", "requests"),
-        ("w2", "ideal_requests"),
+        ("w2", "requests_within_linger"),
         1.15,
         1.05,
+    ),
+    Row(
+        "w2-full",
+        "w2: requests to as many full ones",
+        ("w2", "requests"),
+        ("w2", "ideal_requests"),
     ),
     Row(
         "lists",

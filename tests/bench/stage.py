@@ -97,6 +97,9 @@ class Stage:
             "peak_mib": peak,
         }
         if workload == "w2":
+            rate = figures["events_per_second"]
+            linger = float(_QUICK["BATCH_LINGER_SECONDS"])
+            figures["requests_within_linger"] = workloads.w2_requests_within(events, rate, linger)
             figures["ideal_requests"] = workloads.w2_ideal_requests(events)
         if api_seconds:
             figures["allowed"] = IN_FLIGHT / api_seconds * workloads.BATCH_IDS

@@ -44,6 +44,26 @@ def w2_ideal_requests(count: int) -> int:
     return sum(-(-each // BATCH_IDS) for each in Counter(_w2_changes(count)).values())
 
 
+def w2_requests_within(count: int, per_second: float, linger_seconds: float) -> int:
+    """Return how many requests carry w2 at that rate if each leaves full or when it is due.
+
+    Nobody can do with fewer who keeps the linger.
+    """
+    requests = 0
+    batches: dict[Record, tuple[float, int]] = {}  # when each was opened, and its ids
+    for number, (segment, action) in enumerate(_w2_changes(count)):
+        name, now = (str(segment), action), number / per_second
+        opened_at, ids = batches.pop(name, (now, 0))
+        if ids and now - opened_at >= linger_seconds:
+            requests += 1
+            opened_at, ids = now, 0
+        if ids + 1 == BATCH_IDS:
+            requests += 1
+        else:
+            batches[name] = (opened_at, ids + 1)
+    return requests + len(batches)
+
+
 def many_segments(count: int) -> Iterator[Record]:
     """Yield adds over 100,000 segments (zipf)."""
     for number, segment in enumerate(_zipf(count, MANY_SEGMENTS)):
