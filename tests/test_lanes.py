@@ -408,6 +408,31 @@ def test_what_came_back_leaves_together_with_its_like(driver: Driver) -> None:
     assert "add c0 c4 c8" in driver.wait(60.0).run()
 
 
+def test_what_fails_again_and_again_leaves_alone(driver: Driver) -> None:
+    """Else it would take what failed for another reason, and only once, into its fate."""
+    driver.read(event("add", "bad"))
+    driver.answer(driver.wait().one_try(), UNAVAILABLE)
+    for number in range(3):  # separate troubles: another one's success ends each
+        driver.read(event("add", f"c{number}"))
+        for attempt in driver.wait(60.0).attempts():
+            driver.answer(attempt, UNAVAILABLE if "bad" in attempt.ids else DELIVERED)
+    driver.read(event("add", "good"))
+    for attempt in driver.wait(60.0).attempts():
+        driver.answer(attempt, UNAVAILABLE)
+    assert driver.wait(60.0).sent() == ["add bad", "add good"]
+
+
+def test_i4_what_arrives_in_a_batch_that_could_add_nothing_leaves_when_it_is_full() -> None:
+    """All that the open batch had was blocked when an older one left."""
+    driver = Driver(batch_max_ids=4)
+    driver.read(event("add", "x", "y", "a", "b"))
+    driver.one_try()
+    driver.read(event("remove", "x", "c", "d", "e"), event("remove", "y"))
+    assert driver.sent() == ["remove c d e"]
+    driver.read(event("remove", "f", "g", "h"))
+    assert driver.sent() == ["remove f g h"]
+
+
 def test_what_came_back_takes_nothing_along_that_was_not_tried() -> None:
     """Else one that fails for ever would take ever more ids into its fate."""
     driver = Driver(batch_max_ids=4)

@@ -111,16 +111,17 @@ class Buffer:
         for batch in open_batches:
             if not batch.is_open:
                 self._open.pop(batch, None)
-        if found is None:
+        if not found:
             wake_at = lane.next_wake(now)
             if wake_at < math.inf:
                 self.turns.schedule(lane, wake_at)
             else:
                 self._forget_if_idle(lane)
             return None
-        for source in found.sources:
-            self.finish(source)  # if it took everything over from it
-        return found
+        leaving, *others = found
+        for batch in others:
+            self.finish(batch)  # if nothing is left of it
+        return leaving
 
     def came_back(self, batch: Batch) -> None:
         """Let a batch that was in flight wait for its next attempt, unless nothing is left of it.
@@ -234,6 +235,7 @@ class Buffer:
         is_idle = lane.is_idle()
         if is_idle:
             self.turns.unschedule(lane)
+            self.failing.suspects.pop(lane, None)
             lanes = self.by_type[lane.id_type]
             if lanes.get(lane.segment_id) is lane:  # not a younger one of the same name
                 del lanes[lane.segment_id]

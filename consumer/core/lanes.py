@@ -68,27 +68,31 @@ class Batch(Backoff):
 
     def take_over(self, other: "Batch", names: Collection[str]) -> None:
         """Take ids over from another batch of the lane and action."""
-        if names and len(names) == len(other.ids):
+        if len(names) == len(other.ids):
             self.ids.update(other.ids)
             other.ids.clear()
         else:
             self.ids.update((name, other.ids.pop(name)) for name in names)
+        self.vouch_for(other)
+
+    def vouch_for(self, other: "Batch") -> None:
+        """Have the ledgers wait for this one too where they wait for another one.
+
+        As far as they don't already, from an earlier offset on: else one that fails for hours would
+        keep all that is settled meanwhile.
+        """
         for source in (other, *other.sources):
-            if source is not self and source not in self.sources:
+            if source is not self and self._waits_less(source) and source not in self.sources:
                 self.sources += (source,)
                 source.carriers += (self,)
         for base, (offset, oldest_ms) in other.bases.items():
             first, first_ms = self.bases.get(base, (offset, oldest_ms))
             self.bases[base] = (min(first, offset), min(first_ms, oldest_ms))
 
-    def vouch_for(self, other: "Batch") -> None:
-        """Have the ledgers wait for this one where they wait for another one, and not yet for it.
-
-        What it has already is what it would take over: so this adds nothing to what it carries.
-        """
-        waits = self.bases
-        if any(base not in waits or at[0] < waits[base][0] for base, at in other.bases.items()):
-            self.take_over(other, ())
+    def _waits_less(self, other: "Batch") -> bool:
+        """Whether some ledger waits for another one from an earlier offset on, or only for it."""
+        own = self.bases
+        return any(base not in own or at[0] < own[base][0] for base, at in other.bases.items())
 
     def is_over(self) -> bool:
         """Whether no ledger has to wait for it any more."""
@@ -99,6 +103,10 @@ class Batch(Backoff):
         if self.split is None:
             return tuple(self.ids)
         return self.split.next_part(self.ids)
+
+    def is_joinable(self) -> bool:
+        """Whether it may leave as one with others: no bad id is looked for in it, or feared."""
+        return self.split is None and self.troubles < BAD_AFTER
 
     def starts_by(self, at: float) -> bool:
         """Whether no backoff keeps it from being sent at that time."""
@@ -227,21 +235,22 @@ class Lane(Backoff):
 
     # -- what leaves ---------------------------------------------------------------------------
 
-    def next_batch(self, now: float, max_ids: int) -> Batch | None:
-        """Return the oldest that may leave now, with no more than that many ids; or None.
+    def next_batch(self, now: float, max_ids: int) -> list[Batch]:
+        """Return the oldest that may leave now, with no more than that many ids; or nothing.
 
-        It is taken out of what waits, with ids that are not due yet as far as there is room.
+        It is taken out of what waits, with ids that are not due yet as far as there is room. Behind
+        it come those that it took ids over from: some have none left.
         """
         self._forget_echoes(now)
         if self.waits_until() > now or (self.is_failing() and self.in_flight):
-            return None
+            return []
         for batch in sorted(self._due(now), key=_opened_at):
             if batch.is_tried:
                 return self._again(batch, now, max_ids)
             found = self._cut(batch.action, now, max_ids)
-            if found is not None:
+            if found:
                 return found
-        return None
+        return []
 
     def in_the_way_of(self, action: Action) -> list[Collection[str]]:
         """Return the ids of which the API may apply an opposite change yet."""
@@ -270,22 +279,23 @@ class Lane(Backoff):
             if batch.ids and batch.not_before <= now:
                 yield batch
 
-    def _again(self, batch: Batch, now: float, max_ids: int) -> Batch:
+    def _again(self, batch: Batch, now: float, max_ids: int) -> list[Batch]:
         """Take out a batch that was tried, together with others like it that there is room for.
 
-        Not with what wasn't: whatever fails for ever holds up no more than one batch.
+        Not with what wasn't, and none that is bad: what fails for ever holds up nothing else.
         """
         self.backlog.take(batch)
-        if batch.split is None:
-            for other in list(self.backlog.tried()):
-                is_alike = other.action == batch.action and other.split is None
-                has_room = len(batch.ids) + len(other.ids) <= max_ids
-                if is_alike and has_room and other.ids and other.not_before <= now:
-                    self.backlog.dropped(other.ids)
-                    batch.take_over(other, other.ids)
-        return batch
+        found = [batch]
+        for other in list(self.backlog.tried()) if batch.is_joinable() else ():
+            is_alike = other.action == batch.action and other.is_joinable()
+            has_room = len(batch.ids) + len(other.ids) <= max_ids
+            if is_alike and has_room and other.ids and other.not_before <= now:
+                self.backlog.dropped(other.ids)
+                batch.take_over(other, other.ids)
+                found.append(other)
+        return found
 
-    def _cut(self, action: Action, now: float, max_ids: int) -> Batch | None:
+    def _cut(self, action: Action, now: float, max_ids: int) -> list[Batch]:
         """Take out a batch of what was not tried yet, if one may leave now."""
         in_the_way = self.in_the_way_of(action)
         shares: list[tuple[Batch, list[str]]] = []
@@ -299,15 +309,15 @@ class Lane(Backoff):
             if names:
                 shares.append((batch, names))
                 room -= len(names)
-            else:
+            elif not batch.is_open:  # that one may yet get others
                 batch.blocked_at = self.landings
-        found = self._joined(shares) if shares else None
+        found = self._joined(shares) if shares else []
         left = self.add if action == "add" else self.remove
         if left is not None and left.ids and left.due_at <= now:
             self.close(left)  # what stands in its way is not its successors' to wait for
         return found
 
-    def _joined(self, shares: list[tuple[Batch, list[str]]]) -> Batch:
+    def _joined(self, shares: list[tuple[Batch, list[str]]]) -> list[Batch]:
         """Take these ids out of the batches in which they wait, as one batch."""
         (first, names), *others = shares
         if len(names) == len(first.ids):
@@ -321,7 +331,7 @@ class Lane(Backoff):
             if not other.is_open:
                 self.backlog.dropped(those)
             batch.take_over(other, those)
-        return batch
+        return [batch, *(other for other, _ in others)]
 
     def _from_oldest(self, action: Action) -> Iterator[Batch]:
         """Yield what was not tried yet, the open batch last."""
