@@ -83,6 +83,10 @@ class DeadLetter:
         headers = sum(len(name) + len(value or b"") for name, value in self.headers)
         return len(self.key or b"") + len(self.value or b"") + headers
 
+    def waited_for_by(self) -> set[int]:
+        """Return each ledger that waits for it: those of its ids, or of others of their batch."""
+        return self.bases | (self.batch.bases.keys() if self.batch is not None else set())
+
     def forget(self, bases: set[int]) -> int:
         """Drop what came from those ledgers; return how many ids it were."""
         self.bases -= bases

@@ -56,9 +56,12 @@ class Refusals:
         )
 
     def is_on_its_way(self, bases: set[int]) -> bool:
-        """Whether a dead letter of these ledgers can be expected to be acknowledged."""
+        """Whether a dead letter that these ledgers wait for can be expected to be acknowledged.
+
+        It may be another ledger's, if they have others of its batch.
+        """
         return HoldReason.DEAD_LETTER_UNAVAILABLE not in self._throttle.holds and any(
-            dead_letter.posted and not bases.isdisjoint(dead_letter.bases)
+            dead_letter.posted and not bases.isdisjoint(dead_letter.waited_for_by())
             for dead_letter in self._pending
         )
 
