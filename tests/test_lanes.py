@@ -408,18 +408,56 @@ def test_what_came_back_leaves_together_with_its_like(driver: Driver) -> None:
     assert "add c0 c4 c8" in driver.wait(60.0).run()
 
 
-def test_what_fails_again_and_again_leaves_alone(driver: Driver) -> None:
+def test_what_came_back_takes_along_what_is_still_under_backoff(driver: Driver) -> None:
+    driver.read(event("add", "x"))
+    first = driver.wait().one_try()
+    driver.read(event("add", "y"))
+    second = driver.wait().one_try()
+    driver.answer(first, UNAVAILABLE, jitter=0.0)
+    driver.answer(second, UNAVAILABLE, jitter=0.999)
+    assert driver.run() == ["add x y"]
+
+
+def test_what_has_ids_in_its_way_leaves_whole_while_several_requests_are_on_their_way(
+    driver: Driver,
+) -> None:
+    driver.read(event("add", "x"))
+    add = driver.wait().one_try()
+    driver.read(event("remove", "y"))
+    driver.wait().one_try()
+    driver.read(event("remove", "x", "z"))
+    assert driver.wait().sent() == []
+    driver.answer(add, DELIVERED)
+    assert driver.sent() == ["remove x z"]
+
+
+def test_what_has_ids_in_its_way_leaves_without_them_if_that_is_half_a_request() -> None:
+    driver = Driver(batch_max_ids=4)
+    driver.read(event("add", "x"), event("remove", "y"))
+    assert len(driver.wait().attempts()) == 2
+    driver.read(event("remove", "x", "a", "b"))
+    assert driver.wait().sent() == ["remove a b"]
+
+
+@pytest.mark.parametrize("is_older", [True, False])
+def test_what_fails_again_and_again_leaves_alone(driver: Driver, *, is_older: bool) -> None:
     """Else it would take what failed for another reason, and only once, into its fate."""
+    flying: list[Attempt] = []
+    if not is_older:
+        driver.read(event("add", "good"))
+        flying = driver.wait().attempts()
     driver.read(event("add", "bad"))
     driver.answer(driver.wait().one_try(), UNAVAILABLE)
     for number in range(3):  # separate troubles: another one's success ends each
         driver.read(event("add", f"c{number}"))
         for attempt in driver.wait(60.0).attempts():
             driver.answer(attempt, UNAVAILABLE if "bad" in attempt.ids else DELIVERED)
-    driver.read(event("add", "good"))
-    for attempt in driver.wait(60.0).attempts():
+    if is_older:
+        driver.read(event("add", "good"))
+        flying = driver.wait(60.0).attempts()
+    for attempt in flying:
         driver.answer(attempt, UNAVAILABLE)
-    assert driver.wait(60.0).sent() == ["add bad", "add good"]
+    assert sorted(driver.wait(60.0).sent()) == ["add bad", "add good"]
 
 
 def test_i4_what_arrives_in_a_batch_that_could_add_nothing_leaves_when_it_is_full() -> None:

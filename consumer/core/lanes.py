@@ -8,7 +8,7 @@ in either order, and the API keeps whatever it processes last. So:
   A batch that comes back undelivered gives up the ids that have an opposite change meanwhile, and
   what repeats the others is dropped. So a backlog collapses to each id's last word (see `backlog`).
 - What is in flight is in the way of the opposite changes of its ids, and of nothing else: those ids
-  wait, the others of their batch leave without them.
+  wait, the others of their batch leave without them, unless that would make many small requests.
 - An attempt whose fate is unknown (timeout, reset, answer cut short) may be applied until its start
   plus the request timeout. Until then its ids go on standing in the way as an *echo*, even when the
   batch was delivered by a later attempt, or was released because its partition went away.
@@ -30,6 +30,7 @@ from consumer.core.ledger import Ledger
 from consumer.core.splitting import Split
 
 FAILING_AFTER = 3  # failed attempts in a row, of whichever batches of a lane
+MOST_PARTS = 2  # of batches, as long as so few requests of the lane may yet be applied
 BAD_AFTER = 3  # separate troubles in a row, that others' successes ended
 
 
@@ -64,7 +65,7 @@ class Batch(Backoff):
     split: Split | None = None
     dead_letters: int = 0  # dead letters on their way
     settled: bool = False
-    blocked_at: int = -1  # the lane's landings when all of its ids had something in their way
+    blocked_at: int = -1  # the lane's landings when it was last found that it may not leave
 
     def take_over(self, other: "Batch", names: Collection[str]) -> None:
         """Take ids over from another batch of the lane and action."""
@@ -246,7 +247,7 @@ class Lane(Backoff):
             return []
         for batch in sorted(self._due(now), key=_opened_at):
             if batch.is_tried:
-                return self._again(batch, now, max_ids)
+                return self._again(batch, max_ids)
             found = self._cut(batch.action, now, max_ids)
             if found:
                 return found
@@ -279,36 +280,43 @@ class Lane(Backoff):
             if batch.ids and batch.not_before <= now:
                 yield batch
 
-    def _again(self, batch: Batch, now: float, max_ids: int) -> list[Batch]:
+    def _again(self, batch: Batch, max_ids: int) -> list[Batch]:
         """Take out a batch that was tried, together with others like it that there is room for.
 
-        Not with what wasn't, and none that is bad: what fails for ever holds up nothing else.
+        Backoffs of theirs are not waited for: it costs no request more. Not with what wasn't tried,
+        and none that is bad: what fails for ever holds up nothing else.
         """
         self.backlog.take(batch)
         found = [batch]
         for other in list(self.backlog.tried()) if batch.is_joinable() else ():
             is_alike = other.action == batch.action and other.is_joinable()
             has_room = len(batch.ids) + len(other.ids) <= max_ids
-            if is_alike and has_room and other.ids and other.not_before <= now:
+            if is_alike and has_room and other.ids:
                 self.backlog.dropped(other.ids)
                 batch.take_over(other, other.ids)
                 found.append(other)
         return found
 
     def _cut(self, action: Action, now: float, max_ids: int) -> list[Batch]:
-        """Take out a batch of what was not tried yet, if one may leave now."""
+        """Take out a batch of what was not tried yet, if one may leave now.
+
+        A batch that something is in the way of is parted, but while several requests of the lane
+        may yet be applied only for a request that is half full: if each id left as soon as it may,
+        a slow segment whose customers flip would fill all slots with small requests.
+        """
         in_the_way = self.in_the_way_of(action)
         shares: list[tuple[Batch, list[str]]] = []
         room = max_ids
+        worth_it = 1 if len(self.in_flight) + len(self.echoes) < MOST_PARTS else max_ids // 2
         for batch in self._from_oldest(action):
             if not room or (not shares and batch.is_open and batch.due_at > now):
                 break
             if batch.blocked_at == self.landings and not batch.is_open:
                 continue
-            names = _free(batch.ids, in_the_way)[:room]
-            if names:
-                shares.append((batch, names))
-                room -= len(names)
+            names = _free(batch.ids, in_the_way)
+            if names and (len(names) == len(batch.ids) or len(names) >= worth_it):
+                shares.append((batch, names[:room]))
+                room -= len(shares[-1][1])
             elif not batch.is_open:  # that one may yet get others
                 batch.blocked_at = self.landings
         found = self._joined(shares) if shares else []
