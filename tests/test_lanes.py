@@ -450,6 +450,69 @@ def test_what_came_back_leaves_together_with_its_like(driver: Driver) -> None:
     assert "add c0 c4 c8" in driver.wait(60.0).run()
 
 
+def test_what_came_back_takes_along_what_is_still_under_backoff(driver: Driver) -> None:
+    driver.read(event("add", "x"))
+    first = driver.wait().one_try()
+    driver.read(event("add", "y"))
+    second = driver.wait().one_try()
+    driver.answer(first, UNAVAILABLE, jitter=0.0)
+    driver.answer(second, UNAVAILABLE, jitter=0.999)
+    assert driver.run() == ["add x y"]
+
+
+def test_what_has_ids_in_its_way_leaves_whole_while_several_requests_are_on_their_way(
+    driver: Driver,
+) -> None:
+    driver.read(event("add", "x"))
+    add = driver.wait().one_try()
+    driver.read(event("remove", "y"))
+    driver.wait().one_try()
+    driver.read(event("remove", "x", "z"))
+    assert driver.wait().sent() == []
+    driver.answer(add, DELIVERED)
+    assert driver.sent() == ["remove x z"]
+
+
+def test_what_has_ids_in_its_way_leaves_without_them_if_that_is_half_a_request() -> None:
+    driver = Driver(batch_max_ids=4)
+    driver.read(event("add", "x"), event("remove", "y"))
+    assert len(driver.wait().attempts()) == 2
+    driver.read(event("remove", "x", "a", "b"))
+    assert driver.wait().sent() == ["remove a b"]
+
+
+@pytest.mark.parametrize("is_older", [True, False])
+def test_what_fails_again_and_again_leaves_alone(driver: Driver, *, is_older: bool) -> None:
+    """Else it would take what failed for another reason, and only once, into its fate."""
+    flying: list[Attempt] = []
+    if not is_older:
+        driver.read(event("add", "good"))
+        flying = driver.wait().attempts()
+    driver.read(event("add", "bad"))
+    driver.answer(driver.wait().one_try(), UNAVAILABLE)
+    for number in range(3):  # separate troubles: another one's success ends each
+        driver.read(event("add", f"c{number}"))
+        for attempt in driver.wait(60.0).attempts():
+            driver.answer(attempt, UNAVAILABLE if "bad" in attempt.ids else DELIVERED)
+    if is_older:
+        driver.read(event("add", "good"))
+        flying = driver.wait(60.0).attempts()
+    for attempt in flying:
+        driver.answer(attempt, UNAVAILABLE)
+    assert sorted(driver.wait(60.0).sent()) == ["add bad", "add good"]
+
+
+def test_i4_what_arrives_in_a_batch_that_could_add_nothing_leaves_when_it_is_full() -> None:
+    """All that the open batch had was blocked when an older one left."""
+    driver = Driver(batch_max_ids=4)
+    driver.read(event("add", "x", "y", "a", "b"))
+    driver.one_try()
+    driver.read(event("remove", "x", "c", "d", "e"), event("remove", "y"))
+    assert driver.sent() == ["remove c d e"]
+    driver.read(event("remove", "f", "g", "h"))
+    assert driver.sent() == ["remove f g h"]
+
+
 def test_what_came_back_takes_nothing_along_that_was_not_tried() -> None:
     """Else one that fails for ever would take ever more ids into its fate."""
     driver = Driver(batch_max_ids=4)
@@ -489,15 +552,15 @@ def test_i3_what_came_back_leaves_together_as_far_as_the_limit_allows() -> None:
     assert driver.sent() == ["add a b e", "add c d"]
 
 
-def test_what_came_back_leaves_what_is_in_backoff_alone(driver: Driver) -> None:
+def test_what_came_back_takes_along_what_is_in_backoff(driver: Driver) -> None:
+    """Its backoff spares the API requests, and this is none more."""
     driver.read(event("add", "a"))
     first = driver.wait().one_try()
     driver.read(event("add", "b"))
     second = driver.wait().one_try()
     driver.answer(second, UNAVAILABLE, jitter=0.999)
     driver.answer(first, Unsent("the lease is over"))
-    assert driver.sent() == ["add a"]
-    assert driver.wait(0.5).sent() == ["add b"]
+    assert driver.sent() == ["add a b"]
 
 
 @pytest.mark.parametrize("is_older", [False, True])

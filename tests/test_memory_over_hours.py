@@ -5,6 +5,8 @@ import tracemalloc
 from collections import Counter
 from collections.abc import Callable
 
+import pytest
+
 from consumer.core.backlog import Backlog
 from consumer.core.dead_letters import DeadLetter
 from consumer.core.lanes import Batch, Echo, Lane
@@ -13,6 +15,7 @@ from tests.support.driver import (
     DELIVERED,
     REFUSED,
     TIMED_OUT,
+    UNAVAILABLE,
     Driver,
 )
 from tests.support.sizes import record
@@ -42,6 +45,16 @@ def test_i7_memory_is_flat_while_an_old_log_is_not_delivered() -> None:
     driver.ledgers[0].go_back(0)
     assert_flat(lambda: pass_an_hour(driver, linger=5.0))
     assert driver.committable() == 0, "the old one holds the new one"
+
+
+@pytest.mark.parametrize("stuck", [("stuck",), ()], ids=["one stays", "all flip"])
+def test_i7_memory_is_flat_while_customers_flip_for_hours_of_an_outage(
+    stuck: tuple[str, ...],
+) -> None:
+    """What comes back takes in what repeats it; and who gives up all of its ids is settled."""
+    driver = Driver(batch_max_ids=10)
+    assert_flat(lambda: flip_for_an_hour(driver, stuck))
+    assert driver.committable() <= 20 or not stuck, "the stuck one holds all after it"
 
 
 def test_i7_the_timers_of_a_lane_that_fails_for_hours_are_few() -> None:
@@ -74,6 +87,21 @@ def pass_an_hour(driver: Driver, linger: float) -> None:
             driver.pipeline.acknowledged(dead_letter)
         driver.pipeline.notes.clear()
         driver.pipeline.busiest(20)
+
+
+def flip_for_an_hour(driver: Driver, stuck: tuple[str, ...]) -> None:
+    """Let all flip every five seconds, at first while a request is on its way, which fails."""
+    for number in range(720):
+        attempts = driver.attempts()
+        action = ("add", "remove")[number % 2]
+        driver.read(
+            *(record(STUCK, action, f"c{each}") for each in range(20)),
+            *(record(STUCK, "add", name) for name in stuck),
+        )
+        for attempt in attempts:
+            driver.answer(attempt, UNAVAILABLE, jitter=0.5)
+        driver.wait(5.0)
+        driver.pipeline.notes.clear()
 
 
 def answer(driver: Driver) -> None:

@@ -561,6 +561,23 @@ def progresses(driver: Driver, seconds: float = 10.0) -> bool:
     return driver.pipeline.can_progress([driver.ledgers[0]], driver.now, driver.now + seconds)
 
 
+def test_i9_a_drain_waits_for_another_partitions_dead_letter_that_its_batch_waits_for() -> None:
+    """All of its own ids were delivered, and the next owner delivered them once more."""
+    driver = Driver(partitions=2)
+    driver.read(event("add", "good"))
+    driver.read(event("add", "bad"), partition=1)
+    driver.wait()
+    while attempts := driver.attempts():
+        for attempt in attempts:
+            driver.answer(attempt, REFUSED if "bad" in attempt.ids else DELIVERED)
+    (dead_letter,) = driver.dead_letters()
+    assert driver.committable() == 0
+    assert progresses(driver)
+    driver.pipeline.acknowledged(dead_letter)
+    assert driver.committable() == 1
+    assert not progresses(driver)
+
+
 def test_a_drain_waits_for_what_is_in_flight_and_for_what_may_start() -> None:
     driver = Driver(partitions=2)
     driver.read(event("add", "other", segment=2), partition=1)

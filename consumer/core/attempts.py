@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from consumer.core.backoff import Backoff
 from consumer.core.buffer import Buffer
 from consumer.core.dead_letters import DeadLetterReason, refusal
 from consumer.core.lanes import Batch, Lane
@@ -47,10 +46,7 @@ class Attempt:
 
 @dataclass(slots=True, eq=False)
 class Attempts:
-    """Starts and settles attempts. ``_ledgers`` are those of the assignment, by their base.
-
-    ``suspects`` failed in the present trouble (see `backoff`): batches and lanes, with the lane.
-    """
+    """Starts and settles attempts. ``_ledgers`` are those of the assignment, by their base."""
 
     _rules: Rules
     _buffer: Buffer
@@ -60,7 +56,6 @@ class Attempts:
     _tally: Tally
     _notes: Notes
     in_flight: dict[Batch, None] = field(default_factory=dict)
-    suspects: dict[Backoff, Lane] = field(default_factory=dict)
 
     def start(self, batch: Batch, now: float) -> Attempt:
         """Begin the next request of ``batch``."""
@@ -100,7 +95,9 @@ class Attempts:
                 self._throttle.unsent()
             case _:
                 assert_never(outcome)
-        if not batch.settled:
+        if batch.settled:
+            self._buffer.failing.end(batch)
+        else:
             self._buffer.came_back(batch)
         self._buffer.turns.enqueue(batch.lane)
 
@@ -109,15 +106,17 @@ class Attempts:
         self._throttle.accepted(attempt.started_at)
         attempt.batch.succeed()
         attempt.batch.lane.succeed()
-        for backoff, lane in self.suspects.items():
+        suspects = self._buffer.failing.suspects
+        for backoff, lane in suspects.items():
             if backoff.trouble_over(now, self._rules.max_backoff_seconds, jitter):
                 self._buffer.turns.enqueue(lane)
-        self.suspects.clear()
+        suspects.clear()
 
-    def _failed(self, backoff: Backoff, attempt: Attempt, now: float, jitter: float) -> None:
+    def _failed(self, backoff: Batch | Lane, attempt: Attempt, now: float, jitter: float) -> None:
         """Let a batch or a lane wait, and suspect it as long as the trouble lasts."""
-        if backoff not in self.suspects:
-            self.suspects[backoff] = attempt.batch.lane
+        suspects = self._buffer.failing.suspects
+        if backoff not in suspects:
+            suspects[backoff] = attempt.batch.lane
             backoff.troubles += 1
         backoff.fail(attempt.started_at, now, self._rules.max_backoff_seconds, jitter)
 

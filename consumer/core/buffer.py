@@ -107,21 +107,21 @@ class Buffer:
         for batch in open_batches:
             if batch.due_at <= now:
                 self.finish(batch)  # one whose ids were all superseded
-        found, others = lane.next_batch(now, self._max_ids)
+        found = lane.next_batch(now, self._max_ids)
         for batch in open_batches:
             if not batch.is_open:
                 self._open.pop(batch, None)
-        if found is None:
+        if not found:
             wake_at = lane.next_wake(now)
             if wake_at < math.inf:
                 self.turns.schedule(lane, wake_at)
             else:
                 self._forget_if_idle(lane)
             return None
+        leaving, *others = found
         for batch in others:
-            if batch is not found:
-                self.finish(batch)  # if nothing is left of it
-        return found
+            self.finish(batch)  # if nothing is left of it
+        return leaving
 
     def came_back(self, batch: Batch) -> None:
         """Let a batch that was in flight wait for its next attempt, unless nothing is left of it.
@@ -180,7 +180,7 @@ class Buffer:
         batches = _batches_of(ledgers)
         for batch in batches:
             make_due(batch, now, reason)
-            self.finish(batch)  # one whose ids were all superseded
+            self.finish(batch)  # nothing of it may be left
         self.turns.put_in_front(dict.fromkeys(batch.lane for batch in batches))
 
     def flush_oldest(self, now: float, count: int) -> None:
@@ -236,6 +236,7 @@ class Buffer:
         is_idle = lane.is_idle()
         if is_idle:
             self.turns.unschedule(lane)
+            self.failing.suspects.pop(lane, None)
             lanes = self.by_type[lane.id_type]
             if lanes.get(lane.segment_id) is lane:  # not a younger one of the same name
                 del lanes[lane.segment_id]

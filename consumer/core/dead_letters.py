@@ -5,7 +5,7 @@ A dead letter keeps offsets from being committed like a batch does, until the br
 that the API or the rules refused become an event again, keyed by the segment, for a later replay.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -83,9 +83,9 @@ class DeadLetter:
         headers = sum(len(name) + len(value or b"") for name, value in self.headers)
         return len(self.key or b"") + len(self.value or b"") + headers
 
-    def waiting_bases(self) -> Collection[int]:
-        """Return the ledgers that wait for it, or for the batch that it is of."""
-        return self.bases if self.batch is None else self.bases | self.batch.bases.keys()
+    def waited_for_by(self) -> set[int]:
+        """Return each ledger that waits for it: those of its ids, or of others of their batch."""
+        return self.bases | (self.batch.bases.keys() if self.batch is not None else set())
 
     def forget(self, bases: set[int]) -> int:
         """Drop what came from those ledgers; return how many ids it were."""

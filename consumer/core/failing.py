@@ -28,9 +28,13 @@ NO_FAILURE = Failure("", 0.0, 0)
 
 
 class Failing:
-    """Owned by the buffer, which ends those of settled batches."""
+    """Owned by the buffer, which ends those of settled batches.
+
+    ``suspects`` failed in the present trouble (see `backoff`): batches and lanes, with the lane.
+    """
 
     def __init__(self) -> None:
+        self.suspects: dict[Batch | Lane, Lane] = {}
         self._by_batch: dict[Batch, Failure] = {}
 
     def note(self, batch: Batch, error: str, now: float) -> None:
@@ -44,6 +48,7 @@ class Failing:
     def end(self, batch: Batch) -> None:
         """Forget the batch's failure, if it has one."""
         self._by_batch.pop(batch, None)
+        self.suspects.pop(batch, None)
 
     def of(self, batch: Batch) -> Failure:
         """Return the failure of a batch; `NO_FAILURE` if it has none."""

@@ -8,7 +8,7 @@ in either order, and the API keeps whatever it processes last. So:
   A batch that comes back undelivered gives up the ids that have an opposite change meanwhile, and
   what repeats the others is dropped. So a backlog collapses to each id's last word (see `backlog`).
 - What is in flight is in the way of the opposite changes of its ids, and of nothing else: those ids
-  wait, the others of their batch leave without them.
+  wait, the others of their batch leave without them, unless that would make many small requests.
 - An attempt whose fate is unknown (timeout, reset, answer cut short) may be applied until its start
   plus the request timeout. Until then its ids go on standing in the way as an *echo*, even when the
   batch was delivered by a later attempt, or was released because its partition went away.
@@ -30,6 +30,7 @@ from consumer.core.ledger import Ledger
 from consumer.core.splitting import Split
 
 FAILING_AFTER = 3  # failed attempts in a row, of whichever batches of a lane
+MOST_PARTS = 2  # of batches, as long as so few requests of the lane may yet be applied
 BAD_AFTER = 3  # separate troubles in a row, that others' successes ended
 
 
@@ -64,11 +65,11 @@ class Batch(Backoff):
     split: Split | None = None
     dead_letters: int = 0  # dead letters on their way
     settled: bool = False
-    blocked_at: int = -1  # the lane's landings when all of its ids had something in their way
+    blocked_at: int = -1  # the lane's landings when it was last found that it may not leave
 
     def take_over(self, other: "Batch", names: Collection[str]) -> None:
         """Take ids over from another batch of the lane and action."""
-        if names and len(names) == len(other.ids):
+        if len(names) == len(other.ids):
             self.ids.update(other.ids)
             other.ids.clear()
         else:
@@ -76,19 +77,23 @@ class Batch(Backoff):
         self.vouch_for(other)
 
     def vouch_for(self, other: "Batch") -> None:
-        """Have the ledgers that wait for another batch wait for this one too.
+        """Have the ledgers wait for this one too where they wait for another one.
 
-        Where they wait for this one already, and from no later offset on, nothing is to be done.
+        As far as they don't already, from an earlier offset on: else one that fails for hours would
+        keep all that is settled meanwhile.
         """
-        waits = self.bases
-        if any(base not in waits or at[0] < waits[base][0] for base, at in other.bases.items()):
-            for source in (other, *other.sources):
-                if source is not self and source not in self.sources:
-                    self.sources += (source,)
-                    source.carriers += (self,)
+        for source in (other, *other.sources):
+            if source is not self and self._waits_less(source) and source not in self.sources:
+                self.sources += (source,)
+                source.carriers += (self,)
         for base, (offset, oldest_ms) in other.bases.items():
-            first, first_ms = waits.get(base, (offset, oldest_ms))
-            waits[base] = (min(first, offset), min(first_ms, oldest_ms))
+            first, first_ms = self.bases.get(base, (offset, oldest_ms))
+            self.bases[base] = (min(first, offset), min(first_ms, oldest_ms))
+
+    def _waits_less(self, other: "Batch") -> bool:
+        """Whether some ledger waits for another one from an earlier offset on, or only for it."""
+        own = self.bases
+        return any(base not in own or at[0] < own[base][0] for base, at in other.bases.items())
 
     def is_over(self) -> bool:
         """Whether no ledger has to wait for it any more."""
@@ -99,6 +104,10 @@ class Batch(Backoff):
         if self.split is None:
             return tuple(self.ids)
         return self.split.next_part(self.ids)
+
+    def is_joinable(self) -> bool:
+        """Whether it may leave as one with others: no bad id is looked for in it, or feared."""
+        return self.split is None and self.troubles < BAD_AFTER
 
     def starts_by(self, at: float) -> bool:
         """Whether no backoff keeps it from being sent at that time."""
@@ -227,26 +236,22 @@ class Lane(Backoff):
 
     # -- what leaves ---------------------------------------------------------------------------
 
-    def next_batch(self, now: float, max_ids: int) -> tuple[Batch | None, list[Batch]]:
-        """Return the oldest that may leave now, with no more than that many ids; or None.
+    def next_batch(self, now: float, max_ids: int) -> list[Batch]:
+        """Return the oldest that may leave now, with no more than that many ids; or nothing.
 
-        It is taken out of what waits, with ids that are not due yet as far as there is room; with
-        it come the batches that it took ids over from.
+        It is taken out of what waits, with ids that are not due yet as far as there is room. Behind
+        it come those that it took ids over from: some have none left.
         """
         self._forget_echoes(now)
         if self.waits_until() > now or (self.is_failing() and self.in_flight):
-            return None, []
+            return []
         for batch in sorted(self._due(now), key=_opened_at):
             if batch.is_tried:
-                return self._again(batch, now, max_ids)
-            shares = self._shares(batch.action, now, max_ids)
-            found = self._joined(shares) if shares else None
-            left = self.add if batch.action == "add" else self.remove
-            if left is not None and left.ids and left.due_at <= now:
-                self.close(left)  # what stands in its way is not its successors' to wait for
-            if found is not None:
-                return found, [each for each, _ in shares]
-        return None, []
+                return self._again(batch, max_ids)
+            found = self._cut(batch.action, now, max_ids)
+            if found:
+                return found
+        return []
 
     def in_the_way_of(self, action: Action) -> list[Collection[str]]:
         """Return the ids of which the API may apply an opposite change yet."""
@@ -275,42 +280,52 @@ class Lane(Backoff):
             if batch.ids and batch.not_before <= now:
                 yield batch
 
-    def _again(self, batch: Batch, now: float, max_ids: int) -> tuple[Batch, list[Batch]]:
+    def _again(self, batch: Batch, max_ids: int) -> list[Batch]:
         """Take out a batch that was tried, together with others like it that there is room for.
 
-        Not with what wasn't: whatever fails for ever holds up no more than one batch.
+        Backoffs of theirs are not waited for: it costs no request more. Not with what wasn't tried,
+        and none that is bad: what fails for ever holds up nothing else.
         """
         self.backlog.take(batch)
-        others: list[Batch] = []
-        if batch.split is None:
-            for other in list(self.backlog.tried()):
-                is_alike = other.action == batch.action and other.split is None
-                has_room = len(batch.ids) + len(other.ids) <= max_ids
-                if is_alike and has_room and other.ids and other.not_before <= now:
-                    self.backlog.dropped(other.ids)
-                    batch.take_over(other, other.ids)
-                    others.append(other)
-        return batch, others
+        found = [batch]
+        for other in list(self.backlog.tried()) if batch.is_joinable() else ():
+            is_alike = other.action == batch.action and other.is_joinable()
+            has_room = len(batch.ids) + len(other.ids) <= max_ids
+            if is_alike and has_room and other.ids:
+                self.backlog.dropped(other.ids)
+                batch.take_over(other, other.ids)
+                found.append(other)
+        return found
 
-    def _shares(self, action: Action, now: float, max_ids: int) -> list[tuple[Batch, list[str]]]:
-        """Return what may leave together of what was not tried yet, if something is due."""
+    def _cut(self, action: Action, now: float, max_ids: int) -> list[Batch]:
+        """Take out a batch of what was not tried yet, if one may leave now.
+
+        A batch that something is in the way of is parted, but while several requests of the lane
+        may yet be applied only for a request that is half full: if each id left as soon as it may,
+        a slow segment whose customers flip would fill all slots with small requests.
+        """
         in_the_way = self.in_the_way_of(action)
         shares: list[tuple[Batch, list[str]]] = []
         room = max_ids
+        worth_it = 1 if len(self.in_flight) + len(self.echoes) < MOST_PARTS else max_ids // 2
         for batch in self._from_oldest(action):
             if not room or (not shares and batch.is_open and batch.due_at > now):
                 break
             if batch.blocked_at == self.landings and not batch.is_open:
                 continue
-            names = _free(batch.ids, in_the_way)[:room]
-            if names:
-                shares.append((batch, names))
-                room -= len(names)
-            else:
+            names = _free(batch.ids, in_the_way)
+            if names and (len(names) == len(batch.ids) or len(names) >= worth_it):
+                shares.append((batch, names[:room]))
+                room -= len(shares[-1][1])
+            elif not batch.is_open:  # that one may yet get others
                 batch.blocked_at = self.landings
-        return shares
+        found = self._joined(shares) if shares else []
+        left = self.add if action == "add" else self.remove
+        if left is not None and left.ids and left.due_at <= now:
+            self.close(left)  # what stands in its way is not its successors' to wait for
+        return found
 
-    def _joined(self, shares: list[tuple[Batch, list[str]]]) -> Batch:
+    def _joined(self, shares: list[tuple[Batch, list[str]]]) -> list[Batch]:
         """Take these ids out of the batches in which they wait, as one batch."""
         (first, names), *others = shares
         if len(names) == len(first.ids):
@@ -324,7 +339,7 @@ class Lane(Backoff):
             if not other.is_open:
                 self.backlog.dropped(those)
             batch.take_over(other, those)
-        return batch
+        return [batch, *(other for other, _ in others)]
 
     def _from_oldest(self, action: Action) -> Iterator[Batch]:
         """Yield what was not tried yet, the open batch last."""

@@ -56,12 +56,12 @@ class Refusals:
         )
 
     def is_on_its_way(self, bases: set[int]) -> bool:
-        """Whether a dead letter can be expected to be acknowledged that these ledgers wait for.
+        """Whether a dead letter that these ledgers wait for can be expected to be acknowledged.
 
-        It may be of others: what they wait for is the batch that its ids were refused with.
+        It may be another ledger's, if they have others of its batch.
         """
         return HoldReason.DEAD_LETTER_UNAVAILABLE not in self._throttle.holds and any(
-            dead_letter.posted and not bases.isdisjoint(dead_letter.waiting_bases())
+            dead_letter.posted and not bases.isdisjoint(dead_letter.waited_for_by())
             for dead_letter in self._pending
         )
 

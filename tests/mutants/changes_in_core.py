@@ -190,8 +190,8 @@ CORE: tuple[Mutant, ...] = (
         name="an-open-batch-is-never-checked",
         breaks="I2",
         file="consumer/core/lanes.py",
-        old="names = _free(batch.ids, in_the_way)[:room]",
-        new="names = _free(batch.ids, () if batch.is_open else in_the_way)[:room]",
+        old="names = _free(batch.ids, in_the_way)",
+        new="names = _free(batch.ids, () if batch.is_open else in_the_way)",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
@@ -374,14 +374,24 @@ CORE: tuple[Mutant, ...] = (
         tests=("tests/test_pipeline.py",),
     ),
     Mutant(
+        name="a-drain-keeps-a-batch-of-which-all-was-superseded",
+        breaks="I9",
+        file="consumer/core/buffer.py",
+        old="self.finish(batch)  # nothing of it may be left",
+        new="pass",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
         name="a-revoke-makes-nothing-due",
         breaks="I9",
         file="consumer/core/buffer.py",
         old="""
-        for batch in batches:
             make_due(batch, now, reason)
+            self.finish(batch)  # nothing of it may be left
         """,
-        new="",
+        new="""
+            self.finish(batch)  # nothing of it may be left
+        """,
         tests=("tests/test_pipeline.py",),
     ),
     Mutant(

@@ -119,11 +119,11 @@ TROUBLE: tuple[Mutant, ...] = (
         breaks="I4",
         file="consumer/core/lanes.py",
         old="""
-            else:
+            elif not batch.is_open:  # that one may yet get others
                 batch.blocked_at = self.landings
 """,
         new="""
-            else:
+            elif not batch.is_open:  # that one may yet get others
                 break
 """,
         tests=("tests/test_lanes.py",),

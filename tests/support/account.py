@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from consumer.core.attempts import Attempt
 from consumer.core.backoff import Backoff
-from consumer.core.lanes import FAILING_AFTER, Batch
+from consumer.core.lanes import FAILING_AFTER, MOST_PARTS, Batch
 
 LaneName = tuple[int, str]
 
@@ -83,6 +83,7 @@ class Parcel:
     until: float = -math.inf  # of the running attempt
     backoff: Backoff = field(default_factory=Backoff)
     alone: set[str] = field(default_factory=set)  # refused as the only one of an attempt
+    has_accepted: bool = False  # of it, the API has something
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +243,7 @@ class Account:
         self.forget_echoes(now)
         found = [parcel for parcel in self._parcels if parcel.batch is attempt.batch]
         parcel = found[0] if found else self._leave(attempt, now)
-        self._join(parcel, attempt, now)
+        self._join(parcel, attempt)
         assert set(attempt.ids) <= parcel.changes.keys(), "it carries what is not its batch's"
         assert not parcel.in_flight, "a batch has two attempts at once"
         assert parcel.backoff.not_before <= now, "a batch left before its backoff was over"
@@ -263,19 +264,19 @@ class Account:
             assert change is not None, "an attempt carries what does not wait"
             parcel.changes[name] = change
         free = waiting.changes.keys() - self._in_the_way(lane, parcel.action)
-        assert len(names) == self._max_ids or not free, "a first attempt is not whole"
+        has_parts = len(free) < len(waiting.changes) and self._awaited(lane) >= MOST_PARTS
+        assert len(names) == self._max_ids or not free or has_parts, "an attempt is not whole"
         if not (waiting.changes or waiting.is_thinned):
             waiting.earliest = math.inf
         self._parcels.append(parcel)
         return parcel
 
-    def _join(self, parcel: Parcel, attempt: Attempt, now: float) -> None:
+    def _join(self, parcel: Parcel, attempt: Attempt) -> None:
         """Let a parcel that was tried take others along that were, too."""
         for other in self._parcels:
             is_alike = (other.lane, other.action) == (parcel.lane, parcel.action)
             is_back = other is not parcel and not other.in_flight and other.changes
             if is_alike and is_back and other.changes.keys() <= attempt.batch.ids.keys():
-                assert other.backoff.not_before <= now, "one was in backoff"
                 parcel.changes |= other.changes
                 other.changes = {}
         self._drop_empty()
@@ -303,6 +304,11 @@ class Account:
                 names |= parcel.changes.keys()
         return names
 
+    def _awaited(self, lane: LaneName) -> int:
+        """Return how many requests of the lane may be applied yet."""
+        flying = [each for each in self._parcels if each.lane == lane and each.in_flight]
+        return len(flying) + sum(echo.lane == lane for echo in self._echoes)
+
     def overdue(self, now: float) -> Iterator[tuple[LaneName, str]]:
         """Yield of what something should have left by now, if there were slots enough (I4)."""
         self.forget_echoes(now)
@@ -311,7 +317,8 @@ class Account:
         for (lane, action), waiting in self._waiting.items():
             free = waiting.changes.keys() - self._in_the_way(lane, action)
             late = [name for name in free if waiting.changes[name].latest <= now]
-            if late or len(free) >= self._max_ids:
+            may_part = len(free) == len(waiting.changes) or self._awaited(lane) < MOST_PARTS
+            if may_part and (late or len(free) >= self._max_ids):
                 due.append((lane, action))
         due += [
             (parcel.lane, parcel.action)

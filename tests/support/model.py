@@ -632,11 +632,16 @@ def _decided(parcel: Parcel, attempt: Attempt, outcome: Outcome) -> list[str]:
     """Return what an outcome may settle of a batch; what else is gone has a newer change."""
     match outcome:
         case Delivered():
+            parcel.has_accepted = True
             return [*attempt.ids, *parcel.alone]
-        case Refused(whole=whole):
-            if len(attempt.ids) == 1:
-                parcel.alone.add(attempt.ids[0])
-            return [*(parcel.changes if whole or len(parcel.alone) >= SINGLES else parcel.alone)]
+        case Refused(whole=True):
+            return [*parcel.changes]
+        case Refused() if len(attempt.ids) == 1:
+            parcel.alone.add(attempt.ids[0])
+            if parcel.has_accepted:
+                return [*attempt.ids]
+            is_verdict = len(parcel.alone) >= SINGLES or parcel.changes.keys() <= parcel.alone
+            return [*parcel.changes] if is_verdict else []
         case _:
             return []
 
