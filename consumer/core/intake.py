@@ -120,9 +120,9 @@ class Intake:
                 event = None
             if lane is None or event is None:
                 buffer.held_ids, refusals.unreadable_in_a_row = held, unreadable
-                self._take_other(message, event, ledger, now)
+                is_refused = self._take_other(message, event, ledger, now)
                 held, unreadable = buffer.held_ids, refusals.unreadable_in_a_row
-                if refusals.is_backed_up():
+                if is_refused and refusals.is_backed_up():
                     limit = -1
                 if buffer.closed != closed:
                     break
@@ -203,25 +203,30 @@ class Intake:
 
     def _take_other(
         self, message: Message, event: Event | None, ledger: Ledger, now: float
-    ) -> None:
-        """Take in what is no event of one plain id: a list, or what has to be looked at closely."""
-        value = message.value()
+    ) -> bool:
+        """Take in what is no event of one plain id: a list, or what has to be looked at closely.
+
+        Return whether some of it was refused.
+        """
+        value, is_refused = message.value(), False
         if value is None:
             self._tally.add("records_total", "tombstone")
-            return
+            return False
         by_type = self._buffer.by_type
         is_email = event is not None and by_type[event.id_type] is by_type["email"]
         names = plain_names(event, is_email=is_email) if event and value.isascii() else None
         lane = self._lane_of(event) if event and names else None
         if event is None or names is None or lane is None:
             found = self._decoder.look_closely(value)
+            is_refused = not isinstance(found, Event)
             event = found if isinstance(found, Event) else self._refuse(message, found, ledger, now)
             if event is None:
-                return
+                return True
             names, lane = cast("list[str]", event.ids), self._lane_of(event)
         self._refusals.unreadable_in_a_row = 0
         self._tally.add("records_total", "accepted")
         self._take_names(cast("Lane", lane), event.action, names, ledger, message, now)
+        return is_refused
 
     def _take_names(
         self,

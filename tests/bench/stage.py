@@ -34,7 +34,7 @@ WARM_UP_SECONDS, LIVE_SECONDS = 3.0, 6.0
 MOST_HELD_EVENTS = 400_000  # more than the buffer takes and the slow API gets meanwhile
 SLOW_API_SECONDS, FULL_SECONDS = 1.0, 6.0
 
-_SHARES = {"w1": 1.0, "w2": 1.0, "lists": 0.02, MANY: 0.3}
+_SHARES = {"w1": 1.0, "w2": 1.0, "lists": 0.1, MANY: 1.0}
 _OTHERS_SHARE, _MOST_TAKEN_IN_SHARE = 0.15, 0.3
 _QUICK = {"BATCH_LINGER_SECONDS": "1", "CUSTOMERIO_REQUESTS_PER_SECOND": "100000"}
 
