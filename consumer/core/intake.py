@@ -14,6 +14,7 @@ Invariants (tests name them):
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any, Protocol, assert_never, cast
 
 from msgspec import UNSET
@@ -208,6 +209,8 @@ class Intake:
 
         Return whether some of it was refused.
         """
+        if event is not None and self._take_new(event, message, ledger, now):
+            return False
         value, is_refused = message.value(), False
         if value is None:
             self._tally.add("records_total", "tombstone")
@@ -228,6 +231,38 @@ class Intake:
         self._take_names(cast("Lane", lane), event.action, names, ledger, message, now)
         return is_refused
 
+    def _take_new(self, event: Event, message: Message, ledger: Ledger, now: float) -> bool:
+        """Take in a list of plain ids at once, if nothing has any of them and there is room.
+
+        Return whether it was so; what wasn't is taken in one by one.
+        """
+        names, buffer = event.ids, self._buffer
+        lanes = buffer.by_type[event.id_type]
+        lane = lanes.get(event.segment_id)  # type: ignore[arg-type]  # a text is in none
+        if (
+            lane is None
+            or names is UNSET
+            or event.id is not UNSET
+            or lanes is buffer.by_type["email"]
+        ):
+            return False
+        batch = lane.add if event.action == "add" else lane.remove
+        if batch is None or len(batch.ids) + len(names) >= self._rules.batch_max_ids:
+            return False
+        is_ascii = message.value().isascii() and "".join(names).isascii()  # type: ignore[union-attr]  # it was decoded
+        if not is_ascii or lane.has_any(names):
+            return False
+        if batch.latest is not ledger:
+            _note(batch, ledger, message, now)
+        had = len(batch.ids)
+        batch.ids.update(zip(names, repeat(ledger.base + message.offset()), strict=False))
+        new = len(batch.ids) - had
+        buffer.held_ids += new
+        self._refusals.unreadable_in_a_row = 0
+        self._tally.add("records_total", "accepted")
+        self._count(event.action, len(names), len(names) - new, 0)
+        return True
+
     def _take_names(
         self,
         lane: Lane,
@@ -237,17 +272,10 @@ class Intake:
         message: Message,
         now: float,
     ) -> None:
-        """Take in the ids of one record: at once where they have room and nothing has them."""
+        """Take in the ids of one record, one by one."""
         buffer, origin = self._buffer, ledger.base + message.offset()
-        new = dict.fromkeys(names, origin)
-        duplicate, superseded = len(names) - len(new), 0
-        batch = lane.add if action == "add" else lane.remove
-        has_room = batch is not None and len(batch.ids) + len(new) < self._rules.batch_max_ids
-        if batch is not None and has_room and not lane.has_any(new):
-            _note(batch, ledger, message, now)
-            batch.ids.update(new)
-            new = {}
-        for name in new:
+        duplicate = superseded = 0
+        for name in names:
             waiting = lane.find(name)
             if waiting is not None and waiting.action == action:
                 _note(waiting, ledger, message, now)
