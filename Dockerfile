@@ -34,8 +34,8 @@ COPY --from=build /opt/segment-consumer /opt/segment-consumer
 # The base comes without the compiled standard library, and a read-only file system keeps none:
 # what the commands import is compiled here, once.
 RUN ["/opt/segment-consumer/bin/python3", "-c", "import argparse, consumer.__main__, consumer.daemon, consumer.commands.check.check, consumer.commands.demo.demo, consumer.commands.replay.replay"]
-# Two dozen threads, of which one at a time has Python: more than two of the C library's arenas keep
-# memory that nobody uses, 5 to 8 MiB of 100 to 125 with a backlog.
+# Two dozen threads, of which one at a time has Python: more than two of the C library's arenas only
+# keep memory that nobody uses.
 ENV PATH=/opt/segment-consumer/bin:$PATH \
     MALLOC_ARENA_MAX=2 \
     PYTHONDONTWRITEBYTECODE=1

@@ -83,10 +83,10 @@ CONSUMER: Properties = {
     "queued.max.messages.kbytes": 1024,
     "fetch.max.bytes": 524_288,
     # A fetch costs the more the more partitions it is for, be there one record or many, and each
-    # partition says its end behind it: 20,000 events/s in 1,000 partitions cost 11 to 13 s of CPU a
-    # million when each batch that a producer sent was fetched by itself, 2 to 3 so. With nothing to
-    # read these take 1 % of a core with 1,000 partitions. So long a record of a quiet topic waits
-    # at most, and what the client asks or begins to read behind a fetch: that was half a second.
+    # partition says its end behind it: in 1,000 partitions it is most of the cost when each batch
+    # that a producer sent is fetched by itself. With nothing to read these take 1 % of a core with
+    # 1,000 partitions. So long a record of a quiet topic waits at most, and what the client asks or
+    # begins to read behind a fetch: that was half a second.
     "fetch.min.bytes": 131_072,
     "fetch.wait.max.ms": 100,
     # librdkafka's default delivers a damaged batch as it is, with an id that nobody wrote. Seven
