@@ -22,7 +22,7 @@ LOGGED_BYTES = 69  # of an event in the log, uncompressed
 PATIENCE_SECONDS = 300.0
 SLOWER_THAN_READING, SLOW = 2.0, 0.2
 PER_SECOND, LIVE_SECONDS = 500, 4.0
-FETCHES_PER_SECOND = 10  # of which each waits a tenth of a second
+FETCHES_PER_SECOND = 4  # of which each waits a quarter of a second
 
 
 def produce(broker: "Broker", topic: str, compression: str) -> None:
