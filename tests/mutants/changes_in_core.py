@@ -532,8 +532,16 @@ CORE: tuple[Mutant, ...] = (
         name="a-record-with-some-valid-ids-is-in-the-row",
         breaks="I10",
         file="consumer/core/intake.py",
-        old="self._refusals.unreadable_in_a_row = 0",
-        new="self._refusals.unreadable_in_a_row += bool(self._refusals.unreadable_in_a_row)",
+        old="""
+                return True
+            names, lane = cast("list[str]", event.ids), self._lane_of(event)
+        self._refusals.unreadable_in_a_row = 0
+""",
+        new="""
+                return True
+            names, lane = cast("list[str]", event.ids), self._lane_of(event)
+        self._refusals.unreadable_in_a_row += bool(self._refusals.unreadable_in_a_row)
+""",
         tests=("tests/test_pipeline.py",),
     ),
     Mutant(

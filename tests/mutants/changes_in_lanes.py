@@ -287,8 +287,8 @@ LANES: tuple[Mutant, ...] = (
         name="a-list-fills-a-batch-and-leaves-it-open",
         breaks="I3",
         file="consumer/core/intake.py",
-        old="len(batch.ids) + len(new) < self._rules.batch_max_ids",
-        new="len(batch.ids) + len(new) <= self._rules.batch_max_ids",
+        old="len(batch.ids) + len(names) >= self._rules.batch_max_ids",
+        new="len(batch.ids) + len(names) > self._rules.batch_max_ids",
         tests=(
             "tests/test_pipeline.py",
             "tests/test_intake.py",
