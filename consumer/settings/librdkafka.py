@@ -84,9 +84,9 @@ CONSUMER: Properties = {
     "fetch.max.bytes": 524_288,
     # A fetch costs the more the more partitions it is for, be there one record or many, and each
     # partition says its end behind it: in 1,000 partitions it is most of the cost when each batch
-    # that a producer sent is fetched by itself. So long a record of a quiet topic waits at most, and
-    # what the client asks or begins to read behind a fetch: that was half a second. Ten fetches a
-    # second instead of four were half of what an idle member receives.
+    # that a producer sent is fetched by itself. So long a record of a quiet topic waits at most,
+    # and what the client asks or begins to read behind a fetch: that was half a second. Ten fetches
+    # a second instead of four were half of what an idle member receives.
     "fetch.min.bytes": 131_072,
     "fetch.wait.max.ms": 250,
     # librdkafka's default delivers a damaged batch as it is, with an id that nobody wrote. Seven
