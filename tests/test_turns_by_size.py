@@ -91,6 +91,7 @@ def test_what_is_published_is_made_for_who_looks_at_it_and_is_of_that_moment() -
     snapshot = Reporter().snapshot(world.published, 1.7e9)
     assert isinstance(snapshot.status, Late)
     assert isinstance(snapshot.samples, Late)
+    assert {"state", "partitions"} <= dict(snapshot.status).keys()
     before = eager(world.published)
     world.run_until(12)
     assert snapshot.status == before.status

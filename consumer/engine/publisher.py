@@ -20,7 +20,7 @@ from consumer.engine.stalls import StallWatch
 from consumer.engine.stop import Stop
 
 PUBLISH_SECONDS = 0.2
-PARTITION_SECONDS = 0.0008  # for each partition, if that is more: thousands take a while to tell
+PARTITION_SECONDS = 0.001  # for each partition, if that is more: thousands take a while to tell
 MOST_SECONDS = 1.0
 LANES_SECONDS = 1.0
 
