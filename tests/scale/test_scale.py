@@ -5,7 +5,6 @@ near to it, for the daemon may become a little better without the page being wro
 """
 
 import math
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
@@ -29,18 +28,6 @@ COUNTS = slice(2, 4)  # of rebalances: how many, and how many partitions moved
 NEAR, AS_WITH_OTHER_LUCK = 0.15, 0.4
 A_LITTLE = 0.5  # seconds, requests a second
 SMALL = Size(members=6, partitions=24, replaced=2, added=1)
-
-
-@pytest.fixture
-def one_core() -> Iterator[None]:
-    """Keep the threads of a world on one core, where they change places three times as fast."""
-    if not hasattr(os, "sched_setaffinity"):  # not on macOS
-        yield
-        return
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(cores)})
-    yield
-    os.sched_setaffinity(0, cores)
 
 
 def as_table(found: Iterable[tuple[str, ...]]) -> str:

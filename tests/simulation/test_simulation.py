@@ -7,7 +7,6 @@ plain run of the whole suite has the first 60 of them.
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -21,18 +20,6 @@ START = int(os.environ.get("SIMULATION_START", "0"))
 FEW_HUNDRED = 400
 FIRST = min(60, SEEDS)
 SHOWN = 20
-
-
-@pytest.fixture
-def one_core() -> Iterator[None]:
-    """Keep the threads of a world on one core, where they change places three times as fast."""
-    if not hasattr(os, "sched_setaffinity"):  # not on macOS
-        yield
-        return
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(cores)})
-    yield
-    os.sched_setaffinity(0, cores)
 
 
 @pytest.mark.long("more worlds of the simulation", keep=("the first",))

@@ -1,5 +1,6 @@
-"""The fixtures around the tests' Kafka."""
+"""The fixtures around the tests' Kafka, and the core that a simulated world runs on."""
 
+import os
 import uuid
 from typing import TYPE_CHECKING
 
@@ -51,3 +52,15 @@ def topic(new_topic: "Callable[..., str]") -> str:
 def group() -> str:
     """Name a group that nobody has used yet."""
     return f"group-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def one_core() -> "Iterator[None]":
+    """Keep the threads of a world on one core, where they change places three times as fast."""
+    if not hasattr(os, "sched_setaffinity"):  # not on macOS
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    yield
+    os.sched_setaffinity(0, cores)
