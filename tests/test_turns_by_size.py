@@ -96,6 +96,7 @@ def test_what_is_published_is_made_for_who_looks_at_it_and_is_of_that_moment() -
     world.run_until(12)
     assert snapshot.status == before.status
     assert snapshot.samples == before.samples
+    assert len(snapshot.status) == len(before.status)
     assert snapshot.status["partitions"] is snapshot.status["partitions"]
 
 
