@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consumer.core.arrivals import MAX_SEGMENT_TEXTS
 from consumer.core.decoder import EventDecoder
 from consumer.core.events import Event, IdType, Malformed, Mixed
-from consumer.core.intake import MAX_SEGMENT_TEXTS
 from tests.support.driver import Driver
 from tests.support.records import event
 
@@ -176,4 +176,4 @@ def test_i7_the_texts_of_segments_that_are_remembered_have_a_limit() -> None:
     assert len(set(texts)) > MAX_SEGMENT_TEXTS
     driver.read(*[event("add", "x", segment=text) for text in texts])
     assert {lane.segment_id for lane in driver.pipeline.lanes()} == set(range(1, 6300))
-    assert len(driver.pipeline._intake._segment_ids) <= MAX_SEGMENT_TEXTS  # noqa: SLF001 - nobody outside sees them
+    assert len(driver.pipeline._intake._arrivals._segment_ids) <= MAX_SEGMENT_TEXTS  # noqa: SLF001 - nobody outside sees them

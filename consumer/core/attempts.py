@@ -99,7 +99,7 @@ class Attempts:
             self._buffer.failing.end(batch)
         else:
             self._buffer.came_back(batch)
-        self._buffer.turns.enqueue(batch.lane)
+        self._buffer.look_again(batch.lane, now)
 
     def _succeeded(self, attempt: Attempt, now: float, jitter: float) -> None:
         """End the trouble, if there is one, for all that were in it."""

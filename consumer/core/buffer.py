@@ -112,16 +112,19 @@ class Buffer:
             if not batch.is_open:
                 self._open.pop(batch, None)
         if not found:
-            wake_at = lane.next_wake(now)
-            if wake_at < math.inf:
-                self.turns.schedule(lane, wake_at)
-            else:
-                self._forget_if_idle(lane)
+            self._leave_to_time(lane, now)
             return None
         leaving, *others = found
         for batch in others:
             self.finish(batch)  # if nothing is left of it
         return leaving
+
+    def look_again(self, lane: Lane, now: float) -> None:
+        """Give the lane a turn if it may have something to send, else its timer."""
+        if lane.may_have_due(now):
+            self.turns.enqueue(lane)
+        elif not lane.turn:
+            self._leave_to_time(lane, now)
 
     def came_back(self, batch: Batch) -> None:
         """Let a batch that was in flight wait for its next attempt, unless nothing is left of it.
@@ -231,6 +234,14 @@ class Buffer:
         self.settle_ids(batch.action, "released", len(gone))
         if not batch.is_open:
             self.finish(batch)
+
+    def _leave_to_time(self, lane: Lane, now: float) -> None:
+        """Set the lane's timer, or forget it if nothing of it is left."""
+        wake_at = lane.next_wake(now)
+        if wake_at < math.inf:
+            self.turns.schedule(lane, wake_at)
+        else:
+            self._forget_if_idle(lane)
 
     def _forget_if_idle(self, lane: Lane) -> bool:
         is_idle = lane.is_idle()

@@ -1,8 +1,8 @@
 """Takes records in: decodes them, buffers their ids, notes what they hold. The hot path.
 
 `Intake.receive` goes round a million times per second of CPU: no logging, no call that isn't
-needed, the counts in local variables. It takes the records of one plain id; all others take the
-slower way (`_take_other`), to the same end.
+needed, the counts in local variables. It takes the records of one plain id; `arrivals` takes lists
+of them, and `close_look` all others, to the same end.
 
 Invariants (tests name them):
 - I1: every record with an unsettled change has a hold in its ledger, duplicates included.
@@ -11,60 +11,46 @@ Invariants (tests name them):
 - I7: stops at the first record beyond the limit of held ids, or when dead letters pile up.
 """
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import repeat
-from typing import Any, Protocol, assert_never, cast
+from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
+from consumer.core.arrivals import Arrivals, note
 from consumer.core.buffer import Buffer
-from consumer.core.dead_letters import (
-    MAX_IDS_PER_DEAD_LETTER,
-    DeadLetter,
-    DeadLetterReason,
-    Headers,
-    headers_of,
-    refusal,
-)
-from consumer.core.decoder import NOT_PLAIN, EventDecoder, plain_names
-from consumer.core.events import Action, Event, Malformed, Mixed, opposite_of, segment_id_of
-from consumer.core.lanes import Batch, Lane
+from consumer.core.close_look import CloseLook
+from consumer.core.decoder import NOT_PLAIN, EventDecoder
 from consumer.core.ledger import Ledger
+from consumer.core.message import Message
 from consumer.core.refusals import Refusals
 from consumer.core.rules import Rules
 from consumer.core.tally import Tally
 
-
-class Message(Protocol):
-    """A record as confluent-kafka gives it."""
-
-    def error(self) -> Any: ...  # noqa: D102, ANN401 - these are the library's own
-    def topic(self) -> str: ...  # noqa: D102
-    def partition(self) -> int: ...  # noqa: D102
-    def offset(self) -> int: ...  # noqa: D102
-    def key(self) -> bytes | None: ...  # noqa: D102
-    def value(self) -> bytes | None: ...  # noqa: D102
-    def headers(self) -> Headers | None: ...  # noqa: D102
-    def timestamp(self) -> tuple[int, int]: ...  # noqa: D102
-    def leader_epoch(self) -> int | None: ...  # noqa: D102
+if TYPE_CHECKING:
+    from consumer.core.events import Event
+    from consumer.core.lanes import Lane
 
 
-MAX_SEGMENT_TEXTS = 100_000
-
-
-@dataclass(slots=True, eq=False)
 class Intake:
     """Fills the buffer and the ledgers."""
 
-    _rules: Rules
-    _decoder: EventDecoder
-    _buffer: Buffer
-    _refusals: Refusals
-    _ledgers: Mapping[tuple[str, int], Ledger]
-    _tally: Tally
-    _segment_ids: dict[str, int] = field(default_factory=dict)  # by the text of each
+    def __init__(
+        self,
+        rules: Rules,
+        decoder: EventDecoder,
+        buffer: Buffer,
+        refusals: Refusals,
+        ledgers: Mapping[tuple[str, int], Ledger],
+        tally: Tally,
+    ) -> None:
+        self._rules = rules
+        self._decode = decoder.decode
+        self._buffer = buffer
+        self._refusals = refusals
+        self._ledgers = ledgers
+        self._tally = tally
+        self._arrivals = Arrivals(rules, buffer, tally)
+        self._close_look = CloseLook(decoder, self._arrivals, buffer, refusals, tally)
 
     def receive(  # noqa: C901, PLR0912, PLR0915 - the hot path: a call per record costs a tenth of it
         self, messages: Sequence[Message], now: float, first: int = 0
@@ -75,8 +61,8 @@ class Intake:
         ``first`` were taken in. Return how many are taken then, and the last of them if it carries
         an error instead of a record: what it means decides about those behind it.
         """
-        buffer, refusals, decode = self._buffer, self._refusals, self._decoder.decode
-        lane_of = self._lane_of
+        buffer, refusals, decode = self._buffer, self._refusals, self._decode
+        lane_of, take_list = self._arrivals.lane_of, self._arrivals.take_list
         by_type, emails = buffer.by_type, buffer.by_type["email"]
         max_ids, unset = self._rules.batch_max_ids, UNSET
         limit = -1 if refusals.is_backed_up() else self._rules.buffer_max_ids
@@ -85,7 +71,7 @@ class Intake:
         ledger: Ledger | None = None
         topic, partition = "", -1
         base = 0  # of the ledger
-        taken, adds, removes = first, 0, 0
+        taken, adds, removes, more = first, 0, 0, 0
         duplicate_adds = duplicate_removes = superseded_adds = superseded_removes = 0
         # Without a copy: each of thousands may be behind the end of another partition.
         rest = map(messages.__getitem__, range(first, len(messages))) if first else messages
@@ -120,8 +106,21 @@ class Intake:
             except NOT_PLAIN:
                 event = None
             if lane is None or event is None:
+                new = -1
+                if event is not None and event.ids is not unset:
+                    new = take_list(event, value, ledger, message, now)  # type: ignore[arg-type]  # it was decoded
+                if new >= 0:
+                    size = len(event.ids)  # type: ignore[union-attr, arg-type]
+                    held, unreadable, more = held + new, 0, more + size - 1
+                    if event.action == "add":  # type: ignore[union-attr]
+                        adds, duplicate_adds = adds + size, duplicate_adds + size - new
+                    else:
+                        removes, duplicate_removes = removes + size, duplicate_removes + size - new
+                    if buffer.closed != closed:
+                        break
+                    continue
                 buffer.held_ids, refusals.unreadable_in_a_row = held, unreadable
-                is_refused = self._take_other(message, event, ledger, now)
+                is_refused = self._close_look.take(message, event, ledger, now)
                 held, unreadable = buffer.held_ids, refusals.unreadable_in_a_row
                 if is_refused and refusals.is_backed_up():
                     limit = -1
@@ -138,7 +137,7 @@ class Intake:
                 batch, other = lane.remove, lane.add
             if batch is not None and name in batch.ids:
                 if batch.latest is not ledger:
-                    _note(batch, ledger, message, now)
+                    note(batch, ledger, message, now)
                 duplicate_adds += is_add
                 duplicate_removes += not is_add
                 continue
@@ -149,7 +148,7 @@ class Intake:
             elif name in lane.backlog.known:
                 waiting = lane.backlog.at(name)
                 if waiting.action == event.action:
-                    _note(waiting, ledger, message, now)
+                    note(waiting, ledger, message, now)
                     duplicate_adds += is_add
                     duplicate_removes += not is_add
                     continue
@@ -161,7 +160,7 @@ class Intake:
             if batch is None:
                 batch = buffer.open(lane, event.action, now)
             if batch.latest is not ledger:
-                _note(batch, ledger, message, now)
+                note(batch, ledger, message, now)
             ids = batch.ids
             ids[name] = base + offset
             if len(ids) >= max_ids:
@@ -169,194 +168,10 @@ class Intake:
                 break
         _end_run(messages, taken, ledger)
         buffer.held_ids, refusals.unreadable_in_a_row = held, unreadable
-        self._count("add", adds, duplicate_adds, superseded_removes)
-        self._count("remove", removes, duplicate_removes, superseded_adds)
-        self._tally.add("records_total", "accepted", n=adds + removes)
+        self._arrivals.count("add", adds, duplicate_adds, superseded_removes)
+        self._arrivals.count("remove", removes, duplicate_removes, superseded_adds)
+        self._tally.add("records_total", "accepted", n=adds + removes - more)
         return taken, error
-
-    def _count(self, action: Action, received: int, duplicate: int, superseded: int) -> None:
-        """Count what changes of one action came to, and what they did to the opposite ones."""
-        add = self._tally.add
-        add("ids_received_total", action, n=received)
-        if duplicate:
-            add("ids_total", action, "duplicate", n=duplicate)
-        if superseded:
-            add("ids_total", opposite_of(action), "superseded", n=superseded)
-
-    def _lane_of(self, event: Event) -> Lane | None:
-        """Return the lane of an event, a new one if need be; None if it names no segment."""
-        segment_id = event.segment_id
-        if isinstance(segment_id, str):
-            known = self._segment_ids.get(segment_id) or self._remember(segment_id)
-            if known is None:
-                return None
-            segment_id = known
-        lanes = self._buffer.by_type[event.id_type]
-        return lanes.get(segment_id) or self._buffer.new_lane(segment_id, event.id_type)
-
-    def _remember(self, text: str) -> int | None:
-        segment_id = segment_id_of(text)
-        if segment_id is not None:
-            if len(self._segment_ids) >= MAX_SEGMENT_TEXTS:
-                self._segment_ids.clear()
-            self._segment_ids[text] = segment_id
-        return segment_id
-
-    def _take_other(
-        self, message: Message, event: Event | None, ledger: Ledger, now: float
-    ) -> bool:
-        """Take in what is no event of one plain id: a list, or what has to be looked at closely.
-
-        Return whether some of it was refused.
-        """
-        if event is not None and self._take_new(event, message, ledger, now):
-            return False
-        value, is_refused = message.value(), False
-        if value is None:
-            self._tally.add("records_total", "tombstone")
-            return False
-        by_type = self._buffer.by_type
-        is_email = event is not None and by_type[event.id_type] is by_type["email"]
-        names = plain_names(event, is_email=is_email) if event and value.isascii() else None
-        lane = self._lane_of(event) if event and names else None
-        if event is None or names is None or lane is None:
-            found = self._decoder.look_closely(value)
-            is_refused = not isinstance(found, Event)
-            event = found if isinstance(found, Event) else self._refuse(message, found, ledger, now)
-            if event is None:
-                return True
-            names, lane = cast("list[str]", event.ids), self._lane_of(event)
-        self._refusals.unreadable_in_a_row = 0
-        self._tally.add("records_total", "accepted")
-        self._take_names(cast("Lane", lane), event.action, names, ledger, message, now)
-        return is_refused
-
-    def _take_new(self, event: Event, message: Message, ledger: Ledger, now: float) -> bool:
-        """Take in a list of plain ids at once, if nothing has any of them and there is room.
-
-        Return whether it was so; what wasn't is taken in one by one.
-        """
-        names, buffer = event.ids, self._buffer
-        lanes = buffer.by_type[event.id_type]
-        lane = lanes.get(event.segment_id)  # type: ignore[arg-type]  # a text is in none
-        if (
-            lane is None
-            or names is UNSET
-            or event.id is not UNSET
-            or lanes is buffer.by_type["email"]
-        ):
-            return False
-        batch = lane.add if event.action == "add" else lane.remove
-        if batch is None or len(batch.ids) + len(names) >= self._rules.batch_max_ids:
-            return False
-        is_ascii = message.value().isascii() and "".join(names).isascii()  # type: ignore[union-attr]  # it was decoded
-        if not is_ascii or lane.has_any(names):
-            return False
-        if batch.latest is not ledger:
-            _note(batch, ledger, message, now)
-        had = len(batch.ids)
-        batch.ids.update(zip(names, repeat(ledger.base + message.offset()), strict=False))
-        new = len(batch.ids) - had
-        buffer.held_ids += new
-        self._refusals.unreadable_in_a_row = 0
-        self._tally.add("records_total", "accepted")
-        self._count(event.action, len(names), len(names) - new, 0)
-        return True
-
-    def _take_names(
-        self,
-        lane: Lane,
-        action: Action,
-        names: Sequence[str],
-        ledger: Ledger,
-        message: Message,
-        now: float,
-    ) -> None:
-        """Take in the ids of one record, one by one."""
-        buffer, origin = self._buffer, ledger.base + message.offset()
-        duplicate = superseded = 0
-        for name in names:
-            waiting = lane.find(name)
-            if waiting is not None and waiting.action == action:
-                _note(waiting, ledger, message, now)
-                duplicate += 1
-                continue
-            if waiting is not None:
-                buffer.take_out(waiting, name)
-                superseded += 1
-            batch = buffer.open_batch(lane, action, now)
-            _note(batch, ledger, message, now)
-            batch.ids[name] = origin
-            if len(batch.ids) >= self._rules.batch_max_ids:
-                buffer.close(batch)
-        buffer.held_ids += len(names) - duplicate - superseded
-        self._count(action, len(names), duplicate, superseded)
-
-    def _refuse(
-        self, message: Message, event: Mixed | Malformed, ledger: Ledger, now: float
-    ) -> Event | None:
-        """Refuse what can't be delivered; return the good part of a mixed event."""
-        match event:
-            case Malformed(detail):
-                self._take_malformed(message, detail, ledger, now)
-                return None
-            case Mixed():
-                self._take_invalid(event, ledger, message.offset(), now)
-                return event.event
-            case _:
-                assert_never(event)
-
-    def _take_malformed(self, message: Message, detail: str, ledger: Ledger, now: float) -> None:
-        refusals, offset = self._refusals, message.offset()
-        self._tally.add("records_total", "malformed")
-        refusals.unreadable_in_a_row += 1
-        headers = headers_of(message)
-        note = "" if headers is not None else "; its headers have a name that is no text: not kept"
-        dead_letter = DeadLetter(
-            DeadLetterReason.MALFORMED,
-            detail + note,
-            ledger.source(offset),
-            message.key(),
-            message.value(),
-            headers or (),
-            bases={ledger.base},
-        )
-        if refusals.refuse(dead_letter, now, detail):
-            ledger.hold(offset, dead_letter, now)
-        refusals.hold_at_limit(refusals.unreadable_in_a_row, detail, now)
-
-    def _take_invalid(self, mixed: Mixed, ledger: Ledger, offset: int, now: float) -> None:
-        refusals = self._refusals
-        self._tally.add("ids_received_total", mixed.action, n=len(mixed.invalid))
-        self._buffer.held_ids += len(mixed.invalid)
-        for start in range(0, len(mixed.invalid), MAX_IDS_PER_DEAD_LETTER):
-            ids = mixed.invalid[start : start + MAX_IDS_PER_DEAD_LETTER]
-            dead_letter = refusal(
-                reason=DeadLetterReason.INVALID_ID,
-                detail=mixed.detail,
-                source=ledger.source(offset),
-                segment_id=mixed.segment_id,
-                action=mixed.action,
-                id_type=mixed.id_type,
-                ids=ids,
-                origins={ledger.base + offset: len(ids)},
-            )
-            if refusals.refuse(dead_letter, now, mixed.detail):
-                ledger.hold(offset, dead_letter, now)
-        if mixed.event is None:  # else it ends the row, as any record with a valid id
-            self._tally.add("records_total", "accepted")
-            refusals.unreadable_in_a_row += 1
-            refusals.hold_at_limit(refusals.unreadable_in_a_row, mixed.detail, now)
-
-
-def _note(batch: Batch, ledger: Ledger, message: Message, now: float) -> None:
-    """Have the ledger wait for what arrives in the batch, if it doesn't yet."""
-    batch.latest = ledger
-    if ledger.base not in batch.bases:
-        offset, (kind, timestamp_ms) = message.offset(), message.timestamp()
-        has_time = kind and timestamp_ms > 0
-        batch.bases[ledger.base] = (offset, timestamp_ms if has_time else math.inf)
-        ledger.hold(offset, batch, now)
 
 
 def _end_run(messages: Sequence[Message], end: int, ledger: Ledger | None) -> None:

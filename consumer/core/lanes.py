@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from consumer.core.backlog import Backlog
 from consumer.core.backoff import Backoff
 from consumer.core.events import ACTIONS, Action
-from consumer.core.ledger import Ledger
+from consumer.core.ledger import Hold, Ledger
 from consumer.core.splitting import Split
 
 FAILING_AFTER = 3  # failed attempts in a row, of whichever batches of a lane
@@ -44,8 +44,8 @@ class Batch(Backoff):
 
     Ledgers wait for the batch in which an id arrived. If others took ids over from it, those are
     its ``carriers``, and it is one of their ``sources``: it is over when all of them are. ``bases``
-    has each ledger that waits for what it carries: from which offset on, and the timestamp of the
-    first record in ms (inf: unknown). ``latest`` is the last one that it got something from.
+    has each ledger that waits for what it carries, and from which record on. ``latest`` is the last
+    one that it got something from.
     """
 
     lane: "Lane"
@@ -53,7 +53,7 @@ class Batch(Backoff):
     opened_at: float
     due_at: float
     ids: dict[str, int] = field(default_factory=dict)
-    bases: dict[int, tuple[int, float]] = field(default_factory=dict)
+    bases: dict[int, Hold] = field(default_factory=dict)
     latest: Ledger | None = None
     sources: tuple["Batch", ...] = ()
     carriers: tuple["Batch", ...] = ()
@@ -86,9 +86,14 @@ class Batch(Backoff):
             if source is not self and self._waits_less(source) and source not in self.sources:
                 self.sources += (source,)
                 source.carriers += (self,)
-        for base, (offset, oldest_ms) in other.bases.items():
-            first, first_ms = self.bases.get(base, (offset, oldest_ms))
-            self.bases[base] = (min(first, offset), min(first_ms, oldest_ms))
+        for base, hold in other.bases.items():
+            offset, read_at, oldest_ms = hold
+            first, first_read_at, first_ms = self.bases.get(base, hold)
+            self.bases[base] = (
+                min(first, offset),
+                min(first_read_at, read_at),
+                min(first_ms, oldest_ms),
+            )
 
     def _waits_less(self, other: "Batch") -> bool:
         """Whether some ledger waits for another one from an earlier offset on, or only for it."""
@@ -211,12 +216,11 @@ class Lane(Backoff):
                 return batch
         return self.backlog.at(name) if name in self.backlog.known else None
 
-    def has_any(self, names: Collection[str]) -> bool:
-        """Whether something waits with one of these ids."""
-        return not (
-            (self.add is None or self.add.ids.keys().isdisjoint(names))
-            and (self.remove is None or self.remove.ids.keys().isdisjoint(names))
-            and (not self.backlog.count or self.backlog.known.keys().isdisjoint(names))
+    def is_open_to(self, action: Action, names: Collection[str]) -> bool:
+        """Whether none of these ids waits anywhere but in the open batch of that action."""
+        opposite = self.remove if action == "add" else self.add
+        return (opposite is None or opposite.ids.keys().isdisjoint(names)) and (
+            not self.backlog.count or self.backlog.known.keys().isdisjoint(names)
         )
 
     def held_ids(self) -> int:
@@ -257,6 +261,19 @@ class Lane(Backoff):
         """Return the ids of which the API may apply an opposite change yet."""
         others: list[Batch | Echo] = [*self.in_flight, *self.echoes]
         return [each.ids for each in others if each.action != action]
+
+    def may_have_due(self, now: float) -> bool:
+        """Whether a closer look may find something that can leave at once.
+
+        What something may be in the way of waits in the backlog, and so does what may be tried
+        again: an open batch that is due is looked at when its time has come.
+        """
+        add, remove = self.add, self.remove
+        return (
+            self.backlog.count > 0
+            or (add is not None and add.due_at <= now)
+            or (remove is not None and remove.due_at <= now)
+        )
 
     def next_wake(self, now: float) -> float:
         """Return when a look at this lane may find something that can't be found at ``now``.
@@ -305,7 +322,7 @@ class Lane(Backoff):
         a slow segment whose customers flip would fill all slots with small requests.
         """
         in_the_way = self.in_the_way_of(action)
-        shares: list[tuple[Batch, list[str]]] = []
+        shares: list[tuple[Batch, Collection[str]]] = []
         room = max_ids
         worth_it = 1 if len(self.in_flight) + len(self.echoes) < MOST_PARTS else max_ids // 2
         for batch in self._from_oldest(action):
@@ -315,8 +332,9 @@ class Lane(Backoff):
                 continue
             names = _free(batch.ids, in_the_way)
             if names and (len(names) == len(batch.ids) or len(names) >= worth_it):
-                shares.append((batch, names[:room]))
-                room -= len(shares[-1][1])
+                share = names if len(names) <= room else tuple(names)[:room]
+                shares.append((batch, share))
+                room -= len(share)
             elif not batch.is_open:  # that one may yet get others
                 batch.blocked_at = self.landings
         found = self._joined(shares) if shares else []
@@ -325,7 +343,7 @@ class Lane(Backoff):
             self.close(left)  # what stands in its way is not its successors' to wait for
         return found
 
-    def _joined(self, shares: list[tuple[Batch, list[str]]]) -> list[Batch]:
+    def _joined(self, shares: list[tuple[Batch, Collection[str]]]) -> list[Batch]:
         """Take these ids out of the batches in which they wait, as one batch."""
         (first, names), *others = shares
         if len(names) == len(first.ids):
@@ -373,12 +391,12 @@ class Lane(Backoff):
             self.echoes = remaining
 
 
-def _free(ids: dict[str, int], in_the_way: Iterable[Collection[str]]) -> list[str]:
-    """Return those of the ids that nothing is in the way of."""
+def _free(ids: dict[str, int], in_the_way: Iterable[Collection[str]]) -> Collection[str]:
+    """Return those of the ids that nothing is in the way of: ``ids`` itself if these are all."""
     blocked: set[str] = set()
     for each in in_the_way:
         blocked |= ids.keys() & each
-    return [name for name in ids if name not in blocked] if blocked else list(ids)
+    return [name for name in ids if name not in blocked] if blocked else ids
 
 
 def _opened_at(batch: Batch) -> float:

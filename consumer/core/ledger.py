@@ -1,6 +1,6 @@
 """One assigned partition's account: how far it was read and how far it may be committed.
 
-A *hold* is (offset, holder, read at): appended when a holder - a batch or a dead letter - receives
+A *hold* is of an offset, by a holder: appended when a holder - a batch or a dead letter - receives
 its first change from this very ledger object, duplicates included. Offsets of a partition arrive in
 order, so the queue is in order: a holder that is settled leaves it, wherever it stands, and what
 may be committed is the offset at the head, or the position when the queue is empty. There is no
@@ -28,8 +28,11 @@ _OFFSET_MASK = (1 << _OFFSET_BITS) - 1
 _NUMBER_BITS = 44
 _BASE_MASK = ((1 << _NUMBER_BITS) - 1) << _OFFSET_BITS
 
-Holds = OrderedDict[object, tuple[int, float]]
-"""Offset and time of reading by holder. A plain dict searches for its head after removals there."""
+Hold = tuple[int, float, float]
+"""The offset, when it was read, and the record's timestamp in ms (inf: unknown)."""
+
+Holds = OrderedDict[object, Hold]
+"""By holder. A plain dict searches for its head after removals there."""
 
 
 @dataclass(slots=True, eq=False)
@@ -70,9 +73,10 @@ class Ledger:
         """Name a record as dead letters and logs do: ``topic:partition:offset``."""
         return f"{self.topic}:{self.partition}:{offset}"
 
-    def hold(self, offset: int, holder: object, now: float) -> None:
+    def hold(self, offset: int, holder: object, now: float, timestamp_ms: float = math.inf) -> Hold:
         """Keep ``offset``, read at ``now``, and all after it until ``holder`` is settled."""
-        self._holds[holder] = (offset, now)
+        self._holds[holder] = hold = (offset, now, timestamp_ms)
+        return hold
 
     def let_go(self, holder: object) -> None:
         """Take note that ``holder`` is settled."""
@@ -88,7 +92,7 @@ class Ledger:
 
     def head(self) -> tuple[object, float] | None:
         """Return what is unsettled of the oldest record, and when that was read; None: nothing."""
-        for holder, (_, read_at) in self._holds.items():
+        for holder, (_, read_at, _) in self._holds.items():
             return holder, read_at
         return None
 
@@ -123,9 +127,9 @@ class Ledger:
         more: only this process can. Until it is, it holds the commit there. What is on its way to
         be committed is of the log as it was, and proves nothing of this one.
         """
-        for holder, (offset, read_at) in self._holds.items():
+        for holder, (offset, read_at, timestamp_ms) in self._holds.items():
             if offset > position:
-                self._holds[holder] = (position, read_at)
+                self._holds[holder] = (position, read_at, timestamp_ms)
         self.position, self.gap = position, 0
         self.committed = None
         self.turns_back += 1
@@ -141,5 +145,5 @@ def offset_of(origin: int) -> int:
     return origin & _OFFSET_MASK
 
 
-def _first(holds: Holds) -> tuple[int, float]:
+def _first(holds: Holds) -> Hold:
     return next(iter(holds.values()))

@@ -34,9 +34,10 @@ from consumer.core.dead_letters import DeadLetter
 from consumer.core.decoder import EventDecoder
 from consumer.core.events import IdType
 from consumer.core.failing import Failing
-from consumer.core.intake import Intake, Message
+from consumer.core.intake import Intake
 from consumer.core.lanes import Batch, Lane
 from consumer.core.ledger import Ledger
+from consumer.core.message import Message
 from consumer.core.notes import Notes
 from consumer.core.outcomes import Outcome
 from consumer.core.refusals import Refusals
@@ -182,14 +183,16 @@ class Pipeline:
         is_probe = self.throttle.is_probing
         if is_probe and may_start(now, is_stranger=turns.next_is_stranger()):
             turns.begin_elsewhere()
-        while now <= latest_start and may_start(now, is_stranger=turns.next_is_stranger()):
+        while turns and now <= latest_start:
+            if not may_start(now, is_stranger=turns.next_is_stranger()):
+                break
             lane = turns.next_lane(is_probe=is_probe)
             if lane is None:
                 break
             batch = self._buffer.next_batch(lane, now)
             if batch is not None:
                 attempts.append(self._attempts.start(batch, now))
-                turns.enqueue(lane)
+                self._buffer.look_again(lane, now)
         return attempts
 
     def flush_oldest(self, now: float, batches: int) -> None:
@@ -203,7 +206,7 @@ class Pipeline:
         more, or none has a timestamp.
         """
         batch = attempt.batch
-        times = (oldest_ms for _, oldest_ms in batch.bases.values())
+        times = (oldest_ms for _, _, oldest_ms in batch.bases.values())
         oldest = min(times, default=math.inf) if batch.ids else math.inf
         return int(oldest) if oldest < math.inf else None
 

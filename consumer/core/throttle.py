@@ -100,7 +100,7 @@ class Throttle:
     @property
     def is_held(self) -> bool:
         """Whether a hold lets nothing through but probes."""
-        return not self.holds.keys() <= TELLING_HOLDS
+        return bool(self.holds) and not self.holds.keys() <= TELLING_HOLDS
 
     @property
     def is_probing(self) -> bool:
@@ -109,8 +109,7 @@ class Throttle:
 
     def may_start(self, now: float, *, is_stranger: bool = False) -> bool:
         """Whether a request may start at ``now``; see `earliest_start`."""
-        start = self.earliest_start(is_stranger=is_stranger)
-        return self.in_flight < self.slots and start <= now
+        return self.in_flight < self.slots and self.earliest_start(is_stranger=is_stranger) <= now
 
     def earliest_start(self, *, is_stranger: bool = False) -> float:
         """Return when the next request may start, as far as time alone decides; inf: never.
@@ -118,7 +117,7 @@ class Throttle:
         A stranger is a lane that did not fail in this trouble, and so might end it: in an outage
         it waits for what other strangers came to, not for what the same few lanes did again.
         """
-        if not self.holds.keys() <= _PASSABLE:
+        if self.holds and not self.holds.keys() <= _PASSABLE:
             return math.inf
         backoff = self._strangers if is_stranger and not self._api_holds() else self._everybody
         return max(self._next_start, backoff.not_before)

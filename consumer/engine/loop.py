@@ -20,8 +20,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import assert_never
 
-from consumer.core.intake import Message
 from consumer.core.ledger import Ledger
+from consumer.core.message import Message
 from consumer.core.pipeline import Pipeline
 from consumer.core.positions import Gone
 from consumer.engine.assignment import Assignment

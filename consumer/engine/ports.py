@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from consumer.core.attempts import Attempt
 from consumer.core.dead_letters import DeadLetter
-from consumer.core.intake import Message
+from consumer.core.message import Message
 from consumer.core.outcomes import Answer
 from consumer.core.positions import Going, Gone, Log
 from consumer.core.tally import Counts

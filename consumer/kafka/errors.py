@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from confluent_kafka import KafkaError, TopicPartition
 
-from consumer.core.intake import Message
+from consumer.core.message import Message
 from consumer.core.positions import Gone
 from consumer.engine.ports import CommitAnswer, Damaged, EndOfPartition, MessageError, Trouble
 

@@ -19,7 +19,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from consumer.core.intake import Message
+from consumer.core.message import Message
 from consumer.core.positions import Going
 from consumer.engine.ports import (
     CommitAnswer,

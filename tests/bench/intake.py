@@ -7,7 +7,6 @@ decoding, buffering and the ledgers, and nothing of HTTP. A `loops.Task` comes o
 with the daemon's settings; a `loops.Taken` goes to standard output, its CPU that of the loop alone.
 """
 
-import gc
 import sys
 import time
 from typing import TYPE_CHECKING, cast
@@ -16,12 +15,13 @@ import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
 from consumer import clock, daemon, settings
+from consumer.collector import Collector
 from consumer.core.outcomes import Delivered
 from consumer.settings.properties import consumer_properties
 from tests.bench.loops import CHUNK_RECORDS, POLL_SECONDS, Taken, Task
 
 if TYPE_CHECKING:
-    from consumer.core.intake import Message
+    from consumer.core.message import Message
 
 _NEVER = {
     "BATCH_LINGER_SECONDS": "86400",
@@ -38,21 +38,21 @@ def take_in(task: Task) -> Taken:
     consumer.assign([TopicPartition(task.topic, each, 0) for each in range(task.partitions)])
     for partition in range(task.partitions):
         pipeline.assign(task.topic, partition, 0, 0)
-    gc.collect()
-    gc.freeze()
     begun, cpu_begun, seen, delivered = time.monotonic(), time.process_time(), 0, Delivered()
-    while seen < task.records:
-        messages = cast("list[Message]", consumer.consume(CHUNK_RECORDS, POLL_SECONDS))
-        now = clock.now()
-        seen += len(messages)
-        taken = 0
-        while taken < len(messages):
-            taken, error = pipeline.receive(messages, now, taken)
-            seen -= error is not None  # a partition's end
-            while attempts := pipeline.dispatch(now):
-                for attempt in attempts:
-                    pipeline.settle(attempt, delivered, now, 0.0)
-    taken_in = Taken(time.monotonic() - begun, time.process_time() - cpu_begun)
+    with Collector(time.monotonic) as collector:
+        while seen < task.records:
+            messages = cast("list[Message]", consumer.consume(CHUNK_RECORDS, POLL_SECONDS))
+            now = clock.now()
+            seen += len(messages)
+            taken = 0
+            while taken < len(messages):
+                taken, error = pipeline.receive(messages, now, taken)
+                seen -= error is not None  # a partition's end
+                while attempts := pipeline.dispatch(now):
+                    for attempt in attempts:
+                        pipeline.settle(attempt, delivered, now, 0.0)
+            collector.turn(is_idle=not messages)
+        taken_in = Taken(time.monotonic() - begun, time.process_time() - cpu_begun)
     consumer.close()
     return taken_in
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from consumer.core.intake import Message
+from consumer.core.message import Message
 from consumer.core.positions import Going
 from consumer.engine.ports import (
     CommitAnswer,

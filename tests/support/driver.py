@@ -6,8 +6,8 @@ from typing import Any
 from consumer.core.attempts import Attempt
 from consumer.core.dead_letters import DeadLetter
 from consumer.core.events import IdType
-from consumer.core.intake import Message
 from consumer.core.ledger import Ledger
+from consumer.core.message import Message
 from consumer.core.outcomes import Delivered, Hold, HoldReason, Outcome, Refused, Retry, RetryReason
 from consumer.core.pipeline import Pipeline
 from consumer.core.rules import Rules

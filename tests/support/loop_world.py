@@ -12,7 +12,7 @@ from typing import Any
 
 from consumer.core.attempts import Attempt
 from consumer.core.dead_letters import DeadLetter
-from consumer.core.intake import Message
+from consumer.core.message import Message
 from consumer.core.outcomes import Answer, Answered
 from consumer.core.pipeline import Pipeline
 from consumer.core.positions import Going, Log

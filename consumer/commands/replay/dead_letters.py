@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from consumer.core.dead_letters import HEADER_PREFIX, DeadLetterReason, headers_of
 from consumer.core.decoder import EventDecoder
 from consumer.core.events import Event, IdType, Malformed, Mixed
-from consumer.core.intake import Message
+from consumer.core.message import Message
 
 UNKNOWN = "-"
 _LONGEST_DETAIL = 200

@@ -7,7 +7,7 @@ from consumer.commands.replay.member import BoundedMember, EndOfSpan
 from consumer.commands.replay.voice import Voice, counted
 from consumer.core.decoder import EventDecoder
 from consumer.core.events import IdType
-from consumer.core.intake import Message
+from consumer.core.message import Message
 from consumer.core.positions import Gone
 from consumer.engine.ports import Damaged, Partition, Trouble
 from consumer.observability import logs

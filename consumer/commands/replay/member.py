@@ -11,7 +11,7 @@ from typing import Any
 from confluent_kafka import KafkaError
 
 from consumer.core.dead_letters import DeadLetter
-from consumer.core.intake import Message
+from consumer.core.message import Message
 from consumer.core.positions import Going
 from consumer.engine.ports import (
     CommitAnswer,
