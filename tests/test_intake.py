@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from consumer.core.arrivals import MAX_SEGMENT_TEXTS
 from consumer.core.decoder import EventDecoder
 from consumer.core.events import Event, IdType, Malformed, Mixed
+from consumer.core.ledger import base_of
 from tests.support.driver import Driver
 from tests.support.records import event
 
@@ -137,25 +138,48 @@ def test_what_is_no_event_as_a_whole_is_none_in_the_quick_way(value: bytes) -> N
     assert [given for _, given in letters] == [value]
 
 
-@settings(derandomize=True, deadline=None, max_examples=200)
+Batches = list[tuple[str, dict[str, int], set[int]]]
+
+
+def waiting(driver: Driver) -> Batches:
+    """Return each batch: its action, from which ledger each id is, and which ledgers wait for it.
+
+    In the order in which they leave.
+    """
+    return [
+        (
+            batch.action,
+            {name: base_of(origin) for name, origin in batch.ids.items()},
+            set(batch.bases),
+        )
+        for lane in driver.pipeline.lanes()
+        for batch in [*lane.backlog.batches(), *lane.open_batches()]
+        if batch.ids
+    ]
+
+
+@settings(derandomize=True, deadline=None, max_examples=400)
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["add", "remove"]),
-            st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=4),
+            st.sampled_from(["add", "add", "remove"]),
+            st.lists(st.sampled_from("abcdefghijkl"), min_size=1, max_size=7),
+            st.sampled_from([0, 1]),
         ),
         max_size=30,
     ),
-    st.sampled_from([1, 3, 1000]),
+    st.sampled_from([1, 3, 5, 1000]),
 )
 def test_lists_and_single_ids_come_to_the_same(
-    changes: list[tuple[str, list[str]]], batch_max_ids: int
+    changes: list[tuple[str, list[str], int]], batch_max_ids: int
 ) -> None:
-    both = [Driver(batch_max_ids=batch_max_ids) for _ in range(2)]
-    for action, ids in changes:
+    both = [Driver(batch_max_ids=batch_max_ids, partitions=2) for _ in range(2)]
+    for action, ids, partition in changes:
         record = {"segment_id": 1, "action": action}
-        both[0].read(json.dumps({**record, "ids": ids}).encode())
-        both[1].read(*(json.dumps({**record, "id": name}).encode() for name in ids))
+        both[0].read(json.dumps({**record, "ids": ids}).encode(), partition=partition)
+        singles = [json.dumps({**record, "id": name}).encode() for name in ids]
+        both[1].read(*singles, partition=partition)
+    assert waiting(both[0]) == waiting(both[1])
     assert both[0].pipeline.held_ids == both[1].pipeline.held_ids
     for key in both[0].tally.counters:
         if key[0].startswith("ids_"):

@@ -24,7 +24,7 @@ CORE: tuple[Mutant, ...] = (
         name="a-ledger-that-goes-back-forgets-what-was-read-beyond",
         breaks="I1",
         file="consumer/core/ledger.py",
-        old="self._holds[holder] = (position, read_at)",
+        old="self._holds[holder] = (position, read_at, timestamp_ms)",
         new="self._holds = OrderedDict(list(self._holds.items())[:0])",
         tests=("tests/test_ledger.py",),
     ),
@@ -117,7 +117,7 @@ CORE: tuple[Mutant, ...] = (
         file="consumer/core/intake.py",
         old="""
                 if batch.latest is not ledger:
-                    _note(batch, ledger, message, now)
+                    note(batch, ledger, message, now)
                 duplicate_adds += is_add
 """,
         new="duplicate_adds += is_add",
@@ -126,7 +126,7 @@ CORE: tuple[Mutant, ...] = (
     Mutant(
         name="a-hold-for-one-partition-only",
         breaks="I1",
-        file="consumer/core/intake.py",
+        file="consumer/core/arrivals.py",
         old="if ledger.base not in batch.bases:",
         new="if not batch.bases:",
         tests=("tests/test_pipeline.py",),
@@ -134,12 +134,12 @@ CORE: tuple[Mutant, ...] = (
     Mutant(
         name="holds-keyed-by-partition-instead-of-ledger",
         breaks="I1",
-        file="consumer/core/intake.py",
+        file="consumer/core/arrivals.py",
         old="""
     if ledger.base not in batch.bases:
 """,
         new="""
-    noted = vars(_note).setdefault("noted", {}).setdefault(batch, set())
+    noted = vars(note).setdefault("noted", {}).setdefault(batch, set())
     if (ledger.topic, ledger.partition) not in noted:
         noted.add((ledger.topic, ledger.partition))
 """,
@@ -217,8 +217,8 @@ CORE: tuple[Mutant, ...] = (
         name="an-id-that-waits-keeps-its-batch-waiting",
         breaks="I4",
         file="consumer/core/lanes.py",
-        old="return [name for name in ids if name not in blocked] if blocked else list(ids)",
-        new="return [] if blocked else list(ids)",
+        old="return [name for name in ids if name not in blocked] if blocked else ids",
+        new="return [] if blocked else ids",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
@@ -518,7 +518,7 @@ CORE: tuple[Mutant, ...] = (
     Mutant(
         name="a-record-without-a-valid-id-ends-the-row",
         breaks="I10",
-        file="consumer/core/intake.py",
+        file="consumer/core/close_look.py",
         old="""
             refusals.unreadable_in_a_row += 1
             refusals.hold_at_limit(refusals.unreadable_in_a_row, mixed.detail, now)
@@ -531,15 +531,15 @@ CORE: tuple[Mutant, ...] = (
     Mutant(
         name="a-record-with-some-valid-ids-is-in-the-row",
         breaks="I10",
-        file="consumer/core/intake.py",
+        file="consumer/core/close_look.py",
         old="""
                 return True
-            names, lane = cast("list[str]", event.ids), self._lane_of(event)
+            names = cast("list[str]", event.ids)
         self._refusals.unreadable_in_a_row = 0
 """,
         new="""
                 return True
-            names, lane = cast("list[str]", event.ids), self._lane_of(event)
+            names = cast("list[str]", event.ids)
         self._refusals.unreadable_in_a_row += bool(self._refusals.unreadable_in_a_row)
 """,
         tests=("tests/test_pipeline.py",),
@@ -547,7 +547,7 @@ CORE: tuple[Mutant, ...] = (
     Mutant(
         name="a-record-counts-once-for-each-of-its-dead-letters",
         breaks="I10",
-        file="consumer/core/intake.py",
+        file="consumer/core/close_look.py",
         old="""
             if refusals.refuse(dead_letter, now, mixed.detail):
                 ledger.hold(offset, dead_letter, now)
@@ -570,7 +570,7 @@ CORE: tuple[Mutant, ...] = (
     Mutant(
         name="an-unreadable-record-does-not-wait-for-its-dead-letter",
         breaks="I11",
-        file="consumer/core/intake.py",
+        file="consumer/core/close_look.py",
         old="""
         if refusals.refuse(dead_letter, now, detail):
             ledger.hold(offset, dead_letter, now)

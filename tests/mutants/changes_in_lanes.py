@@ -65,7 +65,7 @@ LANES: tuple[Mutant, ...] = (
         name="a-cut-beyond-the-limit",
         breaks="I3",
         file="consumer/core/lanes.py",
-        old="shares.append((batch, names[:room]))",
+        old="share = names if len(names) <= room else tuple(names)[:room]",
         new="shares.append((batch, names))",
         tests=("tests/test_lanes.py",),
     ),
@@ -265,18 +265,18 @@ LANES: tuple[Mutant, ...] = (
         name="a-list-overlooks-what-waits-in-the-backlog",
         breaks="I2",
         file="consumer/core/lanes.py",
-        old="and (not self.backlog.count or self.backlog.known.keys().isdisjoint(names))",
-        new="",
+        old="not self.backlog.count or self.backlog.known.keys().isdisjoint(names)",
+        new="True",
         tests=(
             "tests/test_lanes.py",
             "tests/test_intake.py",
         ),
     ),
     Mutant(
-        name="a-list-overlooks-the-open-batches",
+        name="a-list-overlooks-the-opposite-batch",
         breaks="I2",
         file="consumer/core/lanes.py",
-        old="(self.add is None or self.add.ids.keys().isdisjoint(names))",
+        old="(opposite is None or opposite.ids.keys().isdisjoint(names))",
         new="True",
         tests=(
             "tests/test_lanes.py",
@@ -286,9 +286,9 @@ LANES: tuple[Mutant, ...] = (
     Mutant(
         name="a-list-fills-a-batch-and-leaves-it-open",
         breaks="I3",
-        file="consumer/core/intake.py",
-        old="len(batch.ids) + len(names) >= self._rules.batch_max_ids",
-        new="len(batch.ids) + len(names) > self._rules.batch_max_ids",
+        file="consumer/core/arrivals.py",
+        old="if len(names) >= room:",
+        new="if len(names) > room:",
         tests=(
             "tests/test_pipeline.py",
             "tests/test_intake.py",
@@ -297,13 +297,106 @@ LANES: tuple[Mutant, ...] = (
     Mutant(
         name="a-list-has-one-id-too-many",
         breaks="I3",
-        file="consumer/core/intake.py",
+        file="consumer/core/arrivals.py",
         old="if len(batch.ids) >= self._rules.batch_max_ids:",
         new="if len(batch.ids) > self._rules.batch_max_ids:",
         tests=(
             "tests/test_pipeline.py",
             "tests/test_intake.py",
         ),
+    ),
+    Mutant(
+        name="a-list-that-fills-a-batch-repeats-what-is-in-it",
+        breaks="an id waits once",
+        file="consumer/core/arrivals.py",
+        old=" or not batch.ids.keys().isdisjoint(names):",
+        new=":",
+        tests=("tests/test_intake.py",),
+    ),
+    Mutant(
+        name="a-list-repeats-itself-in-the-next-batch",
+        breaks="an id waits once",
+        file="consumer/core/arrivals.py",
+        old="if len(set(names)) < len(names) or ",
+        new="if ",
+        tests=("tests/test_intake.py",),
+    ),
+    Mutant(
+        name="a-list-fills-batches-without-a-hold",
+        breaks="I1",
+        file="consumer/core/arrivals.py",
+        old="""
+            note(batch, ledger, message, now)
+            part = names""",
+        new="part = names",
+        tests=("tests/test_intake.py",),
+    ),
+    Mutant(
+        name="a-list-arrives-without-a-hold",
+        breaks="I1",
+        file="consumer/core/arrivals.py",
+        old="""
+        if batch.latest is not ledger:
+            note(batch, ledger, message, now)
+""",
+        new="pass",
+        tests=("tests/test_intake.py",),
+    ),
+    Mutant(
+        name="a-repeat-in-a-list-is-of-its-last-partition",
+        breaks="I1",
+        file="consumer/core/arrivals.py",
+        old="keep(name, origin)",
+        new="batch.ids[name] = origin",
+        tests=("tests/test_intake.py",),
+    ),
+    Mutant(
+        name="what-repeats-in-a-list-is-held-twice",
+        breaks="I6",
+        file="consumer/core/arrivals.py",
+        old="return len(batch.ids) - had",
+        new="return len(names)",
+        tests=("tests/test_intake.py",),
+    ),
+    Mutant(
+        name="an-escape-in-a-list-may-be-anything",
+        breaks="an id has 150 bytes",
+        file="consumer/core/arrivals.py",
+        old='value.isascii() and b"\\\\" not in value',
+        new="value.isascii()",
+        tests=("tests/test_intake.py",),
+    ),
+    Mutant(
+        name="a-list-arrives-in-what-is-no-utf-8",
+        breaks="an event is valid as a whole",
+        file="consumer/core/arrivals.py",
+        old='value.isascii() and b"\\\\" not in value',
+        new='b"\\\\" not in value',
+        tests=("tests/test_intake.py",),
+    ),
+    Mutant(
+        name="a-list-of-addresses-arrives-as-it-is",
+        breaks="I2",
+        file="consumer/core/arrivals.py",
+        old=' or lanes is buffer.by_type["email"]:',
+        new=":",
+        tests=("tests/test_intake.py",),
+    ),
+    Mutant(
+        name="a-lane-is-not-looked-at-when-an-answer-came",
+        breaks="I8",
+        file="consumer/core/lanes.py",
+        old="self.backlog.count > 0",
+        new="False",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="a-lane-has-no-timer-once-something-left",
+        breaks="I4",
+        file="consumer/core/buffer.py",
+        old="elif not lane.turn:",
+        new="elif False:",
+        tests=("tests/test_pipeline.py",),
     ),
     # -- where an id is
     Mutant(
@@ -400,7 +493,7 @@ LANES: tuple[Mutant, ...] = (
         breaks="I1",
         file="consumer/core/intake.py",
         old="""
-                    _note(waiting, ledger, message, now)
+                    note(waiting, ledger, message, now)
                     duplicate_adds += is_add
 """,
         new="duplicate_adds += is_add",
@@ -409,9 +502,9 @@ LANES: tuple[Mutant, ...] = (
     Mutant(
         name="a-lists-repeat-of-what-waits-without-a-hold",
         breaks="I1",
-        file="consumer/core/intake.py",
+        file="consumer/core/arrivals.py",
         old="""
-                _note(waiting, ledger, message, now)
+                note(waiting, ledger, message, now)
                 duplicate += 1
 """,
         new="duplicate += 1",
@@ -429,8 +522,8 @@ LANES: tuple[Mutant, ...] = (
         name="a-batch-takes-ids-over-without-their-ledgers",
         breaks="I9",
         file="consumer/core/lanes.py",
-        old="self.bases[base] = (min(first, offset), min(first_ms, oldest_ms))",
-        new="pass",
+        old="for base, hold in other.bases.items():",
+        new="for base, hold in ():",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
@@ -482,9 +575,9 @@ LANES: tuple[Mutant, ...] = (
     Mutant(
         name="a-batch-knows-the-last-of-its-ledgers-alone",
         breaks="I9",
-        file="consumer/core/intake.py",
-        old="batch.bases[ledger.base] = (offset, timestamp_ms if has_time else math.inf)",
-        new="batch.bases = {ledger.base: (offset, timestamp_ms if has_time else math.inf)}",
+        file="consumer/core/arrivals.py",
+        old="batch.bases[ledger.base] = ledger.hold(message.offset(), batch, now, first_ms)",
+        new="batch.bases = {ledger.base: ledger.hold(message.offset(), batch, now, first_ms)}",
         tests=("tests/test_pipeline.py",),
     ),
     Mutant(
@@ -537,7 +630,7 @@ LANES: tuple[Mutant, ...] = (
     Mutant(
         name="a-text-is-the-segment-of-another",
         breaks="I3",
-        file="consumer/core/intake.py",
+        file="consumer/core/arrivals.py",
         old="self._segment_ids.get(segment_id) or self._remember(segment_id)",
         new="self._segment_ids.get(segment_id[:1]) or self._remember(segment_id)",
         tests=("tests/test_intake.py",),
@@ -545,7 +638,7 @@ LANES: tuple[Mutant, ...] = (
     Mutant(
         name="the-texts-of-segments-pile-up",
         breaks="I7",
-        file="consumer/core/intake.py",
+        file="consumer/core/arrivals.py",
         old="if len(self._segment_ids) >= MAX_SEGMENT_TEXTS:",
         new="if False:",
         tests=("tests/test_intake.py",),
@@ -561,7 +654,7 @@ LANES: tuple[Mutant, ...] = (
     Mutant(
         name="a-list-in-what-is-no-utf-8-is-read",
         breaks="an event is valid as a whole",
-        file="consumer/core/intake.py",
+        file="consumer/core/close_look.py",
         old="if event and value.isascii() else None",
         new="if event and value else None",
         tests=("tests/test_intake.py",),

@@ -167,7 +167,7 @@ TROUBLE: tuple[Mutant, ...] = (
         name="what-is-told-lets-probes-through-alone",
         breaks="I8",
         file="consumer/core/throttle.py",
-        old="return not self.holds.keys() <= TELLING_HOLDS",
+        old="not self.holds.keys() <= TELLING_HOLDS",
         new="return bool(self.holds)",
         tests=("tests/test_throttle.py",),
     ),
