@@ -19,6 +19,7 @@ from consumer.core.rules import Rules
 from consumer.core.tally import Tally
 
 MAX_SEGMENT_TEXTS = 100_000
+_BACKSLASH = ord("\\")
 
 
 @dataclass(slots=True, eq=False)
@@ -58,7 +59,7 @@ class Arrivals:
         """
         names, buffer = cast("list[str]", event.ids), self._buffer
         lanes = buffer.by_type[event.id_type]
-        is_plain = value.isascii() and b"\\" not in value  # else an id may be anything
+        is_plain = value.isascii() and _BACKSLASH not in value  # else an id may be anything
         if not is_plain or event.id is not UNSET or lanes is buffer.by_type["email"]:
             return -1
         lane = lanes.get(event.segment_id) or self.lane_of(event)  # type: ignore[arg-type]  # a text is in none

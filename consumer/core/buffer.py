@@ -120,10 +120,10 @@ class Buffer:
         return leaving
 
     def look_again(self, lane: Lane, now: float) -> None:
-        """Give the lane a turn if it may have something to send, else its timer."""
+        """Give the lane a turn if it may have something to send, else a timer if it has none."""
         if lane.may_have_due(now):
             self.turns.enqueue(lane)
-        elif not lane.turn:
+        elif not lane.turn and lane.wake_at == math.inf:
             self._leave_to_time(lane, now)
 
     def came_back(self, batch: Batch) -> None:

@@ -265,7 +265,8 @@ class Throttle:
             self._successes = 0
 
     def _api_holds(self) -> list[HoldState]:
-        return [hold for reason, hold in self.holds.items() if reason in API_HOLDS]
+        holds = self.holds  # hardly ever are there any
+        return [hold for reason, hold in holds.items() if reason in API_HOLDS] if holds else []
 
     def _was_probe(self, started_at: float) -> bool:
         """Whether an attempt started after a hold began, so that it tells whether it is over."""

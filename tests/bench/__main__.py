@@ -51,7 +51,8 @@ GROUPS: tuple[dict[str, Measure], ...] = (
         "emails": lambda stage: stage.intake("emails"),
         "texts": lambda stage: stage.intake("texts"),
         "integers": lambda stage: stage.intake("integers"),
-        MANY: lambda stage: stage.intake(MANY),
+        "w1 held": lambda stage: stage.intake("w1", sends=False),
+        MANY: lambda stage: stage.intake(MANY, sends=False),
     },
     {
         "live": lambda stage: stage.live(PARTITIONS),

@@ -1,10 +1,11 @@
 """What taking in costs: real messages through the daemon's pipeline, the API being instant.
 
-    python -m tests.bench.intake
+    python -m tests.bench.intake send|hold
 
-A batch that is full is delivered at once, and what isn't waits: so what is measured is consuming,
-decoding, buffering and the ledgers, and nothing of HTTP. A `loops.Task` comes on standard input
-with the daemon's settings; a `loops.Taken` goes to standard output, its CPU that of the loop alone.
+A batch that is full is delivered at once, and what isn't waits; or all waits. So what is measured
+is consuming, decoding, buffering and the ledgers, and nothing of HTTP. A `loops.Task` comes on
+standard input with the daemon's settings; a `loops.Taken` goes to standard output, its CPU that of
+the loop alone.
 """
 
 import sys
@@ -30,7 +31,7 @@ _NEVER = {
 }
 
 
-def take_in(task: Task) -> Taken:
+def take_in(task: Task, *, sends: bool) -> Taken:
     """Take all in."""
     given = settings.load({**task.properties, **_NEVER})
     pipeline = daemon.pipeline_of(given)
@@ -48,7 +49,7 @@ def take_in(task: Task) -> Taken:
             while taken < len(messages):
                 taken, error = pipeline.receive(messages, now, taken)
                 seen -= error is not None  # a partition's end
-                while attempts := pipeline.dispatch(now):
+                while sends and (attempts := pipeline.dispatch(now)):
                     for attempt in attempts:
                         pipeline.settle(attempt, delivered, now, 0.0)
             collector.turn(is_idle=not messages)
@@ -60,7 +61,8 @@ def take_in(task: Task) -> Taken:
 def main() -> None:
     """Do what standard input says."""
     task = msgspec.json.decode(sys.stdin.buffer.read(), type=Task)
-    sys.stdout.buffer.write(msgspec.json.encode(take_in(task)))
+    taken = take_in(task, sends={"send": True, "hold": False}[sys.argv[1]])
+    sys.stdout.buffer.write(msgspec.json.encode(taken))
 
 
 if __name__ == "__main__":
