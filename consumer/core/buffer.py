@@ -15,6 +15,7 @@ from msgspec import UNSET
 from consumer.core.events import ID_TYPES, Action, IdType
 from consumer.core.failing import Failing
 from consumer.core.lanes import Batch, Echo, Lane
+from consumer.core.leaving import next_batch
 from consumer.core.ledger import Ledger, base_of
 from consumer.core.tally import Tally
 from consumer.core.turns import Turns
@@ -107,7 +108,7 @@ class Buffer:
         for batch in open_batches:
             if batch.due_at <= now:
                 self.finish(batch)  # one whose ids were all superseded
-        found = lane.next_batch(now, self._max_ids)
+        found = next_batch(lane, now, self._max_ids)
         for batch in open_batches:
             if not batch.is_open:
                 self._open.pop(batch, None)

@@ -20,17 +20,16 @@ Invariants (tests name them):
 """
 
 import math
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from consumer.core.backlog import Backlog
 from consumer.core.backoff import Backoff
-from consumer.core.events import ACTIONS, Action
+from consumer.core.events import Action
 from consumer.core.ledger import Hold, Ledger
 from consumer.core.splitting import Split
 
 FAILING_AFTER = 3  # failed attempts in a row, of whichever batches of a lane
-MOST_PARTS = 2  # of batches, as long as so few requests of the lane may yet be applied
 BAD_AFTER = 3  # separate troubles in a row, that others' successes ended
 
 
@@ -198,6 +197,13 @@ class Lane(Backoff):
             self.in_flight = tuple(each for each in self.in_flight if each is not batch)
             self.landings += 1
 
+    def take_out(self, batch: Batch) -> None:
+        """Let a batch leave that waits."""
+        if batch.is_open:
+            self._detach(batch)
+        else:
+            self.backlog.take(batch)
+
     def put_back(self, batch: Batch) -> None:
         """Let a batch that came back wait for its next attempt, or for its dead letters."""
         self._backlog().put_back(batch)
@@ -238,29 +244,19 @@ class Lane(Backoff):
         """Whether nothing is left that the lane must remember."""
         return not (self.add or self.remove or self.backlog.count or self.in_flight or self.echoes)
 
-    # -- what leaves ---------------------------------------------------------------------------
-
-    def next_batch(self, now: float, max_ids: int) -> list[Batch]:
-        """Return the oldest that may leave now, with no more than that many ids; or nothing.
-
-        It is taken out of what waits, with ids that are not due yet as far as there is room. Behind
-        it come those that it took ids over from: some have none left.
-        """
-        self._forget_echoes(now)
-        if self.waits_until() > now or (self.is_failing() and self.in_flight):
-            return []
-        for batch in sorted(self._due(now), key=_opened_at):
-            if batch.is_tried:
-                return self._again(batch, max_ids)
-            found = self._cut(batch.action, now, max_ids)
-            if found:
-                return found
-        return []
+    # -- what may leave; see `leaving` ---------------------------------------------------------
 
     def in_the_way_of(self, action: Action) -> list[Collection[str]]:
         """Return the ids of which the API may apply an opposite change yet."""
         others: list[Batch | Echo] = [*self.in_flight, *self.echoes]
         return [each.ids for each in others if each.action != action]
+
+    def forget_echoes(self, now: float) -> None:
+        """Let what can be applied no more be in the way no more."""
+        if self.echoes:
+            remaining = tuple(echo for echo in self.echoes if echo.until > now)
+            self.landings += len(self.echoes) - len(remaining)
+            self.echoes = remaining
 
     def may_have_due(self, now: float) -> bool:
         """Whether a closer look may find something that can leave at once.
@@ -287,90 +283,12 @@ class Lane(Backoff):
             times.append(self.waits_until())
         return min(times, default=math.inf)
 
-    def _due(self, now: float) -> Iterator[Batch]:
-        """Yield the oldest of each kind that is due, and all that may be tried again."""
-        for action in ACTIONS:
-            first = next(self._from_oldest(action), None)
-            if first is not None and first.ids and (not first.is_open or first.due_at <= now):
-                yield first
-        for batch in self.backlog.tried():
-            if batch.ids and batch.not_before <= now:
-                yield batch
-
-    def _again(self, batch: Batch, max_ids: int) -> list[Batch]:
-        """Take out a batch that was tried, together with others like it that there is room for.
-
-        Backoffs of theirs are not waited for: it costs no request more. Not with what wasn't tried,
-        and none that is bad: what fails for ever holds up nothing else.
-        """
-        self.backlog.take(batch)
-        found = [batch]
-        for other in list(self.backlog.tried()) if batch.is_joinable() else ():
-            is_alike = other.action == batch.action and other.is_joinable()
-            has_room = len(batch.ids) + len(other.ids) <= max_ids
-            if is_alike and has_room and other.ids:
-                self.backlog.dropped(other.ids)
-                batch.take_over(other, other.ids)
-                found.append(other)
-        return found
-
-    def _cut(self, action: Action, now: float, max_ids: int) -> list[Batch]:
-        """Take out a batch of what was not tried yet, if one may leave now.
-
-        A batch that something is in the way of is parted, but while several requests of the lane
-        may yet be applied only for a request that is half full: if each id left as soon as it may,
-        a slow segment whose customers flip would fill all slots with small requests.
-        """
-        in_the_way = self.in_the_way_of(action)
-        shares: list[tuple[Batch, Collection[str]]] = []
-        room = max_ids
-        worth_it = 1 if len(self.in_flight) + len(self.echoes) < MOST_PARTS else max_ids // 2
-        for batch in self._from_oldest(action):
-            if not room or (not shares and batch.is_open and batch.due_at > now):
-                break
-            if batch.blocked_at == self.landings and not batch.is_open:
-                continue
-            names = _free(batch.ids, in_the_way)
-            if names and (len(names) == len(batch.ids) or len(names) >= worth_it):
-                share = names if len(names) <= room else tuple(names)[:room]
-                shares.append((batch, share))
-                room -= len(share)
-            elif not batch.is_open:  # that one may yet get others
-                batch.blocked_at = self.landings
-        found = self._joined(shares) if shares else []
-        left = self.add if action == "add" else self.remove
-        if left is not None and left.ids and left.due_at <= now:
-            self.close(left)  # what stands in its way is not its successors' to wait for
-        return found
-
-    def _joined(self, shares: list[tuple[Batch, Collection[str]]]) -> list[Batch]:
-        """Take these ids out of the batches in which they wait, as one batch."""
-        (first, names), *others = shares
-        if len(names) == len(first.ids):
-            batch = first
-            self._take_out(batch)
-        else:
-            batch = Batch(self, first.action, first.opened_at, first.due_at, is_open=False)
-            batch.reason = first.reason
-            others = shares
-        for other, those in others:
-            if not other.is_open:
-                self.backlog.dropped(those)
-            batch.take_over(other, those)
-        return [batch, *(other for other, _ in others)]
-
-    def _from_oldest(self, action: Action) -> Iterator[Batch]:
+    def from_oldest(self, action: Action) -> Iterator[Batch]:
         """Yield what was not tried yet, the open batch last."""
         yield from self.backlog.fresh(action)
         open_batch = self.add if action == "add" else self.remove
         if open_batch is not None:
             yield open_batch
-
-    def _take_out(self, batch: Batch) -> None:
-        if batch.is_open:
-            self._detach(batch)
-        else:
-            self.backlog.take(batch)
 
     def _detach(self, batch: Batch) -> None:
         batch.is_open = False
@@ -383,21 +301,3 @@ class Lane(Backoff):
         if self.backlog is _NOTHING:
             self.backlog = Backlog()
         return self.backlog
-
-    def _forget_echoes(self, now: float) -> None:
-        if self.echoes:
-            remaining = tuple(echo for echo in self.echoes if echo.until > now)
-            self.landings += len(self.echoes) - len(remaining)
-            self.echoes = remaining
-
-
-def _free(ids: dict[str, int], in_the_way: Iterable[Collection[str]]) -> Collection[str]:
-    """Return those of the ids that nothing is in the way of: ``ids`` itself if these are all."""
-    blocked: set[str] = set()
-    for each in in_the_way:
-        blocked |= ids.keys() & each
-    return [name for name in ids if name not in blocked] if blocked else ids
-
-
-def _opened_at(batch: Batch) -> float:
-    return batch.opened_at

@@ -189,7 +189,7 @@ CORE: tuple[Mutant, ...] = (
     Mutant(
         name="an-open-batch-is-never-checked",
         breaks="I2",
-        file="consumer/core/lanes.py",
+        file="consumer/core/leaving.py",
         old="names = _free(batch.ids, in_the_way)",
         new="names = _free(batch.ids, () if batch.is_open else in_the_way)",
         tests=("tests/test_lanes.py",),
@@ -216,7 +216,7 @@ CORE: tuple[Mutant, ...] = (
     Mutant(
         name="an-id-that-waits-keeps-its-batch-waiting",
         breaks="I4",
-        file="consumer/core/lanes.py",
+        file="consumer/core/leaving.py",
         old="return [name for name in ids if name not in blocked] if blocked else ids",
         new="return [] if blocked else ids",
         tests=("tests/test_lanes.py",),
@@ -224,7 +224,7 @@ CORE: tuple[Mutant, ...] = (
     Mutant(
         name="only-the-youngest-is-in-the-way",
         breaks="I2",
-        file="consumer/core/lanes.py",
+        file="consumer/core/leaving.py",
         old="for each in in_the_way:",
         new="for each in list(in_the_way)[-1:]:",
         tests=("tests/test_lanes.py",),
@@ -397,7 +397,7 @@ CORE: tuple[Mutant, ...] = (
     Mutant(
         name="backoff-is-not-kept",
         breaks="backoff",
-        file="consumer/core/lanes.py",
+        file="consumer/core/leaving.py",
         old="if batch.ids and batch.not_before <= now:",
         new="if batch.ids:",
         tests=("tests/test_lanes.py",),

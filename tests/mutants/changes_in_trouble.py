@@ -117,25 +117,25 @@ TROUBLE: tuple[Mutant, ...] = (
     Mutant(
         name="a-batch-that-has-to-wait-keeps-younger-ones-back",
         breaks="I4",
-        file="consumer/core/lanes.py",
+        file="consumer/core/leaving.py",
         old="""
-            elif not batch.is_open:  # that one may yet get others
-                batch.blocked_at = self.landings
+        elif not batch.is_open:  # that one may yet get others
+            batch.blocked_at = lane.landings
 """,
         new="""
-            elif not batch.is_open:  # that one may yet get others
-                break
+        elif not batch.is_open:  # that one may yet get others
+            break
 """,
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
         name="a-batch-in-backoff-keeps-younger-ones-back",
         breaks="I4",
-        file="consumer/core/lanes.py",
-        old="if self.waits_until() > now or (self.is_failing() and self.in_flight):",
+        file="consumer/core/leaving.py",
+        old="if lane.waits_until() > now or (lane.is_failing() and lane.in_flight):",
         new="""
-        rests = any(batch.not_before > now for batch in self.backlog.tried())
-        if rests or self.waits_until() > now or (self.is_failing() and self.in_flight):
+    rests = any(batch.not_before > now for batch in lane.backlog.tried())
+    if rests or lane.waits_until() > now or (lane.is_failing() and lane.in_flight):
 """,
         tests=("tests/test_lanes.py",),
     ),
@@ -168,7 +168,7 @@ TROUBLE: tuple[Mutant, ...] = (
         breaks="I8",
         file="consumer/core/throttle.py",
         old="not self.holds.keys() <= TELLING_HOLDS",
-        new="return bool(self.holds)",
+        new="bool(self.holds)",
         tests=("tests/test_throttle.py",),
     ),
     Mutant(

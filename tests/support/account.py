@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from consumer.core.attempts import Attempt
 from consumer.core.backoff import Backoff
-from consumer.core.lanes import FAILING_AFTER, MOST_PARTS, Batch
+from consumer.core.lanes import FAILING_AFTER, Batch
+from consumer.core.leaving import MOST_PARTS
 
 LaneName = tuple[int, str]
 
