@@ -12,7 +12,7 @@ import pytest
 
 from tests.bench import workloads
 from tests.bench.__main__ import GROUPS, chosen
-from tests.bench.figures import Rounds, middle, per_second, ratio
+from tests.bench.figures import Figures, Rounds, at_highest, middle, per_second, ratio
 from tests.bench.rows import ROWS, Row
 from tests.bench.sink import Sink
 from tests.bench.table import lines
@@ -47,6 +47,35 @@ def test_a_round_that_could_not_be_measured_is_left_out() -> None:
 def test_a_rate_is_that_between_the_first_tenth_and_the_last() -> None:
     steady = [(5.0 + number, 10 * number) for number in range(1, 11)]
     assert per_second([*steady, (99.0, 100)], 100) == 10.0
+
+
+@pytest.mark.parametrize(
+    ("managed", "found", "left"),
+    [(100, 100, [100, 50, 25]), (60, 50, [50, 25]), (10, math.nan, [25])],
+)
+def test_a_rate_that_the_machine_does_not_manage_is_not_tried_again(
+    managed: int, found: float, left: list[int]
+) -> None:
+    def measure(rate: int) -> Figures:
+        return {"cpu_us": rate if rate <= managed else math.nan}
+
+    rates = [100, 50, 25]
+    for _ in range(2):
+        figures = at_highest(rates, measure)
+        assert figures["cpu_us"] == pytest.approx(found, nan_ok=True)
+        assert rates == left
+
+
+def test_a_row_says_at_which_rates_it_was_measured() -> None:
+    row = Row("steady", "of a load", MINE, THEIRS, at=("mine", "cpu_us"))
+    assert row.title(rounds([50_000, 50_000], [])) == "of a load, at 50,000 events/s"
+    mixed = rounds([50_000, 25_000], [])
+    assert row.title(mixed) == "of a load, at 25,000 to 50,000 events/s"
+
+
+def test_few_partitions_are_measured_at_the_rate_that_many_manage() -> None:
+    (group,) = [group for group in GROUPS if "live" in group]
+    assert list(group) == ["live 1,000 partitions", "live"]
 
 
 @pytest.mark.parametrize(

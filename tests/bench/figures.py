@@ -4,7 +4,7 @@ Pure: nothing here measures anything.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from statistics import median
 
 Figures = dict[str, float]
@@ -32,6 +32,16 @@ def ratio(rounds: Rounds, over: Point, under: Point | None) -> float:
         return middle(rounds, over)
     pairs = zip(rounds[over[0]], rounds[under[0]], strict=True)
     return _median(mine[over[1]] / theirs[under[1]] for mine, theirs in pairs)
+
+
+def at_highest(rates: list[int], measure: Callable[[int], Figures]) -> Figures:
+    """Return the figures at the first of the rates that gives any, and drop those before it.
+
+    So whatever is compared with it is measured at the same one. The last stays, come what may.
+    """
+    while math.isnan((figures := measure(rates[0]))["cpu_us"]) and len(rates) > 1:
+        del rates[0]
+    return figures
 
 
 def _median(values: Iterable[float]) -> float:

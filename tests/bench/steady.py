@@ -26,13 +26,14 @@ class Load(Repeating):
         topic: str,
         per_second: float,
         change: Callable[[int, float], Change],
+        acks: str = "all",
     ) -> None:
         super().__init__(TICK_SECONDS)
         self.produced = 0
         self._topic = topic
         self._per_second = per_second
         self._change = change
-        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5})
+        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "acks": acks})
         self._begun = math.inf
 
     def __enter__(self) -> Self:
@@ -40,7 +41,7 @@ class Load(Repeating):
         return super().__enter__()
 
     def stop(self) -> None:
-        """Produce no more; all of it is at the broker then."""
+        """Produce no more; all of it is at the broker then, if that acknowledges anything."""
         super().stop()
         self._producer.flush(PATIENCE_SECONDS)
 

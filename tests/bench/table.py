@@ -14,7 +14,7 @@ def lines(
     yield "|---|---|---|---|---|---|---|"
     for row in rows:
         value = row.value(rounds)
-        cells = [row.key, row.what, _change(row, value, (before or {}).get(row.key))]
+        cells = [row.key, row.title(rounds), _change(row, value, (before or {}).get(row.key))]
         cells += [_parts(row, rounds), *row.limits(), row.verdict(value)]
         yield f"| {' | '.join(cells)} |"
 
