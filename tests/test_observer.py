@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from consumer.kafka import observer as module
@@ -19,8 +19,22 @@ from tests.support.waiting import PATIENCE_SECONDS, eventually
 TOPIC = "audience"
 SHORTEST_SECONDS, LONGEST_SECONDS = 0.1, 0.4
 LONG_SECONDS = 0.9 * LONGEST_SECONDS
+MANY_SECONDS = 0.3
 ROUNDS = 3
 """After so many that are alike it rests as long as it may."""
+
+
+class Moving(Repeating):
+    """A producer that lets the topic grow all the time."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(SHORTEST_SECONDS / 4)
+        self._producer = Producer({"bootstrap.servers": address, "log_level": 0})
+
+    def turn(self) -> None:
+        """Produce one record."""
+        self._producer.produce(TOPIC, b"{}", partition=0)
+        self._producer.flush(PATIENCE_SECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +83,33 @@ def test_the_cluster_is_asked_ever_more_seldom_while_the_answers_stay_the_same(
     observer = observing(address, TOPIC)
     rests(observer, ROUNDS)
     assert max(rests(observer, ROUNDS)) > LONG_SECONDS
+
+
+def test_many_partitions_are_asked_about_more_seldom_though_their_ends_move(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PARTITION_SECONDS", MANY_SECONDS)
+    with Moving(address):
+        observer = observing(address, TOPIC)
+        rests(observer, 1)
+        before = observer.view.ends
+        assert sum(rests(observer, ROUNDS)) > 0.9 * ROUNDS * MANY_SECONDS
+        assert observer.view.ends != before
+
+
+def test_many_partitions_of_which_one_is_silent_are_asked_about_often(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PARTITION_SECONDS", MANY_SECONDS)
+    observer = observing(address, TOPIC)
+    observer.silent = {(TOPIC, 0): 0}
+    rests(observer, ROUNDS)
+    assert min(rests(observer, ROUNDS)) < 0.9 * MANY_SECONDS
+
+
+def test_the_ends_of_however_many_are_asked_for_as_often_as_they_must_be() -> None:
+    assert module._shortest(1) == SHORTEST_SECONDS  # noqa: SLF001 - a partition takes no time yet
+    assert module._shortest(100_000) == LONGEST_SECONDS  # noqa: SLF001
 
 
 def test_a_change_has_the_cluster_asked_often_again(address: str) -> None:

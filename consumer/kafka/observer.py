@@ -5,7 +5,8 @@ latest `View`, a value. Cached watermarks stand still while a partition is pause
 asked for explicitly.
 
 It is cheap to the cluster: it asks about our topics alone, all in one request, never for a listing
-of all there are, and ever more seldom while the answers stay the same and nothing is wrong.
+of all there are, and ever more seldom while the answers stay the same and nothing is wrong. That
+ends move on is no reason to ask about thousands of them every few seconds: then it rests longer.
 """
 
 import math
@@ -30,6 +31,7 @@ from consumer.kafka.topics import TIMEOUT_SECONDS, UNKNOWN, Topics, answer_of, d
 _LEAST_SECONDS = 0.5
 _SHORTEST_SECONDS = 3.0
 _LONGEST_SECONDS = 12.0  # the ends are to be asked for every 15 s
+_PARTITION_SECONDS = 0.01  # for each partition, if that is more: a thousand ends take a while
 _SESSION_SECONDS = 300.0  # a broker's whole configuration comes with it
 
 
@@ -89,8 +91,10 @@ class Observer:
             except Exception as error:  # noqa: BLE001 - this thread must outlive whatever a broker answers
                 self.view = self._blind(error)
             self._admin.poll(0)  # else what it logs is never heard, and piles up
-            is_calm = self.view == before and not self._is_wrong()
-            interval = min(2 * interval, _LONGEST_SECONDS) if is_calm else _SHORTEST_SECONDS
+            is_wrong = self._is_wrong()
+            is_calm = self.view == before and not is_wrong
+            shortest = _SHORTEST_SECONDS if is_wrong else _shortest(len(self.partitions))
+            interval = min(2 * max(interval, shortest), _LONGEST_SECONDS) if is_calm else shortest
             rest = interval - (clock.now() - started)
             if self._waker.wait(max(rest, 0.2)):
                 interval = _SHORTEST_SECONDS
@@ -185,3 +189,8 @@ class Observer:
         except KafkaException:
             return None
         return any(member.member_id == member_id for member in group.members)
+
+
+def _shortest(partitions: int) -> float:
+    """Return how long it rests at least while nothing is wrong."""
+    return min(max(_SHORTEST_SECONDS, partitions * _PARTITION_SECONDS), _LONGEST_SECONDS)
