@@ -21,7 +21,7 @@ EVENTS, READ = 700_000, 450_000
 LOGGED_BYTES = 69  # of an event in the log, uncompressed
 PATIENCE_SECONDS = 300.0
 SLOWER_THAN_READING, SLOW = 2.0, 0.2
-PER_SECOND, LIVE_SECONDS = 500, 4.0
+TRICKLE, STREAM, LIVE_SECONDS = 500, 16_000, 4.0  # a stream is a megabyte a second
 FETCHES_PER_SECOND = 4  # of which each waits a quarter of a second
 
 
@@ -81,7 +81,10 @@ def test_i7_what_waits_in_kafka_fills_no_memory_and_is_fetched_once(
         assert fetched < 1.2 * LOGGED_BYTES * read + 2**21
 
 
-def test_what_trickles_in_is_fetched_in_some_size(scenario: "Scenario", broker: "Broker") -> None:
+@pytest.mark.parametrize("per_second", [TRICKLE, STREAM])
+def test_what_trickles_in_is_fetched_in_some_size(
+    scenario: "Scenario", broker: "Broker", per_second: int
+) -> None:
     """Else each batch that a producer sends is a fetch, which costs more than what is in it."""
     bootstrap, proxy = broker.proxied(0)
     fetches = 0
@@ -97,7 +100,7 @@ def test_what_trickles_in_is_fetched_in_some_size(scenario: "Scenario", broker: 
     proxy.meddle(answers_of(FETCH, counted, lambda: True))
     scenario.start_ready(KAFKA_BOOTSTRAP_SERVERS=bootstrap)
     before, began = fetches, time.monotonic()
-    with Load(broker.bootstrap, scenario.topic, PER_SECOND, change) as load:
+    with Load(broker.bootstrap, scenario.topic, per_second, change) as load:
         eventually(
             lambda: time.monotonic() - began,
             PATIENCE_SECONDS,
