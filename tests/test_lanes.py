@@ -1,11 +1,12 @@
 """The ordering rule, case by case (invariant I2): whose request has to wait for whose."""
 
 import math
+from collections.abc import Sequence
 
 import pytest
 
 from consumer.core.attempts import Attempt
-from consumer.core.lanes import Lane
+from consumer.core.lanes import SLOW_SECONDS, Lane
 from consumer.core.outcomes import Answered, Outcome, Retry, RetryReason, Unsent, outcome_of
 from consumer.core.turns import Turns
 from tests.support.driver import (
@@ -975,6 +976,117 @@ def test_an_answer_that_decides_ends_the_failing_of_a_lane(outcome: Outcome) -> 
         driver.answer(attempt, UNAVAILABLE)
     driver.answer(driver.one_try(), outcome)
     assert driver.sent() == ["add id-1", "add id-2", "add id-3"]
+
+
+def slots_of_one(driver: Driver) -> int:
+    """Give one lane more batches than there are slots; return how many of them leave."""
+    driver.read(*[event("add", f"{driver.now}-{number}") for number in range(20)])
+    return len(driver.attempts())
+
+
+def answer_all(driver: Driver, attempts: Sequence[Attempt], outcome: Outcome, took: float) -> None:
+    driver.wait(took)
+    for attempt in attempts:
+        driver.answer(attempt, outcome)
+
+
+def slow_and_failing(failure: Retry = UNAVAILABLE) -> Driver:
+    """Return what has a lane that is slow and fails, and nothing in flight."""
+    driver = Driver(batch_max_ids=1)
+    driver.read(event("add", "a"), event("add", "b"))
+    first, second = driver.attempts()
+    answer_all(driver, [first], failure, 2 * SLOW_SECONDS)
+    answer_all(driver, [second], DELIVERED, 0.0)
+    driver.throttle.limit = 8.0
+    return driver
+
+
+def with_a_neighbour(driver: Driver) -> Driver:
+    """Let another lane have one attempt in flight."""
+    driver.read(event("add", "other", segment=2))
+    assert driver.sent() == ["add other"]
+    return driver
+
+
+@pytest.mark.parametrize("failure", [UNAVAILABLE, TIMED_OUT])
+def test_i4_a_lane_that_is_slow_and_fails_leaves_half_of_the_slots_to_others(
+    failure: Retry,
+) -> None:
+    driver = with_a_neighbour(slow_and_failing(failure))
+    assert slots_of_one(driver) == 4
+    driver.read(*[event("add", "other", segment=segment) for segment in range(3, 9)])
+    assert len(driver.attempts()) == 3
+
+
+def test_i4_a_lane_that_is_slow_and_fails_has_all_slots_where_there_is_no_other() -> None:
+    assert slots_of_one(slow_and_failing()) == 8
+
+
+@pytest.mark.parametrize(("slots", "share"), [(2.0, 1), (3.0, 2), (7.0, 4), (8.0, 4)])
+def test_the_share_of_a_lane_is_half_of_the_slots_that_there_are(slots: float, share: int) -> None:
+    driver = with_a_neighbour(slow_and_failing())
+    driver.throttle.limit = slots
+    assert slots_of_one(driver) == share
+
+
+def test_an_answer_lets_a_lane_with_its_share_go_on() -> None:
+    driver = with_a_neighbour(slow_and_failing())
+    driver.read(*[event("add", f"id-{number}") for number in range(20)])
+    attempts = driver.attempts()
+    assert not driver.pipeline.has_queued(), "nothing is looked at again for nothing"
+    answer_all(driver, attempts[:1], DELIVERED, 2 * SLOW_SECONDS)
+    assert len(driver.attempts()) == 1
+
+
+def test_a_lane_that_fails_at_once_may_have_all_slots_that_are_free() -> None:
+    driver = Driver(batch_max_ids=1)
+    for _ in range(4):
+        driver.read(event("add", "a"))
+        answer_all(driver, driver.attempts(), UNAVAILABLE, SLOW_SECONDS)
+        answer_all(driver, driver.attempts(), DELIVERED, SLOW_SECONDS)
+    driver.throttle.limit = 8.0
+    assert slots_of_one(with_a_neighbour(driver)) == 7
+
+
+def test_a_lane_that_is_slow_may_have_all_slots_that_are_free() -> None:
+    driver = Driver(batch_max_ids=1)
+    driver.read(*[event("add", f"id-{number}") for number in range(4)])
+    answer_all(driver, driver.attempts(), DELIVERED, 9.0)
+    assert slots_of_one(with_a_neighbour(driver)) == 7
+
+
+def test_a_lane_whose_answers_of_429_are_slow_may_have_all_slots_that_are_free() -> None:
+    driver = Driver(batch_max_ids=1)
+    for number in range(3):
+        driver.read(event("add", f"id-{number}"))
+        answer_all(driver, driver.attempts(), THROTTLED, 2 * SLOW_SECONDS)
+        answer_all(driver, driver.attempts(), DELIVERED, 0.0)
+    driver.throttle.limit = 8.0
+    assert slots_of_one(with_a_neighbour(driver)) == 7
+
+
+@pytest.mark.parametrize(("failures", "successes"), [(1, 0), (2, 3), (9, 9)])
+def test_three_successes_make_up_for_a_slow_failure_and_nine_for_however_many(
+    failures: int, successes: int
+) -> None:
+    lane = Lane(1, "id")
+    for _ in range(failures):
+        lane.judge(2 * SLOW_SECONDS, failed=True)
+    for _ in range(successes):
+        assert lane.has_its_share(0)
+        lane.judge(0.1, failed=False)
+    assert not lane.has_its_share(0)
+
+
+def test_a_slow_success_after_failures_makes_up_for_none() -> None:
+    """Else a lane that fails at once, and succeeds slowly, had all slots all the time."""
+    lane = Lane(1, "id")
+    for _ in range(2):
+        lane.judge(0.1, failed=True)
+        lane.fail(0.0, 1.0, 60.0, 0.0)
+        lane.judge(2 * SLOW_SECONDS, failed=False)
+        lane.succeed()
+    assert lane.has_its_share(0)
 
 
 def asked(seconds: float) -> Retry:

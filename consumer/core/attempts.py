@@ -104,6 +104,7 @@ class Attempts:
     def _succeeded(self, attempt: Attempt, now: float, jitter: float) -> None:
         """End the trouble, if there is one, for all that were in it."""
         self._throttle.accepted(attempt.started_at)
+        attempt.batch.lane.judge(now - attempt.started_at, failed=False)
         attempt.batch.succeed()
         attempt.batch.lane.succeed()
         suspects = self._buffer.failing.suspects
@@ -160,6 +161,7 @@ class Attempts:
             self._buffer.echo(batch, attempt.ids, attempt.deadline)
         self._failed(batch, attempt, now, jitter)
         if retry.reason is not RetryReason.THROTTLED:
+            lane.judge(now - attempt.started_at, failed=True)
             self._failed(lane, attempt, now, jitter)
             if asked_seconds is not None:
                 batch.ask(now, asked_seconds)

@@ -55,6 +55,10 @@ class Buffer:
         for id_type in ID_TYPES:
             yield from self.by_type[id_type].values()
 
+    def has_one_lane(self) -> bool:
+        """Whether there is one lane only."""
+        return sum(len(self.by_type[id_type]) for id_type in ID_TYPES) == 1
+
     def look_at(self, count: int) -> list[Lane]:
         """Return so many lanes at most of each id type; the next time it's the others' turn."""
         looked: list[Lane] = []

@@ -31,6 +31,9 @@ from consumer.core.splitting import Split
 
 FAILING_AFTER = 3  # failed attempts in a row, of whichever batches of a lane
 BAD_AFTER = 3  # separate troubles in a row, that others' successes ended
+SLOW_SECONDS = 1.0  # what holds a slot no longer costs others little
+DOUBTS = 3  # for a slow attempt, if it or the one before failed; any other success ends one
+MOST_DOUBTS = 12
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -147,6 +150,7 @@ class Lane(Backoff):
     wake_at: float = math.inf  # the earliest entry that the timer has for it
     showed_hold: bool = False  # since its last success
     has_succeeded: bool = False
+    doubts: int = 0  # that it gives back the slots that it gets; see `judge`
 
     def is_failing(self) -> bool:
         """Whether one attempt at a time has to do, under backoff: too many failed in a row."""
@@ -159,6 +163,23 @@ class Lane(Backoff):
     def was_well(self) -> bool:
         """Whether its last attempt succeeded: else one that fails says nothing new."""
         return self.has_succeeded and not self.failures
+
+    def judge(self, took_seconds: float, *, failed: bool) -> None:
+        """Take in how long an attempt took, before it is known as the last one.
+
+        What holds a slot for less than `SLOW_SECONDS` is no trouble to others, however it ends.
+        """
+        if took_seconds > SLOW_SECONDS and (failed or self.failures):
+            self.doubts = min(self.doubts + DOUBTS, MOST_DOUBTS)
+        elif not failed:
+            self.doubts = max(self.doubts - 1, 0)
+
+    def has_its_share(self, slots: int) -> bool:
+        """Whether it has half of the slots, and must do with them: it is slow and fails, often.
+
+        Else it would hold all of them, while its failures make them fewer for everybody.
+        """
+        return self.doubts > DOUBTS and 2 * len(self.in_flight) >= slots
 
     def waits_until(self) -> float:
         """Return until when nothing of it is sent."""

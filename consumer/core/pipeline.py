@@ -189,6 +189,8 @@ class Pipeline:
             lane = turns.next_lane(is_probe=is_probe)
             if lane is None:
                 break
+            if lane.has_its_share(self.throttle.slots) and not self._buffer.has_one_lane():
+                continue  # an answer will wake it
             batch = self._buffer.next_batch(lane, now)
             if batch is not None:
                 attempts.append(self._attempts.start(batch, now))

@@ -6,7 +6,9 @@ queue and one timer that counts, so both are bounded by the number of lanes: ent
 that count no more are dropped when they are more than the others.
 
 Lanes that failed since their last success queue apart, and get one turn of `FAILING_TURNS` while
-others wait. A probe is theirs only if nobody else has anything to send.
+others wait. A probe is theirs only if nobody else has anything to send. One that is slow and fails
+often has half of the slots at most (`Lane.has_its_share`) if there are others: else none would be
+free for them.
 
 Invariant I4 (this module's part): lanes take turns, so nothing starves.
 """

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from consumer.core.attempts import Attempt
 from consumer.core.backoff import Backoff
-from consumer.core.lanes import FAILING_AFTER, Batch
+from consumer.core.lanes import DOUBTS, FAILING_AFTER, MOST_DOUBTS, SLOW_SECONDS, Batch
 from consumer.core.leaving import MOST_PARTS
 
 LaneName = tuple[int, str]
@@ -103,6 +103,20 @@ class Health:
 
     backoff: Backoff = field(default_factory=Backoff)
     showed_hold: bool = False
+    doubts: int = 0
+
+    def most_in_flight(self, slots: int) -> int:
+        """Return how many attempts it may have side by side, with so many slots for all lanes."""
+        if self.goes_one_by_one():
+            return 1
+        return (slots + 1) // 2 if self.doubts > DOUBTS else slots
+
+    def took(self, seconds: float, *, failed: bool) -> None:
+        """Take down how long an attempt was on its way; before what became of it."""
+        if not failed and not (self.backoff.failures and seconds > SLOW_SECONDS):
+            self.doubts = max(0, self.doubts - 1)
+        elif seconds > SLOW_SECONDS:
+            self.doubts = min(MOST_DOUBTS, self.doubts + DOUBTS)
 
     def goes_one_by_one(self) -> bool:
         """Whether its attempts wait for each other, and for its backoff."""
@@ -310,10 +324,10 @@ class Account:
         flying = [each for each in self._parcels if each.lane == lane and each.in_flight]
         return len(flying) + sum(echo.lane == lane for echo in self._echoes)
 
-    def overdue(self, now: float) -> Iterator[tuple[LaneName, str]]:
-        """Yield of what something should have left by now, if there were slots enough (I4)."""
+    def overdue(self, now: float, slots: int) -> Iterator[tuple[LaneName, str]]:
+        """Yield of what something should have left by now, if one of so many slots is free (I4)."""
         self.forget_echoes(now)
-        in_flight = {parcel.lane for parcel in self._parcels if parcel.in_flight}
+        in_flight = Counter(parcel.lane for parcel in self._parcels if parcel.in_flight)
         due: list[tuple[LaneName, str]] = []
         for (lane, action), waiting in self._waiting.items():
             free = waiting.changes.keys() - self._in_the_way(lane, action)
@@ -328,8 +342,7 @@ class Account:
         ]
         for lane, action in due:
             health = self.health.get(lane, Health())
-            one_by_one = health.goes_one_by_one() and lane in in_flight
-            if health.waits_until() <= now and not one_by_one:
+            if health.waits_until() <= now and in_flight[lane] < health.most_in_flight(slots):
                 yield lane, action
 
     def succeeded(self, parcel: Parcel, now: float, cap: float, jitter: float) -> None:

@@ -229,7 +229,7 @@ class World:
             self.requests.append(Request(attempt, parcel.lane, parcel.action, until))
             self.starts.append(self.now)
         if self.pipeline.throttle.may_start(self.now):
-            overdue = list(self.account.overdue(self.now))
+            overdue = list(self.account.overdue(self.now, self.pipeline.throttle.slots))
             assert not overdue, f"{overdue[0]} should have left (I4)"
 
     def apply(self, dice: Dice) -> None:
@@ -401,11 +401,15 @@ class World:
     ) -> None:
         account, now, cap = self.account, self.now, self.rules.max_backoff_seconds
         health = account.health.setdefault(parcel.lane, Health())
+        took_seconds = now - attempt.started_at
         match outcome:
             case Delivered() | Refused():
+                health.took(took_seconds, failed=False)
                 account.succeeded(parcel, now, cap, jitter)
             case Retry(reason=reason, retry_after_seconds=asked_seconds):
                 backoffs = [parcel.backoff, health.backoff]
+                if reason is not RetryReason.THROTTLED:
+                    health.took(took_seconds, failed=True)
                 for backoff in backoffs if reason is not RetryReason.THROTTLED else backoffs[:1]:
                     account.failed(backoff, attempt.started_at, now, cap, jitter)
                     if asked_seconds is not None and reason is not RetryReason.THROTTLED:
