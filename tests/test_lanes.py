@@ -990,9 +990,18 @@ def answer_all(driver: Driver, attempts: Sequence[Attempt], outcome: Outcome, to
         driver.answer(attempt, outcome)
 
 
-def slow_and_failing(failure: Retry = UNAVAILABLE) -> Driver:
-    """Return what has a lane that is slow and fails, and nothing in flight."""
+def with_a_neighbour(driver: Driver) -> Driver:
+    """Let another lane have one attempt in flight."""
+    driver.read(event("add", "other", segment=2))
+    assert driver.sent() == ["add other"]
+    return driver
+
+
+def slow_and_failing(failure: Retry = UNAVAILABLE, *, is_alone: bool = False) -> Driver:
+    """Return what has a lane that is slow and fails; another one has an attempt in flight."""
     driver = Driver(batch_max_ids=1)
+    if not is_alone:
+        with_a_neighbour(driver)
     driver.read(event("add", "a"), event("add", "b"))
     first, second = driver.attempts()
     answer_all(driver, [first], failure, 2 * SLOW_SECONDS)
@@ -1001,36 +1010,29 @@ def slow_and_failing(failure: Retry = UNAVAILABLE) -> Driver:
     return driver
 
 
-def with_a_neighbour(driver: Driver) -> Driver:
-    """Let another lane have one attempt in flight."""
-    driver.read(event("add", "other", segment=2))
-    assert driver.sent() == ["add other"]
-    return driver
-
-
 @pytest.mark.parametrize("failure", [UNAVAILABLE, TIMED_OUT])
 def test_i4_a_lane_that_is_slow_and_fails_leaves_half_of_the_slots_to_others(
     failure: Retry,
 ) -> None:
-    driver = with_a_neighbour(slow_and_failing(failure))
+    driver = slow_and_failing(failure)
     assert slots_of_one(driver) == 4
     driver.read(*[event("add", "other", segment=segment) for segment in range(3, 9)])
     assert len(driver.attempts()) == 3
 
 
 def test_i4_a_lane_that_is_slow_and_fails_has_all_slots_where_there_is_no_other() -> None:
-    assert slots_of_one(slow_and_failing()) == 8
+    assert slots_of_one(slow_and_failing(is_alone=True)) == 8
 
 
 @pytest.mark.parametrize(("slots", "share"), [(2.0, 1), (3.0, 2), (7.0, 4), (8.0, 4)])
 def test_the_share_of_a_lane_is_half_of_the_slots_that_there_are(slots: float, share: int) -> None:
-    driver = with_a_neighbour(slow_and_failing())
+    driver = slow_and_failing()
     driver.throttle.limit = slots
     assert slots_of_one(driver) == share
 
 
 def test_an_answer_lets_a_lane_with_its_share_go_on() -> None:
-    driver = with_a_neighbour(slow_and_failing())
+    driver = slow_and_failing()
     driver.read(*[event("add", f"id-{number}") for number in range(20)])
     attempts = driver.attempts()
     assert not driver.pipeline.has_queued(), "nothing is looked at again for nothing"

@@ -360,6 +360,19 @@ def test_a_topic_made_anew_that_has_the_old_position_is_read_from_its_beginning(
     assert len([said for said, _ in world.said if said == "offsets_gone"]) == 1
 
 
+@pytest.mark.parametrize("old", [0, 20])
+def test_a_topic_made_anew_is_committed_though_its_first_offset_is_the_old_ones(old: int) -> None:
+    """Else whoever has the partition next is told that it was made anew, each time."""
+    world = quick(records=old)
+    world.first, world.topic_id = old, "another"
+    world.committed = Committed(old, '{"topic_id":"one"}')
+    world.run_until(6)
+    assert world.started == [(FIRST, Going(old, None, Loss.MADE_ANEW))]
+    assert offsets_of(world) == [old]
+    metadata = [o.metadata for sent in world.sent_commits for o in sent.values()]
+    assert metadata == ['{"topic_id":"another"}']
+
+
 def test_what_was_consumed_of_the_old_topic_is_not_received_after_the_new_one_began() -> None:
     world = quick(records=5000, buffer_max_ids=100, per_second=100_000)
     world.answer = lambda _: Answered(503)

@@ -53,12 +53,12 @@ class Starts:
             going = goes_on(position, log)
             census = census_of([committed.metadata])
             self._tell_loss(topic, partition, committed.offset, going, now)
-        is_back = going.offset < (committed.offset or 0)
+        is_of_another = going.loss in {Loss.CUT_OFF, Loss.MADE_ANEW}  # whatever its offset is
         self._pipeline.assign(
             topic,
             partition,
             going.offset,
-            None if is_back else committed.offset,
+            None if is_of_another else committed.offset,
             metadata_text(topic, log.topic_id, census),
             leader_epoch=log.epoch_at(going),
             topic_id=log.topic_id,

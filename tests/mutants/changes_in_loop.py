@@ -536,6 +536,14 @@ LOOP: tuple[Mutant, ...] = (
         tests=("tests/test_loop_positions.py",),
     ),
     Mutant(
+        name="a-commit-of-another-topic-stays-if-its-offset-is-the-same",
+        breaks="I8",
+        file="consumer/engine/starts.py",
+        old="going.loss in {Loss.CUT_OFF, Loss.MADE_ANEW}",
+        new="going.offset < (committed.offset or 0)",
+        tests=("tests/test_loop_positions.py",),
+    ),
+    Mutant(
         name="what-is-skipped-at-first-has-no-epoch",
         breaks="I1",
         file="consumer/engine/starts.py",
