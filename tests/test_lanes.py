@@ -978,6 +978,20 @@ def test_an_answer_that_decides_ends_the_failing_of_a_lane(outcome: Outcome) -> 
     assert driver.sent() == ["add id-1", "add id-2", "add id-3"]
 
 
+def test_i4_a_batch_has_a_timer_though_a_younger_one_was_opened_while_its_lane_had_a_turn() -> None:
+    """The lane's timer had been for an older batch, and then it was for the youngest alone."""
+    driver = Driver(batch_max_ids=2, max_in_flight=1, linger_seconds=5.0)
+    driver.read(event("add", "a"))
+    driver.wait(1.0).read(event("remove", "b"))
+    driver.read(event("add", "x", "y", segment=2))
+    other = driver.one_try()
+    assert driver.wait(4.0).sent() == []  # it has a turn, but there is no slot
+    driver.read(event("add", "c"), event("add", "d"))
+    driver.answer(other, DELIVERED)
+    driver.answer(driver.one_try(), DELIVERED)
+    assert driver.wait(1.0).sent() == ["remove b"]
+
+
 def slots_of_one(driver: Driver) -> int:
     """Give one lane more batches than there are slots; return how many of them leave."""
     driver.read(*[event("add", f"{driver.now}-{number}") for number in range(20)])
@@ -1037,6 +1051,17 @@ def test_an_answer_lets_a_lane_with_its_share_go_on() -> None:
     attempts = driver.attempts()
     assert not driver.pipeline.has_queued(), "nothing is looked at again for nothing"
     answer_all(driver, attempts[:1], DELIVERED, 2 * SLOW_SECONDS)
+    assert len(driver.attempts()) == 1
+
+
+def test_i4_a_lane_with_its_share_goes_on_when_there_are_more_slots() -> None:
+    driver = slow_and_failing()
+    driver.throttle.limit = 6.0
+    assert slots_of_one(driver) == 3
+    driver.read(event("add", "other", segment=3))
+    other = driver.one_try()
+    driver.throttle.limit = 8.0
+    driver.answer(other, DELIVERED)
     assert len(driver.attempts()) == 1
 
 

@@ -125,13 +125,10 @@ class Buffer:
         return leaving
 
     def look_again(self, lane: Lane, now: float) -> None:
-        """Give the lane a turn if it may have something to send, else a timer if it has none.
-
-        One of which nothing is left is forgotten, be its timer for a linger that takes an hour.
-        """
+        """Give the lane a turn if it may have something to send, else a timer if it needs one."""
         if lane.may_have_due(now):
             self.turns.enqueue(lane)
-        elif not lane.turn and (lane.wake_at == math.inf or lane.is_idle()):
+        elif not lane.turn and not lane.has_its_timer():
             self._leave_to_time(lane, now)
 
     def came_back(self, batch: Batch) -> None:

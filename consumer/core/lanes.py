@@ -292,6 +292,16 @@ class Lane(Backoff):
             or (remove is not None and remove.due_at <= now)
         )
 
+    def has_its_timer(self) -> bool:
+        """Whether it will be looked at in time: before an open batch is due, if something is left.
+
+        The timer may have been set while the lane had a turn, for the batch that was opened last.
+        One of which nothing is left needs none, were it for a linger that takes an hour.
+        """
+        at, add, remove = self.wake_at, self.add, self.remove
+        is_early = (add is None or at <= add.due_at) and (remove is None or at <= remove.due_at)
+        return at < math.inf and is_early and not self.is_idle()
+
     def next_wake(self, now: float) -> float:
         """Return when a look at this lane may find something that can't be found at ``now``.
 

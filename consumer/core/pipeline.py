@@ -70,6 +70,7 @@ class Pipeline:
         self._turns = self._buffer.turns
         self._assignments = 0
         self._startable: Batch | None = None  # found for a drain
+        self._with_their_share: list[Lane] = []  # and something to send
         self._busiest: list[Lane] = []
         refusals = Refusals(rules, self._buffer, throttle, tally, self.notes)
         self._refusals = refusals
@@ -190,7 +191,8 @@ class Pipeline:
             if lane is None:
                 break
             if lane.has_its_share(self.throttle.slots) and not self._buffer.has_one_lane():
-                continue  # an answer will wake it
+                self._with_their_share.append(lane)  # the next answer may mean more
+                continue
             batch = self._buffer.next_batch(lane, now)
             if batch is not None:
                 attempts.append(self._attempts.start(batch, now))
@@ -215,6 +217,9 @@ class Pipeline:
     def settle(self, attempt: Attempt, outcome: Outcome, now: float, jitter: float) -> None:
         """Take in what became of an attempt; see `attempts`."""
         self._attempts.settle(attempt, outcome, now, jitter)
+        for lane in self._with_their_share:
+            self._turns.enqueue(lane)
+        self._with_their_share.clear()
 
     # -- dead letters -----------------------------------------------------------------------------
 

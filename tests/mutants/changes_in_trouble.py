@@ -34,6 +34,14 @@ TROUBLE: tuple[Mutant, ...] = (
         ),
     ),
     Mutant(
+        name="a-lane-with-its-share-waits-for-its-own-answers",
+        breaks="I4",
+        file="consumer/core/pipeline.py",
+        old="self._turns.enqueue(lane)",
+        new="pass",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
         name="the-only-lane-leaves-half-of-the-slots-to-nobody",
         breaks="I4",
         file="consumer/core/pipeline.py",
