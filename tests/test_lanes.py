@@ -1045,6 +1045,12 @@ def test_the_share_of_a_lane_is_half_of_the_slots_that_there_are(slots: float, s
     assert slots_of_one(driver) == share
 
 
+def test_i9_a_drain_leaves_no_slots_to_others() -> None:
+    driver = slow_and_failing()
+    driver.read(*[event("add", f"id-{number}") for number in range(20)])
+    assert len(driver.pipeline.dispatch(driver.now, latest_start=driver.now + 5.0)) == 7
+
+
 def test_an_answer_lets_a_lane_with_its_share_go_on() -> None:
     driver = slow_and_failing()
     driver.read(*[event("add", f"id-{number}") for number in range(20)])

@@ -52,8 +52,8 @@ class Arrivals:
 
     def take_list(
         self, event: Event, value: bytes, ledger: Ledger, message: Message, now: float
-    ) -> int:
-        """Take in a list of plain ids at once; -1: that is not possible.
+    ) -> int | None:
+        """Take in a list of plain ids at once; None: that is not possible, and nothing arrived.
 
         Return how many are new: the others repeat what waits in the open batch.
         """
@@ -61,11 +61,11 @@ class Arrivals:
         lanes = buffer.by_type[event.id_type]
         is_plain = value.isascii() and _BACKSLASH not in value  # else an id may be anything
         if not is_plain or event.id is not UNSET or lanes is buffer.by_type["email"]:
-            return -1
+            return None
         lane = lanes.get(event.segment_id) or self.lane_of(event)  # type: ignore[arg-type]  # a text is in none
         if lane is None or not lane.is_open_to(event.action, names):
-            return -1
-        batch = buffer.open_batch(lane, event.action, now)
+            return None
+        batch = buffer.open_batch(lane, event.action, now)  # it gets some of them in any case
         had, room = len(batch.ids), self._rules.batch_max_ids - len(batch.ids)
         if len(names) >= room:
             return self._fill_up(batch, names, ledger, message, now)
@@ -78,10 +78,10 @@ class Arrivals:
 
     def _fill_up(
         self, batch: Batch, names: list[str], ledger: Ledger, message: Message, now: float
-    ) -> int:
-        """Take in a list that fills the batch, and others behind it; -1: if not all are new."""
+    ) -> int | None:
+        """Take in a list that fills the batch, and others behind it; None: not all are new."""
         if len(set(names)) < len(names) or not batch.ids.keys().isdisjoint(names):
-            return -1
+            return None
         limit, origin, taken = self._rules.batch_max_ids, ledger.base + message.offset(), 0
         while taken < len(names):
             batch = self._buffer.open_batch(batch.lane, batch.action, now)

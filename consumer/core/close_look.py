@@ -1,4 +1,4 @@
-"""A closer look at the records that are no event of plain ids: they are read, or refused.
+"""A closer look at the records that aren't taken in at once: they are read, or refused.
 
 A record may be both: its good ids arrive, and the others are refused.
 """

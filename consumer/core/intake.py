@@ -2,7 +2,7 @@
 
 `Intake.receive` goes round a million times per second of CPU: no logging, no call that isn't
 needed, the counts in local variables. It takes the records of one plain id; `arrivals` takes lists
-of them, and `close_look` all others, to the same end.
+of new ones, and `close_look` whatever is left, to the same end.
 
 Invariants (tests name them):
 - I1: every record with an unsettled change has a hold in its ledger, duplicates included.
@@ -106,10 +106,10 @@ class Intake:
             except NOT_PLAIN:
                 event = None
             if lane is None or event is None:
-                new = -1
+                new = None
                 if event is not None and event.ids is not unset:
                     new = take_list(event, value, ledger, message, now)  # type: ignore[arg-type]  # it was decoded
-                if new >= 0:
+                if new is not None:
                     size = len(event.ids)  # type: ignore[union-attr, arg-type]
                     held, unreadable, more = held + new, 0, more + size - 1
                     if event.action == "add":  # type: ignore[union-attr]

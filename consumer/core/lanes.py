@@ -90,12 +90,8 @@ class Batch(Backoff):
                 source.carriers += (self,)
         for base, hold in other.bases.items():
             offset, read_at, oldest_ms = hold
-            first, first_read_at, first_ms = self.bases.get(base, hold)
-            self.bases[base] = (
-                min(first, offset),
-                min(first_read_at, read_at),
-                min(first_ms, oldest_ms),
-            )
+            first, _, first_ms = self.bases.get(base, hold)
+            self.bases[base] = (min(first, offset), read_at, min(first_ms, oldest_ms))
 
     def _waits_less(self, other: "Batch") -> bool:
         """Whether some ledger waits for another one from an earlier offset on, or only for it."""
@@ -175,7 +171,7 @@ class Lane(Backoff):
             self.doubts = max(self.doubts - 1, 0)
 
     def has_its_share(self, slots: int) -> bool:
-        """Whether it has half of the slots, and must do with them: it is slow and fails, often.
+        """Whether it must do with the half of the slots that it has: it is slow, and fails often.
 
         Else it would hold all of them, while its failures make them fewer for everybody.
         """

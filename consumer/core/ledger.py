@@ -45,10 +45,11 @@ class Ledger:
     marker, or what compaction took. Nobody says of which epoch these are, so no commit goes beyond
     them before that is learnt: whoever went on there would take the log for one that was cut.
     ``reread_under`` is the latest leader under which the gap, or one before, was read once more.
-    ``committed`` is what the broker said is committed; None while it has nothing. ``metadata`` goes
-    with each commit; ``topic_id`` is of the topic that is read, empty if unknown. ``turns_back``
-    counts how often it went back. ``base`` names this ledger, and makes an *origin* of an offset:
-    one integer that remembers both (``base + offset``), as small as what each held id can carry.
+    ``committed`` is what the broker said is committed; None while it has nothing of this log.
+    ``metadata`` goes with each commit; ``topic_id`` is of the topic that is read, empty if unknown.
+    ``turns_back`` counts how often it went back. ``base`` names this ledger, and makes an *origin*
+    of an offset: one integer that remembers both (``base + offset``), as small as what each held id
+    can carry.
     """
 
     number: InitVar[int]
@@ -74,7 +75,10 @@ class Ledger:
         return f"{self.topic}:{self.partition}:{offset}"
 
     def hold(self, offset: int, holder: object, now: float, timestamp_ms: float = math.inf) -> Hold:
-        """Keep ``offset``, read at ``now``, and all after it until ``holder`` is settled."""
+        """Keep ``offset``, read at ``now``, and all after it until ``holder`` is settled.
+
+        Return what is kept, for the holder to remember too: there are very many of them.
+        """
         self._holds[holder] = hold = (offset, now, timestamp_ms)
         return hold
 

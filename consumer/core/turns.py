@@ -1,14 +1,15 @@
 """Whose turn it is: the queue of lanes with something to send, and the timers of those without.
 
 A lane in the queue is looked at; if nothing of it may leave, it gets a timer for the moment when
-that can change by time alone (a linger, a backoff or an echo ends). A lane has one entry in the
+that can change by time alone (a linger, a backoff or an echo ends). One that has its share of the
+slots is put aside until the next answer. A lane has one entry in the
 queue and one timer that counts, so both are bounded by the number of lanes: entries of the timer
 that count no more are dropped when they are more than the others.
 
 Lanes that failed since their last success queue apart, and get one turn of `FAILING_TURNS` while
 others wait. A probe is theirs only if nobody else has anything to send. One that is slow and fails
-often has half of the slots at most (`Lane.has_its_share`) if there are others: else none would be
-free for them.
+often has half of the slots (`Lane.has_its_share`) while there are others: else none would be free
+for them.
 
 Invariant I4 (this module's part): lanes take turns, so nothing starves.
 """

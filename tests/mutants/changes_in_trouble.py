@@ -26,12 +26,20 @@ TROUBLE: tuple[Mutant, ...] = (
         name="a-lane-that-is-slow-and-fails-may-have-all-slots",
         breaks="I4",
         file="consumer/core/pipeline.py",
-        old="if lane.has_its_share(self.throttle.slots) and not self._buffer.has_one_lane():",
+        old="if shares and lane.has_its_share(self.throttle.slots):",
         new="if lane.in_flight and not lane.in_flight:",
         tests=(
             "tests/test_lanes.py",
             "tests/test_collapse.py",
         ),
+    ),
+    Mutant(
+        name="a-drain-leaves-half-of-the-slots-to-nobody",
+        breaks="I9",
+        file="consumer/core/pipeline.py",
+        old="not (is_drain or self._buffer.has_one_lane())",
+        new="not self._buffer.has_one_lane()",
+        tests=("tests/test_lanes.py",),
     ),
     Mutant(
         name="a-lane-with-its-share-waits-for-its-own-answers",
@@ -45,8 +53,8 @@ TROUBLE: tuple[Mutant, ...] = (
         name="the-only-lane-leaves-half-of-the-slots-to-nobody",
         breaks="I4",
         file="consumer/core/pipeline.py",
-        old=" and not self._buffer.has_one_lane():",
-        new=":",
+        old="not (is_drain or self._buffer.has_one_lane())",
+        new="not is_drain",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
