@@ -205,6 +205,18 @@ def test_i8_it_is_told_stops_nothing_and_is_over_with_the_next_record() -> None:
     assert stalled(world) == {0: False, 1: False}
 
 
+def test_a_turn_takes_all_back_together_from_which_nothing_comes() -> None:
+    """One by one, with four thousand of them, the loop stood still for a quarter of a minute."""
+    number = 50
+    world = world_of(dict.fromkeys(range(number), 12), partitions=number).run_until(5)
+    before = world.departures
+    world.run_until(STALLED_SECONDS + 5)
+    assert world.departures == before + 1
+    assert all(stalled(world).values())
+    told = [message for event, message in world.written if event == "partition_stalled"]
+    assert len(told) == number
+
+
 def test_markers_behind_the_last_record_are_no_stall() -> None:
     """The end stands behind them, and so does the position, as the partition was read so far."""
     world = world_of({0: 12, 1: 10}).run_until(5)

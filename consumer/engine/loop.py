@@ -230,7 +230,7 @@ class Loop:
                 self._lose_positions([name], gone, now)
             case Damaged(trouble):
                 self._drop_backlog([name])
-                self.assignment.rest(name, now)
+                self.assignment.rest([name], now)
                 self.stalls.hear(name, trouble)
                 self.kafka_error(trouble)
             case Trouble() as trouble:

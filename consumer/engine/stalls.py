@@ -50,6 +50,7 @@ class StallWatch:
             _name(each.ledger): each.position for each in stalls.silent(ASK_SECONDS)
         }
         told, self.told = self.told, {}
+        lost: list[Partition] = []
         for silence in stalls.silent():
             name = _name(silence.ledger)
             cause = "; ".join(filter(None, (silence.said, view.causes.get(name))))
@@ -59,11 +60,12 @@ class StallWatch:
                 continue  # who knows whether there is anything, or it waits for its turn
             if not cause and not silence.is_reread:
                 silence.is_reread = True
-                self._assignment.rest(name, now)
+                lost.append(name)
             place = silence.ledger.source(silence.position)
             self.told[name] = f"nothing comes from {place}: {cause or 'no cause is known'}"
             if self.told[name] != told.get(name):
                 self._tell(silence, cause, now)
+        self._assignment.rest(lost, now)
         return _all_of(self.told)
 
     def _tell(self, silence: Silence, cause: str, now: float) -> None:

@@ -55,6 +55,8 @@ class World:
     metadata_limit = 4096
     pauses = 0
     """How often reading was paused."""
+    departures = 0
+    """How often partitions were given up."""
     is_away_until = -math.inf
     """The coordinator, for those who ask whether it answers."""
     name_in_group = "member"
@@ -294,6 +296,7 @@ class World:
 
     def leave(self, partitions: Iterable[Partition]) -> None:
         """Read no more."""
+        self.departures += 1
         for _, partition in partitions:
             self._positions.pop(partition, None)
 
