@@ -169,8 +169,9 @@ class Assignment:
             self._member.stop(going)
             self._member.start(going, paused=True)
             self._is_paused.update(going)
-            self._resting.update(dict.fromkeys(going, now + REST_SECONDS))
-            self._wake_at = min(self._wake_at, now + REST_SECONDS)
+            until = now + REST_SECONDS
+            self._resting.update(dict.fromkeys(going, until))
+            self._wake_at = min(self._wake_at, until)
 
     def take_away(self, partitions: Sequence[Partition]) -> list[Ledger]:
         """Forget what was not begun yet; return the ledgers of what was."""
