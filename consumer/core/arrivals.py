@@ -58,11 +58,11 @@ class Arrivals:
         Return how many are new: the others repeat what waits in the open batch.
         """
         names, buffer = cast("list[str]", event.ids), self._buffer
-        lanes = buffer.by_type[event.id_type]
+        is_email = buffer.by_type[event.id_type] is buffer.by_type["email"]
         is_plain = value.isascii() and _BACKSLASH not in value  # else an id may be anything
-        if not is_plain or event.id is not UNSET or lanes is buffer.by_type["email"]:
+        if not is_plain or event.id is not UNSET or is_email:
             return None
-        lane = lanes.get(event.segment_id) or self.lane_of(event)  # type: ignore[arg-type]  # a text is in none
+        lane = self.lane_of(event)
         if lane is None or not lane.is_open_to(event.action, names):
             return None
         batch = buffer.open_batch(lane, event.action, now)  # it gets some of them in any case

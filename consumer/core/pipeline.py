@@ -182,8 +182,6 @@ class Pipeline:
         attempts: list[Attempt] = []
         turns, may_start = self._turns, self.throttle.may_start
         is_probe = self.throttle.is_probing
-        is_drain = latest_start < math.inf
-        shares = not (is_drain or self._buffer.has_one_lane())  # else slots are free for nobody
         if is_probe and may_start(now, is_stranger=turns.next_is_stranger()):
             turns.begin_elsewhere()
         while turns and now <= latest_start:
@@ -192,7 +190,9 @@ class Pipeline:
             lane = turns.next_lane(is_probe=is_probe)
             if lane is None:
                 break
-            if shares and lane.has_its_share(self.throttle.slots):
+            if lane.has_its_share(self.throttle.slots) and not (
+                latest_start < math.inf or self._buffer.has_one_lane()  # a drain, or nobody else
+            ):
                 self._with_their_share.append(lane)  # the next answer, whoever's, may mean more
                 continue
             batch = self._buffer.next_batch(lane, now)

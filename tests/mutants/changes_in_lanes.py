@@ -378,7 +378,7 @@ LANES: tuple[Mutant, ...] = (
         name="a-list-of-addresses-arrives-as-it-is",
         breaks="I2",
         file="consumer/core/arrivals.py",
-        old=' or lanes is buffer.by_type["email"]:',
+        old=" or is_email:",
         new=":",
         tests=("tests/test_intake.py",),
     ),

@@ -26,8 +26,8 @@ TROUBLE: tuple[Mutant, ...] = (
         name="a-lane-that-is-slow-and-fails-may-have-all-slots",
         breaks="I4",
         file="consumer/core/pipeline.py",
-        old="if shares and lane.has_its_share(self.throttle.slots):",
-        new="if lane.in_flight and not lane.in_flight:",
+        old="lane.has_its_share(self.throttle.slots) and not (",
+        new="lane.doubts < 0 and not (",
         tests=(
             "tests/test_lanes.py",
             "tests/test_collapse.py",
@@ -37,8 +37,8 @@ TROUBLE: tuple[Mutant, ...] = (
         name="a-drain-leaves-half-of-the-slots-to-nobody",
         breaks="I9",
         file="consumer/core/pipeline.py",
-        old="not (is_drain or self._buffer.has_one_lane())",
-        new="not self._buffer.has_one_lane()",
+        old="latest_start < math.inf or self._buffer.has_one_lane()",
+        new="self._buffer.has_one_lane()",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
@@ -53,8 +53,8 @@ TROUBLE: tuple[Mutant, ...] = (
         name="the-only-lane-leaves-half-of-the-slots-to-nobody",
         breaks="I4",
         file="consumer/core/pipeline.py",
-        old="not (is_drain or self._buffer.has_one_lane())",
-        new="not is_drain",
+        old="latest_start < math.inf or self._buffer.has_one_lane()",
+        new="latest_start < math.inf",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
