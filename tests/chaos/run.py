@@ -162,6 +162,7 @@ class Round:
             work()
         except Exception:  # noqa: BLE001 - it is told, and the verdict says so
             self._complain(traceback.format_exc())
+            self._say(self._scenario.broker.lines_about(self._scenario.group))
 
     def _begin(self) -> None:
         for place in self._places:

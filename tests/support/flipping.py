@@ -128,7 +128,7 @@ class Flipping:
 
     def finish(self, *daemons: "Daemon", request_seconds: float) -> Verdict:
         """End it; let ``daemons``, who are all there are, deliver the rest; compare."""
-        self._crowd.finish()
+        self._crowd.finish(self._patience_seconds)
         self.await_caught_up()
         for daemon in daemons:
             _await_nothing_held(daemon, self._patience_seconds)
@@ -182,6 +182,7 @@ class Crowd(Repeating):
         self._newcomers = 0
         self._crowd = [self._newcomer() for _ in range(_CROWD)]
         self._failures: list[KafkaError] = []
+        self._said = "nothing was said"
         self._producer = Producer(
             {
                 "bootstrap.servers": scenario.broker.bootstrap,
@@ -189,6 +190,7 @@ class Crowd(Repeating):
                 "max.in.flight.requests.per.connection": 1,  # in order also if one is repeated
                 "linger.ms": 5,
                 "log_level": 2,  # that the broker goes and comes is no news
+                "error_cb": self._hear,
             }
         )
 
@@ -196,10 +198,14 @@ class Crowd(Repeating):
         self._started = time.monotonic()
         return super().__enter__()
 
-    def finish(self) -> None:
-        """Let nobody flip any more. What happened is in the topic when this returns."""
+    def finish(self, patience_seconds: float) -> None:
+        """Let nobody flip any more. What happened is in the topic when this returns.
+
+        What Kafka didn't take while it was away goes there now, as soon as it takes anything.
+        """
         self.stop()
-        assert not self._producer.flush(PATIENCE_SECONDS), "flips without an answer"
+        left = self._producer.flush(patience_seconds)
+        assert not left, f"{left} of {self._flips} flips without an answer; {self._said}"
         assert not self._failures, f"{len(self._failures)} flips got lost: {self._failures[0]}"
 
     def spread(self, partitions: int) -> None:
@@ -236,6 +242,9 @@ class Crowd(Repeating):
         if self._partitions is not None:
             partition = self._draw.randrange(self._partitions)
         return Customer(f"customer-{self._newcomers}", segment_id, flips, partition)
+
+    def _hear(self, error: KafkaError) -> None:
+        self._said = f"heard last, at {time.strftime('%H:%M:%S')}: {error}"
 
     def _delivered(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:
