@@ -177,8 +177,13 @@ class Pipeline:
         """Return when the throttle lets the next request start; inf: not by time alone."""
         return self.throttle.earliest_start(is_stranger=self._turns.next_is_stranger())
 
-    def dispatch(self, now: float, latest_start: float = math.inf) -> list[Attempt]:
-        """Return the attempts that start now, as many as the throttle allows."""
+    def dispatch(
+        self, now: float, latest_start: float = math.inf, *, is_crowded: bool = False
+    ) -> list[Attempt]:
+        """Return the attempts that start now, as many as the throttle allows.
+
+        ``is_crowded``: nothing is read as the buffer is full.
+        """
         attempts: list[Attempt] = []
         turns, may_start = self._turns, self.throttle.may_start
         is_probe = self.throttle.is_probing
@@ -187,7 +192,8 @@ class Pipeline:
         while turns and now <= latest_start:
             if not may_start(now, is_stranger=turns.next_is_stranger()):
                 break
-            lane = turns.next_lane(is_probe=is_probe)
+            laden = turns.next_laden() if is_crowded and not is_probe else None
+            lane = laden or turns.next_lane(is_probe=is_probe)
             if lane is None:
                 break
             if lane.has_its_share(self.throttle.slots) and not (
@@ -195,7 +201,7 @@ class Pipeline:
             ):
                 self._with_their_share.append(lane)  # the next answer, whoever's, may mean more
                 continue
-            batch = self._buffer.next_batch(lane, now)
+            batch = self._buffer.next_batch(lane, now, full_first=lane is laden)
             if batch is not None:
                 attempts.append(self._attempts.start(batch, now))
                 self._buffer.look_again(lane, now)
