@@ -16,7 +16,8 @@ to be said goes out through ``notes``.
 Invariants (tests name them):
 - I1, I2, I3, I12: see `ledger`, `lanes`, `intake`, `attempts`.
 - I4: a batch is due when the linger of its first id is over or when it is full; due lanes take
-  turns, each sending its oldest batch; until it leaves, an open batch goes on filling.
+  turns, each sending its oldest batch; until it leaves, an open batch goes on filling. While the
+  buffer is full, full requests have most of the turns.
 - I5: after `forget`, no attempt carries a change of that ledger.
 - I6: received = delivered + superseded + duplicate + rejected + skipped + released + held.
 - I11: a refused change is settled by `acknowledged` only.
