@@ -6,7 +6,7 @@ import pytest
 
 from consumer.core.attempts import Attempt
 from consumer.core.turns import OTHERS_TURNS
-from tests.support.driver import DELIVERED, LINGER, UNAVAILABLE, Driver, describe
+from tests.support.driver import DELIVERED, LINGER, REFUSED, UNAVAILABLE, Driver, describe
 from tests.support.records import event
 
 SMALL, LARGE, OTHER = 1, 2, 3
@@ -93,13 +93,58 @@ def test_i4_lanes_with_full_requests_take_turns(driver: Driver) -> None:
     assert [each[0] for each in sent(driver, 5)] == ["2", "3", "2", "3", "2"]
 
 
-def test_what_fails_goes_before_nobody(driver: Driver) -> None:
+def test_what_fails_once_keeps_its_turns(driver: Driver) -> None:
+    """Else a large segment would wait with all it has for the turns of what fails."""
     driver.read(add(LARGE, "x", "y"), add(LARGE, "z", "u"))
     driver.answer(driver.one_try(), UNAVAILABLE, jitter=0.999)
     driver.read(add(SMALL, "s"))
     driver.wait(LINGER).pipeline.wake(driver.now)
+    assert sent(driver, 2)[0].startswith("2: ")
+
+
+def test_what_fails_again_and_again_goes_before_nobody(driver: Driver) -> None:
+    driver.read(add(LARGE, "x", "y"), add(LARGE, "z", "u"))
+    for _ in range(3):
+        driver.answer(driver.wait(60.0).one_try(), UNAVAILABLE, jitter=0.0)
+    driver.read(add(SMALL, "s"))
+    driver.wait(LINGER).pipeline.wake(driver.now)
     driver.read(add(OTHER, "a", "b"))
     assert sent(driver, 2) == ["3: add a b", "1: add s"]
+
+
+def test_i12_where_a_bad_id_is_looked_for_goes_first_as_commits_wait_for_it() -> None:
+    driver = Driver(batch_max_ids=4, max_in_flight=1)
+    driver.read(add(SMALL, "bad"), add(SMALL, "s"))
+    refused = driver.wait().one_try()
+    driver.is_crowded = True
+    driver.read(add(LARGE, "1", "2", "3", "4"), add(LARGE, "5", "6", "7", "8"))
+    driver.answer(refused, REFUSED)
+    assert {each[0] for each in sent(driver, 2)} == {"1", "2"}
+
+
+def test_where_a_bad_id_was_found_has_its_turn_among_all_again() -> None:
+    driver = Driver(batch_max_ids=4, max_in_flight=1)
+    driver.read(add(SMALL, "bad"), add(SMALL, "s"))
+    driver.wait()
+    while attempts := driver.wait(0.01).attempts():
+        (attempt,) = attempts
+        driver.answer(attempt, REFUSED if "bad" in attempt.ids else DELIVERED)
+    for letter in driver.dead_letters():
+        driver.pipeline.acknowledged(letter)
+    driver.is_crowded = True
+    driver.read(add(SMALL, "t"))
+    driver.wait().pipeline.wake(driver.now)
+    driver.read(add(LARGE, "1", "2", "3", "4"))
+    assert sent(driver, 2) == ["2: add 1 2 3 4", "1: add t"]
+
+
+def test_i4_a_turn_of_others_in_which_nothing_leaves_is_not_lost_to_them(driver: Driver) -> None:
+    for segment in range(100, 200):
+        driver.read(add(segment, "gone"), partition=1)
+    driver.read(add(SMALL, "s"), add(LARGE, "x", "y"), add(LARGE, "z", "u"))
+    driver.wait(LINGER).pipeline.wake(driver.now)
+    driver.pipeline.forget([driver.ledgers[1]])
+    assert "1: add s" in sent(driver, 2 * OTHERS_TURNS, is_refilled=True)
 
 
 def test_i9_what_must_leave_before_a_partition_goes_before_what_is_full(driver: Driver) -> None:

@@ -153,6 +153,8 @@ class Buffer:
                     self.settle_ids(batch.action, "superseded", 1)
         if not self.finish(batch):
             lane.put_back(batch)
+            if batch.split is not None:
+                lane.splitting = batch
 
     def finish(self, batch: Batch) -> bool:
         """Settle the batch if nothing of it is left; return whether it is settled."""
@@ -162,6 +164,8 @@ class Buffer:
         batch.lane.discard(batch)
         batch.settled = True
         batch.split = None
+        if batch.lane.splitting is batch:
+            batch.lane.splitting = None
         self.failing.end(batch)
         for source in batch.sources:
             source.carriers = tuple(each for each in source.carriers if each is not batch)

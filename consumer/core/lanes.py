@@ -140,6 +140,7 @@ class Lane(Backoff):
     backlog: Backlog[Batch] = field(default_factory=lambda: _NOTHING)
     in_flight: tuple[Batch, ...] = ()
     echoes: tuple[Echo, ...] = ()
+    splitting: Batch | None = None  # of which bad ids are looked for, the last if there are several
     landings: int = 0  # how often something ceased to be in the way
     turn: int = 0  # the number of the turn that it waits for; 0: of none
     flush: int = 0  # the last one that it goes first in: a partition that it holds is going away

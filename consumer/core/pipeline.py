@@ -205,6 +205,7 @@ class Pipeline:
             batch = self._buffer.next_batch(lane, now, full_first=lane is laden)
             if batch is not None:
                 attempts.append(self._attempts.start(batch, now))
+                turns.sent()
                 self._buffer.look_again(lane, now)
         return attempts
 

@@ -12,9 +12,10 @@ often has half of the slots (`Lane.has_its_share`) while there are others: else 
 for them.
 
 When the buffer is full, all that comes next in Kafka waits for room, of whichever segment. So what
-makes the most of it goes first then: lanes with a full request in their backlog, all turns but one
-of `OTHERS_TURNS`. If each segment had the same number of requests, a large one would fill the
-buffer, and the small ones' requests would be nearly empty, as nothing comes for them.
+makes the most of it goes first then: lanes with a full request in their backlog, all requests but
+one of `OTHERS_TURNS`. If each segment had the same number of requests, a large one would fill the
+buffer, and the small ones' requests would be nearly empty, as nothing comes for them. A lane where
+a bad id is looked for goes first too: that takes a dozen requests, and commits wait for it.
 
 Invariant I4 (this module's part): lanes take turns, so nothing starves.
 """
@@ -39,11 +40,11 @@ class Turns:
 
     def __init__(self, full_ids: int) -> None:
         self._full_ids = full_ids
-        self._laden: OrderedDict[Lane, None] = OrderedDict()  # of those that wait for their turn
+        self._laden: OrderedDict[Lane, None] = OrderedDict()  # that go first, of those with a turn
         self._queue: Queue = deque()
         self._failing: Queue = deque()
         self._in_front: Queue = deque()
-        self._turns = self._laden_turns = 0
+        self._turns = self._sent = 0
         self._timers: list[tuple[float, int, Lane]] = []
         self._count = 0  # of turns and timers given
         self._timed = 0  # lanes with a timer
@@ -57,7 +58,7 @@ class Turns:
         """Give the lane a turn."""
         if not lane.turn:
             self._append(self._in_front if lane.flush == self._flush else self._queue, lane)
-        if lane.backlog.ids >= self._full_ids:
+        if self._goes_first(lane):
             self._laden[lane] = None
 
     def next_lane(self, *, is_probe: bool = False) -> Lane | None:
@@ -72,16 +73,19 @@ class Turns:
         return lane
 
     def next_laden(self) -> Lane | None:
-        """Return a lane with a full request, in turns; it keeps its turn among all.
+        """Return one that goes first when the buffer is full; it keeps its turn among all.
 
         None: there is none, or it is the others' turn, or some lanes go before all others.
         """
-        self._laden_turns += 1
-        while self._laden and not self._in_front and self._laden_turns % OTHERS_TURNS:
+        while self._laden and not self._in_front and (self._sent + 1) % OTHERS_TURNS:
             lane, _ = self._laden.popitem(last=False)
-            if not lane.failures and lane.backlog.ids >= self._full_ids:
+            if self._goes_first(lane) and not lane.is_failing():
                 return lane
         return None
+
+    def sent(self) -> None:
+        """Take note that a request left: a turn in which nothing may leave is nobody's."""
+        self._sent += 1
 
     def next_is_stranger(self) -> bool:
         """Whether the next probe's lane has not failed since its last success."""
@@ -148,6 +152,9 @@ class Turns:
         is_failings = not is_probe and self._turns % FAILING_TURNS == 0
         others = self._failing or self._queue if is_failings else self._queue or self._failing
         return self._in_front or others
+
+    def _goes_first(self, lane: Lane) -> bool:
+        return lane.backlog.ids >= self._full_ids or lane.splitting is not None
 
     def _append(self, queue: Queue, lane: Lane) -> None:
         self._count += 1

@@ -593,7 +593,11 @@ LANES: tuple[Mutant, ...] = (
         if not self.finish(batch):
             lane.put_back(batch)
 """,
-        new="lane.put_back(batch)",
+        new="""
+        self.finish(batch)
+        if True:
+            lane.put_back(batch)
+""",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(

@@ -5,6 +5,7 @@ own Kafka writes the cache (JEP 514) at the end of one start that is there for n
 per machine; a cache that doesn't fit any more is passed over by the JVM.
 """
 
+import functools
 import subprocess
 import tempfile
 from pathlib import Path
@@ -30,16 +31,18 @@ def options(version: str, start_and_stop: "Callable[[str, Path], None]") -> list
         with kafka_jars.alone(cache.parent):
             if not cache.exists():
                 _make(cache, start_and_stop)
-    return [f"{_JVM_READS}{cache}"]
+    return [f"{_JVM_READS}{cache}"] if cache.exists() else []
 
 
 def _make(cache: Path, start_and_stop: "Callable[[str, Path], None]") -> None:
     with tempfile.TemporaryDirectory(prefix="learning-", dir=cache.parent) as folder:
         written = Path(folder) / "classes"
         start_and_stop(f"{_JVM_WRITES}{written}", Path(folder) / "kafka")
-        written.rename(cache)
+        if written.exists():  # a JVM that can't is no reason to test nothing
+            written.rename(cache)
 
 
+@functools.cache
 def _java_version() -> str:
     said = subprocess.run(
         [kafka_jars.java(), "--version"], capture_output=True, text=True, check=True

@@ -53,6 +53,7 @@ class KafkaServer:
         options: "Sequence[str] | None" = None,
     ) -> None:
         self._version = version
+        class_path(version)  # fetched before the lock is taken that learning holds: it is the same
         self._options = kafka_classes.options(version, _learn) if options is None else options
         self._keeper: Child | None = None
         self._keeper_port = properties.get("zookeeper.connect", "").rpartition(":")[2]
