@@ -13,9 +13,12 @@ PACKAGE = Path(consumer.__file__).parent
 PURE_LIBRARIES = {
     "bisect",
     "collections",
+    "codecs",
     "collections.abc",
+    "contextlib",
     "dataclasses",
     "enum",
+    "functools",
     "hashlib",
     "heapq",
     "http",
@@ -23,6 +26,9 @@ PURE_LIBRARIES = {
     "json",
     "math",
     "msgspec",
+    "operator",
+    "re",
+    "tomllib",
     "typing",
 }
 IMPURE_BUILTINS = {
@@ -109,6 +115,7 @@ MAY_IMPORT = {
     "kafka": {"core", "engine.ports", "clock"},
     "customerio": {"core", "engine.ports", "clock"},
     "observability": {"core", "engine.ports", "clock", "__init__"},
+    "presets": set[str](),
     "settings": set[str](),
     "standard_streams": set(),
     "stacks": {"standard_streams"},
