@@ -2,8 +2,11 @@
 
 from typing import Protocol
 
+import msgspec
+
 from consumer.core.dead_letters import Headers, headers_of
 from consumer.core.mapping.connect import payload_of
+from consumer.core.mapping.view import View
 
 
 class Record(Protocol):
@@ -17,17 +20,22 @@ class Record(Protocol):
 def key_text(record: Record) -> str | None:
     """Return a record's key as text; None if it has none; raise UnicodeDecodeError.
 
-    Of a key in Connect's envelope it is the payload, if that is a text or a number.
+    Converters write a text with quotes around it, or in Connect's envelope: those are taken off.
     """
     key = record.key()
     if key is None:
         return None
-    if key[:1] == b"{":
-        inner = payload_of(key)
-        word = inner.word() if inner is not None else None
-        if word is not None:
-            return word
-    return key.decode()
+    text = key.decode()
+    inner = payload_of(key) if key[:1] == b"{" else _json_string(key) if key[:1] == b'"' else None
+    word = inner.word() if inner is not None else None
+    return text if word is None else word
+
+
+def _json_string(key: bytes) -> View | None:
+    try:
+        return View.of(msgspec.json.decode(key, type=str))
+    except msgspec.MsgspecError:
+        return None
 
 
 def header_text(record: Record, name: str) -> str | None:
