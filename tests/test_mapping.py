@@ -351,6 +351,8 @@ id = { path = "$key" }
         (b'{"schema": {"type": "struct"}, "payload": {"id": 5}}', [(1, "add", "id", ["5"])]),
         (b'{"schema": {"type": "int32"}, "payload": 5}', [(2, "add", "id", ["5"])]),
         (b'{"schema": null, "payload": "c-5"}', [(2, "add", "id", ["c-5"])]),
+        (b'{"id": "\xc3\xa9"}', [(1, "add", "id", ["é"])]),
+        (b'{"id": 5, "more": "\xff"}', 'rule 2, id: "$key": it is no UTF-8 text'),
         (b'{"number": 5}', [(2, "add", "id", ['{"number": 5}'])]),
         (b'{"schema": {}, "payload": [5]}', [(2, "add", "id", ['{"schema": {}, "payload": [5]}'])]),
         (b'{"schema": {}, "payload": "\xff"}', 'rule 2, id: "$key": it is no UTF-8 text'),
@@ -776,6 +778,8 @@ def test_one_change_is_an_event_whose_ids_are_as_they_are_sent() -> None:
     found = AUDIENCES.read(b'{"type": "track", "event": "Audience Entered", "userId": 42,'
                            b' "properties": {"audience_key": "vip"}}', NOTHING_BESIDE)  # fmt: skip
     assert found == Event(56, "add", id="42", id_type="id")
+    of_a_list = field('id = { path = "i" }').read(b'{"i": ["a"]}', NOTHING_BESIDE)
+    assert of_a_list == Event(56, "add", id="a", id_type="id")
     several = field('id = { path = "i" }').read(b'{"i": ["a", 5]}', NOTHING_BESIDE)
     assert several == Event(56, "add", ids=["a", "5"], id_type="id")
 

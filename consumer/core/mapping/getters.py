@@ -50,6 +50,8 @@ class Stand:
         """Return the key, decoded as far as it is looked at."""
         if self._key is None:
             key = self.record.key()
+            if key is not None and not key.isascii():
+                key.decode()  # msgspec doesn't look at what it skips
             self._key = UNSET if key is None else self._decode_key(key)
         return self._key
 

@@ -157,16 +157,16 @@ def _quick(rule: Rule, nodes: list[Node], key: Node) -> _Quick:
         read = walker([getter(path) for path in rule.each], changes)
     else:
         read = changes[0] if len(changes) == 1 else in_order(changes)
-    return _Quick(stands, _fits([each for each in rule.when if not is_sure(each)], getter), read)
+    return _Quick(stands, _fits([each for each in rule.when if not _is_sure(each)], getter), read)
 
 
-def is_sure(condition: Condition) -> bool:
+def _is_sure(condition: Condition) -> bool:
     """Whether it is already clear: that a record has a value, or none."""
     return is_whole_value(condition.path) and condition.words is None
 
 
 def _fits(conditions: list[Condition], getter: GetterOf) -> _Fits | None:
-    """Return whether a record fits, what is cheap to ask first; None if all do."""
+    """Return what says whether a record fits; None if all do."""
     words = [(getter(each.path), each.words) for each in conditions if each.words is not None]
     probes = [(getter(each.path), each.exists) for each in conditions if each.words is None]
 
@@ -185,14 +185,14 @@ def _fits(conditions: list[Condition], getter: GetterOf) -> _Fits | None:
             if found not in wanted and (type(found) is str or word_in(found, wanted) not in wanted):
                 return False
         for get, exists in probes:  # noqa: SIM110 - a generator costs a call
-            if is_there(get(subject)) is not exists:
+            if _is_there(get(subject)) is not exists:
                 return False
         return True
 
     return fits if conditions else None
 
 
-def is_there(found: object) -> bool:
+def _is_there(found: object) -> bool:
     """Whether something was found that isn't null."""
     if isinstance(found, msgspec.Raw):
         return bytes(found) != b"null"

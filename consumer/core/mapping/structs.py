@@ -3,7 +3,7 @@
 All paths of all rules are put together in one tree. A member that a path names becomes a field;
 what is walked or counted, a list (or a map) of what is looked at inside; where a path ends,
 anything. So msgspec reads a record once, makes an object only of what is named, and skips the rest
-without looking at it, which costs about a fifth.
+without looking at it: half of what it costs to decode a record of 400 bytes whole.
 """
 
 from dataclasses import dataclass, field
