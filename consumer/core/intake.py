@@ -2,7 +2,8 @@
 
 `Intake.receive` goes round a million times per second of CPU: no logging, no call that isn't
 needed, the counts in local variables. It takes the records of one plain id; `arrivals` takes lists
-of new ones, and `close_look` whatever is left, to the same end.
+of new ones, and `close_look` whatever is left, to the same end. A record is decoded as a plain
+event, unless there is a reader: then that says what it is.
 
 Invariants (tests name them):
 - I1: every record with an unsettled change has a hold in its ledger, duplicates included.
@@ -20,19 +21,20 @@ from consumer.core.arrivals import Arrivals, note
 from consumer.core.buffer import Buffer
 from consumer.core.close_look import CloseLook
 from consumer.core.decoder import NOT_PLAIN, EventDecoder
+from consumer.core.events import Event
 from consumer.core.ledger import Ledger
+from consumer.core.mapping.reading import Ignored, Reader
 from consumer.core.message import Message
 from consumer.core.refusals import Refusals
 from consumer.core.rules import Rules
 from consumer.core.tally import Tally
 
 if TYPE_CHECKING:
-    from consumer.core.events import Event
     from consumer.core.lanes import Lane
 
 
 class Intake:
-    """Fills the buffer and the ledgers."""
+    """Fills the buffer and the ledgers; ``reader``: what reads records that are no plain events."""
 
     def __init__(
         self,
@@ -42,8 +44,10 @@ class Intake:
         refusals: Refusals,
         ledgers: Mapping[tuple[str, int], Ledger],
         tally: Tally,
+        reader: Reader | None = None,
     ) -> None:
         self._rules = rules
+        self._reader = reader
         self._decode = decoder.decode
         self._buffer = buffer
         self._refusals = refusals
@@ -65,13 +69,15 @@ class Intake:
         lane_of, take_list = self._arrivals.lane_of, self._arrivals.take_list
         by_type, emails = buffer.by_type, buffer.by_type["email"]
         max_ids, unset = self._rules.batch_max_ids, UNSET
+        reader, reading = self._reader, None
+        read = None if reader is None else reader.read_value
         limit = -1 if refusals.is_backed_up() else self._rules.buffer_max_ids
         held, unreadable, closed = buffer.held_ids, refusals.unreadable_in_a_row, buffer.closed
         error: Message | None = None
         ledger: Ledger | None = None
         topic, partition = "", -1
         base = 0  # of the ledger
-        taken, adds, removes, more = first, 0, 0, 0
+        taken, adds, removes, more, ignored = first, 0, 0, 0, 0
         duplicate_adds = duplicate_removes = superseded_adds = superseded_removes = 0
         # Without a copy: each of thousands may be behind the end of another partition.
         rest = map(messages.__getitem__, range(first, len(messages))) if first else messages
@@ -93,22 +99,34 @@ class Intake:
             lane: Lane | None = None
             event: Event | None = None
             name: Any = None
-            try:
-                event = decode(value)  # type: ignore[arg-type]  # None raises TypeError
-                if event.ids is unset and value.isascii():  # type: ignore[union-attr]  # no None was decoded
-                    lanes, name = by_type[event.id_type], event.id
-                    if type(name) is not str:
-                        name = "" if name is unset else str(name)
-                    if lanes is emails:
-                        name = name.lower() if "@" in name else ""
-                    if name and name.isascii():
-                        lane = lanes.get(event.segment_id) or lane_of(event)  # type: ignore[arg-type]  # a text is in none
-            except NOT_PLAIN:
-                event = None
+            if read is None or reader is None:
+                try:
+                    event = decode(value)  # type: ignore[arg-type]  # None raises TypeError
+                    if event.ids is unset and value.isascii():  # type: ignore[union-attr]  # no None was decoded
+                        lanes, name = by_type[event.id_type], event.id
+                        if type(name) is not str:
+                            name = "" if name is unset else str(name)
+                        if lanes is emails:
+                            name = name.lower() if "@" in name else ""
+                        if name and name.isascii():
+                            lane = lanes.get(event.segment_id) or lane_of(event)  # type: ignore[arg-type]  # a text is in none
+                except NOT_PLAIN:
+                    event = None
+            else:
+                reading = reader.read(None, message) if value is None else read(value, message)
+                if type(reading) is Event:
+                    event, name = reading, reading.id
+                    if name is not unset:
+                        lane = by_type[event.id_type].get(event.segment_id) or lane_of(event)  # type: ignore[arg-type]  # it is no text
+                elif type(reading) is Ignored and value is not None:
+                    ignored += 1
+                    continue
             if lane is None or event is None:
                 new = None
                 if event is not None and event.ids is not unset:
-                    new = take_list(event, value, ledger, message, now)  # type: ignore[arg-type]  # it was decoded
+                    # What a reader says needs no look at how it was written.
+                    plain = value if read is None else None
+                    new = take_list(event, plain, ledger, message, now)
                 if new is not None:
                     size = len(event.ids)  # type: ignore[union-attr, arg-type]
                     held, unreadable, more = held + new, 0, more + size - 1
@@ -120,7 +138,10 @@ class Intake:
                         break
                     continue
                 buffer.held_ids, refusals.unreadable_in_a_row = held, unreadable
-                is_refused = self._close_look.take(message, event, ledger, now)
+                if reading is None:
+                    is_refused = self._close_look.take(message, event, ledger, now)
+                else:
+                    is_refused = self._close_look.take_reading(message, reading, ledger, now)
                 held, unreadable = buffer.held_ids, refusals.unreadable_in_a_row
                 if is_refused and refusals.is_backed_up():
                     limit = -1
@@ -171,6 +192,8 @@ class Intake:
         self._arrivals.count("add", adds, duplicate_adds, superseded_removes)
         self._arrivals.count("remove", removes, duplicate_removes, superseded_adds)
         self._tally.add("records_total", "accepted", n=adds + removes - more)
+        if ignored:
+            self._tally.add("records_total", "ignored", n=ignored)
         return taken, error
 
 

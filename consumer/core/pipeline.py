@@ -37,6 +37,7 @@ from consumer.core.failing import Failing
 from consumer.core.intake import Intake
 from consumer.core.lanes import Batch, Lane
 from consumer.core.ledger import Ledger
+from consumer.core.mapping.reading import Reader
 from consumer.core.message import Message
 from consumer.core.notes import Notes
 from consumer.core.outcomes import Outcome
@@ -52,7 +53,12 @@ class Pipeline:
     """Single owner, no locks; see the module's docstring."""
 
     def __init__(
-        self, rules: Rules, default_id_type: IdType, throttle: Throttle, tally: Tally
+        self,
+        rules: Rules,
+        default_id_type: IdType,
+        throttle: Throttle,
+        tally: Tally,
+        reader: Reader | None = None,
     ) -> None:
         self.rules = rules
         self.throttle = throttle
@@ -75,7 +81,7 @@ class Pipeline:
         refusals = Refusals(rules, self._buffer, throttle, tally, self.notes)
         self._refusals = refusals
         decoder = EventDecoder(default_id_type)
-        self._intake = Intake(rules, decoder, self._buffer, refusals, self.ledgers, tally)
+        self._intake = Intake(rules, decoder, self._buffer, refusals, self.ledgers, tally, reader)
         self._attempts = Attempts(
             rules, self._buffer, refusals, self._ledgers_by_base, throttle, tally, self.notes
         )

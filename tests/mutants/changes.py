@@ -6,6 +6,7 @@ from tests.mutants.changes_in_lanes import LANES
 from tests.mutants.changes_in_loop import LOOP
 from tests.mutants.changes_in_mapping import MAPPING
 from tests.mutants.changes_in_process import PROCESS
+from tests.mutants.changes_in_reading import READING
 from tests.mutants.changes_in_settings import SETTINGS
 from tests.mutants.changes_in_sight import IN_SIGHT
 from tests.mutants.changes_in_stalls import STALLS
@@ -13,6 +14,6 @@ from tests.mutants.changes_in_trouble import TROUBLE
 from tests.mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
-    *(*CORE, *LANES, *TROUBLE, *STALLS, *MAPPING),
+    *(*CORE, *LANES, *TROUBLE, *STALLS, *MAPPING, *READING),
     *(*LOOP, *BELOW, *PROCESS, *SETTINGS, *IN_SIGHT),
 )

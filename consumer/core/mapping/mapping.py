@@ -1,22 +1,18 @@
 """A mapping, ready to read records: the quick plan first, the careful one where it gives up.
 
-What the intake has to do with it, in the place of the plain event's decoder:
+What the intake makes of what it says:
 
-- A record with a value: `Mapping.read_value`, which never raises. One without: unless
-  `Mapping.reads_no_value`, a tombstone as without a mapping; otherwise `Mapping.read`, and if that
-  says `Ignored`, a tombstone too.
 - `Event`: one change. Its ids are as they are sent (an address in lower case, within the limits),
   in ``id`` if there is one, in ``ids`` if there are more; ``segment_id`` is an integer and
   ``id_type`` is set. So none of the looks that a plain event needs, at its characters, its
   segment's text, its @, is needed any more.
-- `Changes`: take each in order, an event as above, a mixed one as the decoder's: its invalid ids
-  are dead letters. With ``malformed`` the record is a dead letter too, once, and holds its offset
-  as that does; for the row of unreadable records it counts as one with a valid id, if it has one.
-  Every change notes its own hold in the same ledger at the same offset: the offset is settled when
-  all are.
-- `Ignored`: ``records_total{outcome="ignored"}``; the position moves on, nothing else happens (the
-  row of unreadable records neither grows nor ends).
-- `Malformed`: as ever.
+- `Changes`: each in order, an event as above, a mixed one as the decoder's: its invalid ids are
+  dead letters. With ``malformed`` the record is a dead letter too, once; for the row of unreadable
+  records it counts as one with a valid id, if it has one. Every change notes its own hold in the
+  same ledger at the same offset, so the offset is settled when all are.
+- `Ignored`: the position moves on, nothing else happens; the row of unreadable records neither
+  grows nor ends. Without a value it is a tombstone, as it is without a mapping.
+- `Malformed`: a dead letter, as ever.
 """
 
 from collections.abc import Callable

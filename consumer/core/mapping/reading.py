@@ -7,11 +7,14 @@ Ignored     a record that concerns nobody
 Malformed   nothing of it can be read
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
 from consumer.core.events import Event, Malformed, Mixed
+from consumer.core.mapping.beside import Record
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -37,3 +40,17 @@ TO_BE_IGNORED = Ignored("the rule says that it is to be ignored")
 NOTHING_TO_WALK = Ignored("nothing to walk: an empty list or map")
 
 Reading = Event | Changes | Ignored | Malformed
+
+
+class Reader(Protocol):
+    """Says what records are that need not be plain events. Never raises, whatever a record is.
+
+    The ids of what it says are as they are sent, and an event names its id type.
+    """
+
+    @property
+    def read_value(self) -> Callable[[bytes, Record], Reading]:
+        """Return what reads a record that has a value: this is called for each."""
+
+    def read(self, value: bytes | None, record: Record) -> Reading:
+        """Return what a record says, be it without a value: `Ignored` if that means nothing."""

@@ -1,0 +1,124 @@
+"""Wrong changes to how the intake takes in what a mapping read, and to what an event may be."""
+
+from tests.mutants.mutant import Mutant
+
+_INTAKE = "consumer/core/intake.py"
+_CLOSE_LOOK = "consumer/core/close_look.py"
+_TESTS = ("tests/test_mapped_intake.py",)
+_OF_EVENTS = ("tests/test_events.py",)
+
+READING: tuple[Mutant, ...] = (
+    # -- what is ignored, and what has no value
+    Mutant(
+        name="what-is-ignored-ends-the-row",
+        breaks="I10",
+        file=_INTAKE,
+        old="ignored += 1",
+        new="unreadable, ignored = 0, ignored + 1",
+        tests=_TESTS,
+    ),
+    Mutant(
+        name="what-is-ignored-grows-the-row",
+        breaks="what is ignored concerns nobody",
+        file=_INTAKE,
+        old="ignored += 1",
+        new="unreadable, ignored = unreadable + 1, ignored + 1",
+        tests=_TESTS,
+    ),
+    Mutant(
+        name="what-is-ignored-is-not-counted",
+        breaks="every record is counted",
+        file=_INTAKE,
+        old="ignored += 1",
+        new="ignored = 0",
+        tests=_TESTS,
+    ),
+    Mutant(
+        name="a-tombstone-counts-as-ignored",
+        breaks="a tombstone is counted as one",
+        file=_INTAKE,
+        old="elif type(reading) is Ignored and value is not None:",
+        new="elif type(reading) is Ignored:",
+        tests=_TESTS,
+    ),
+    # -- several changes of one record
+    Mutant(
+        name="the-changes-of-a-record-count-backwards",
+        breaks="I2",
+        file=_CLOSE_LOOK,
+        old="for change in changes:",
+        new="for change in reversed(changes):",
+        tests=_TESTS,
+    ),
+    Mutant(
+        name="what-cannot-be-read-of-a-record-is-lost",
+        breaks="I11",
+        file=_CLOSE_LOOK,
+        old="""
+        if malformed is not None:
+            self._refuse_record(
+        """,
+        new="""
+        if malformed is not None and not changes:
+            self._refuse_record(
+        """,
+        tests=_TESTS,
+    ),
+    Mutant(
+        name="a-record-is-dead-lettered-for-each-of-its-changes",
+        breaks="a record is one dead letter",
+        file=_CLOSE_LOOK,
+        old="""
+                details.append(change.detail)
+            event =
+        """,
+        new="""
+                details.append(change.detail)
+            if malformed is not None and change is not changes[0]:
+                self._refuse_record(message, malformed.detail, ledger, now)
+            event =
+        """,
+        tests=_TESTS,
+    ),
+    Mutant(
+        name="invalid-ids-of-a-record-are-lost",
+        breaks="I6",
+        file=_CLOSE_LOOK,
+        old="                self._refuse_ids(change, ledger, message.offset(), now)\n",
+        new="",
+        tests=_TESTS,
+    ),
+    Mutant(
+        name="a-record-in-part-malformed-is-in-the-row",
+        breaks="a record with a valid id ends the row",
+        file=_CLOSE_LOOK,
+        old="if has_good:",
+        new="if has_good and malformed is None:",
+        tests=_TESTS,
+    ),
+    # -- what an event may look like
+    Mutant(
+        name="a-byte-order-mark-makes-an-event-malformed",
+        breaks="a byte order mark is passed over",
+        file="consumer/core/decoder.py",
+        old="        value = value.removeprefix(BYTE_ORDER_MARK)\n",
+        new="",
+        tests=_OF_EVENTS,
+    ),
+    Mutant(
+        name="a-segment-is-rounded-down",
+        breaks="a segment is an integer",
+        file="consumer/core/decoder.py",
+        old="return str(int(number)) if number.is_integer() else None",
+        new="return str(int(number)) if abs(number) < 1e18 else None",
+        tests=_OF_EVENTS,
+    ),
+    Mutant(
+        name="what-is-well-known-is-not-named",
+        breaks="a detail names the preset",
+        file="consumer/core/decoder.py",
+        old="if isinstance(found, Malformed) and (known := looks_like(value)):",
+        new='if isinstance(found, Malformed) and (known := ""):',
+        tests=_OF_EVENTS,
+    ),
+)
