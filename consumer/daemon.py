@@ -182,7 +182,7 @@ def pipeline_of(settings: Settings) -> Pipeline:
         requests_per_second=settings.customerio_requests_per_second,
         max_backoff_seconds=settings.retry_max_backoff_seconds,
     )
-    return Pipeline(rules, settings.event_id_type, throttle, Tally())
+    return Pipeline(rules, settings.event_id_type, throttle, Tally(), settings.mapping)
 
 
 def observer_of(settings: Settings, statistics: Statistics) -> Observer:

@@ -116,7 +116,7 @@ MAY_IMPORT = {
     "customerio": {"core", "engine.ports", "clock"},
     "observability": {"core", "engine.ports", "clock", "__init__"},
     "presets": set[str](),
-    "settings": set[str](),
+    "settings": {"core", "presets"},
     "standard_streams": set(),
     "stacks": {"standard_streams"},
     "stopper": {"clock", "observability", "stacks"},

@@ -12,13 +12,14 @@ from urllib.request import urlopen
 
 import pytest
 
-from consumer import settings
+from consumer import presets, settings
 from consumer.__main__ import COMMANDS
 from consumer.core.metrics import METRICS
 from consumer.settings.librdkafka import RELIED_ON
 from tests.brokers.tried import TRIED, table
 from tests.support import page_states
 from tests.support.kafka_jars import VERSION
+from tests.support.mapped import mapping
 from tests.test_architecture import MODULES, PURE_ROOMS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,6 +80,17 @@ def test_the_settings_table_has_every_variable_with_its_default() -> None:
             assert default == str(shown), name
         else:
             assert field.default is None, name
+
+
+def test_every_mapping_of_the_reference_is_one_and_every_preset_is_named() -> None:
+    section = REFERENCE.partition("\n## Mappings\n")[2].partition("\n## ")[0]
+    examples = re.findall(r"```toml\n(.*?)```", section, re.DOTALL)
+    assert len(examples) == 3
+    for example in examples:
+        mapping(example, {"vip": 56})
+    assert set(presets.NAMES) <= set(in_backticks(section.rpartition("The presets are")[2]))
+    (row,) = [row for row in REFERENCE.splitlines() if row.startswith("| `EVENT_MAPPING`")]
+    assert set(presets.NAMES) <= set(in_backticks(row))
 
 
 def test_the_table_of_properties_has_what_the_daemon_relies_on_and_why() -> None:

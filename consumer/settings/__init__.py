@@ -21,7 +21,9 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from consumer.settings import agreement, checks, login, sources
+from consumer.core.mapping.mapping import Mapping as EventMapping
+from consumer.settings import agreement, checks, login, mappings, sources
+from consumer.settings.mappings import MappingSource, Segments
 from consumer.settings.problems import (
     LinesError,
     SettingsError,
@@ -112,6 +114,16 @@ class Settings(BaseSettings):
     customerio_requests_per_second: float = Field(100.0, gt=0)
     customerio_timeout_seconds: _Seconds = 10.0
     retry_max_backoff_seconds: _Seconds = 60.0
+    event_mapping: Annotated[
+        MappingSource | None,
+        BeforeValidator(mappings.mapping_source),
+        Field(description=mappings.MAPPINGS),
+    ] = None
+    event_segments: Annotated[
+        Segments | None,
+        BeforeValidator(mappings.segments),
+        Field(description=mappings.SEGMENTS),
+    ] = None
     event_id_type: Annotated[Literal["id", "email", "cio_id"], _any_case] = "id"
     batch_max_ids: int = Field(1000, ge=1, le=1000)
     batch_linger_seconds: float = Field(5.0, ge=0, le=86_400)
@@ -193,7 +205,13 @@ class Settings(BaseSettings):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is worth a word and no reason to stop: names that look like ours, and doubts."""
-        return (*self.found.warnings, *login.doubts(dict(self)))
+        doubts = (*login.doubts(dict(self)), *mappings.doubts(dict(self)))
+        return (*self.found.warnings, *doubts)
+
+    @property
+    def mapping(self) -> EventMapping | None:
+        """What reads the records, made anew; None: they are events."""
+        return mappings.compiled(self.event_mapping, self.event_segments, self.event_id_type)
 
     @property
     def heartbeat_interval_seconds(self) -> float:
@@ -271,5 +289,7 @@ def _masked(value: object) -> object:
             return dict.fromkeys(value, "***")
         case Path():
             return str(value)
+        case MappingSource() | Segments():
+            return value.name
         case _:
             return value

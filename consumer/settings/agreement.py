@@ -13,6 +13,7 @@ from consumer.settings.checks import http_parts
 from consumer.settings.exemptions import is_exempt
 from consumer.settings.librdkafka import VARIABLES
 from consumer.settings.login import LOGIN, login_problems
+from consumer.settings.mappings import mapping_problems
 from consumer.settings.problems import shown
 from consumer.settings.property_checks import number, property_problems
 from consumer.settings.subscription import covers
@@ -33,6 +34,7 @@ def disagreements(given: Mapping[str, Any]) -> Iterator[str]:
             line = check(*(given[name] for name in names))
             if line:
                 yield line
+    yield from mapping_problems(given)
     properties = {
         property_: _plain(given[variable.lower()])
         for property_, variable in VARIABLES.items()
