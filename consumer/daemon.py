@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from consumer import __version__, clock, crashes
 from consumer.collector import Collector
+from consumer.core.mapping.reading import Reader
 from consumer.core.pipeline import Pipeline
 from consumer.core.rules import Rules
 from consumer.core.snapshot import Board, Identity, initial_snapshot
@@ -106,7 +107,7 @@ def run_until(
         publish=partial(_publish, Reporter(board.identity, statistics.samples), board),
         before_probe=_reread(settings, api),
     )
-    pipeline = pipeline or pipeline_of(settings)
+    pipeline = pipeline or pipeline_of(settings, reader_of(settings))
     loop = Loop(options_of(settings), pipeline, ports)
     stopper.begin(settings.drain_timeout_seconds, loop.request_stop)
     if not stopper.asked:
@@ -166,8 +167,13 @@ def options_of(settings: Settings) -> Options:
     )
 
 
-def pipeline_of(settings: Settings) -> Pipeline:
-    """Return an empty pipeline with its throttle."""
+def reader_of(settings: Settings) -> Reader | None:
+    """Return what reads records that are no events; None: they are events."""
+    return settings.mapping
+
+
+def pipeline_of(settings: Settings, reader: Reader | None = None) -> Pipeline:
+    """Return an empty pipeline with its throttle; ``reader`` says what the records are."""
     rules = Rules(
         batch_max_ids=settings.batch_max_ids,
         linger_seconds=settings.batch_linger_seconds,
@@ -182,7 +188,7 @@ def pipeline_of(settings: Settings) -> Pipeline:
         requests_per_second=settings.customerio_requests_per_second,
         max_backoff_seconds=settings.retry_max_backoff_seconds,
     )
-    return Pipeline(rules, settings.event_id_type, throttle, Tally(), settings.mapping)
+    return Pipeline(rules, settings.event_id_type, throttle, Tally(), reader)
 
 
 def observer_of(settings: Settings, statistics: Statistics) -> Observer:

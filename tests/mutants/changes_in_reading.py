@@ -5,6 +5,12 @@ from tests.mutants.mutant import Mutant
 _INTAKE = "consumer/core/intake.py"
 _CLOSE_LOOK = "consumer/core/close_look.py"
 _TESTS = ("tests/test_mapped_intake.py",)
+_REPLAY = "tests/test_replay.py::"
+_OF_REPLAYS = (
+    f"{_REPLAY}test_a_malformed_record_is_read_by_the_mapping_as_it_was_in_its_source",
+    f"{_REPLAY}test_refused_ids_are_an_event_whatever_the_mapping_reads",
+    f"{_REPLAY}test_a_malformed_record_without_a_value_is_read_and_one_that_lost_it_is_not",
+)
 _OF_EVENTS = ("tests/test_events.py",)
 
 READING: tuple[Mutant, ...] = (
@@ -95,6 +101,31 @@ READING: tuple[Mutant, ...] = (
         old="if has_good:",
         new="if has_good and malformed is None:",
         tests=_TESTS,
+    ),
+    # -- dead letters, read again
+    Mutant(
+        name="what-was-too-big-is-read-as-a-record-without-a-value",
+        breaks="nobody is removed because a record was too big",
+        file="consumer/commands/replay/reader.py",
+        old="if labels.is_truncated:",
+        new="if labels.is_truncated and self._mapping is None:",
+        tests=_OF_REPLAYS,
+    ),
+    Mutant(
+        name="refused-ids-are-read-by-the-mapping",
+        breaks="refused ids are events",
+        file="consumer/commands/replay/reader.py",
+        old=" and labels.reason not in _EVENTS:",
+        new=":",
+        tests=_OF_REPLAYS,
+    ),
+    Mutant(
+        name="a-dead-letter-is-of-the-dead-letter-topic",
+        breaks="a record is read as it was in its source",
+        file="consumer/commands/replay/reader.py",
+        old="return topic or self._record.topic()",
+        new="return self._record.topic() or topic",
+        tests=_OF_REPLAYS,
     ),
     # -- what an event may look like
     Mutant(
