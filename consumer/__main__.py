@@ -74,7 +74,13 @@ def _demo(chosen: "argparse.Namespace", _: Stopper) -> int:
     from consumer.commands.demo import demo
     from consumer.settings.sources import allows_colours
 
-    return demo.run(sys.stdout, chosen.events, keep=chosen.keep, colours=allows_colours())
+    return demo.run(
+        sys.stdout,
+        chosen.events,
+        keep=chosen.keep,
+        colours=allows_colours(),
+        mapping=chosen.mapping,
+    )
 
 
 def _replay(chosen: "argparse.Namespace", stopper: Stopper) -> int:
@@ -124,6 +130,7 @@ def _parser() -> "argparse.ArgumentParser":
 
 
 def _add_demo_options(demo: "argparse.ArgumentParser") -> None:
+    from consumer.commands.demo.engage_story import MAPPING
     from consumer.commands.demo.story import EVENTS
 
     demo.add_argument(
@@ -135,6 +142,11 @@ def _add_demo_options(demo: "argparse.ArgumentParser") -> None:
     )
     demo.add_argument(
         "--keep", action="store_true", help="go on with a few events until Ctrl-C, then verify"
+    )
+    demo.add_argument(
+        "--mapping",
+        choices=[MAPPING],
+        help="with records of others, which this mapping reads, instead of events",
     )
 
 

@@ -11,6 +11,7 @@ from consumer.core.tally import Tally
 from consumer.core.throttle import Throttle
 from consumer.engine.loop import Loop
 from consumer.engine.ports import GiveUp, Ports, Published, View
+from tests.simulation.producer import MAPPING
 from tests.simulation.scheduler import Scheduler, Task
 from tests.simulation.setup import Setup
 
@@ -74,7 +75,9 @@ class Process:
             requests_per_second=setup.requests_per_second,
             max_backoff_seconds=setup.rules.max_backoff_seconds,
         )
-        pipeline = self.pipeline = Pipeline(setup.rules, "id", throttle, Tally())
+        pipeline = self.pipeline = Pipeline(
+            setup.rules, "id", throttle, Tally(), MAPPING if setup.is_mapped else None
+        )
         ports = Ports(
             member=self.client,
             lookup=self.lookup,

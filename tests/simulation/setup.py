@@ -37,6 +37,7 @@ class Setup:
     look_seconds: float  # how old what they saw of the leaders may be
     is_torn: bool  # connections are reset all the time
     is_static: bool  # the members have names
+    is_mapped: bool  # records are no events, and may say several things
     rules: Rules
     options: Options
 
@@ -113,6 +114,7 @@ def draw_setup(seed: int) -> Setup:
         look_seconds=random.Random(f"looks {seed}").choice((0.0, 2.0, 12.0)),
         is_torn=is_torn,
         is_static=protocol == "new" and draw.random() < 0.3,
+        is_mapped=random.Random(f"mapped {seed}").random() < 0.3,
         rules=rules,
         options=options,
     )
