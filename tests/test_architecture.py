@@ -123,6 +123,10 @@ MAY_IMPORT = {
     "customerio": {"core", "engine.ports", "clock"},
     "observability": {"core", "engine.ports", "clock", "__init__"},
     "presets": set[str](),
+    "registry": {
+        *("core", "engine.ports", "clock"),
+        *("customerio.client", "customerio.wire"),  # the one HTTP client
+    },
     "settings": {"core", "presets"},
     "standard_streams": set(),
     "stacks": {"standard_streams"},
@@ -130,7 +134,7 @@ MAY_IMPORT = {
     "crashes": {"engine.ports", "observability", "stopper"},
     "daemon": {
         *("__init__", "clock", "core", "customerio", "engine", "kafka", "observability"),
-        *("collector", "crashes", "settings", "stopper"),
+        *("collector", "crashes", "registry", "settings", "stopper"),
     },
     "commands": {
         *("__init__", "clock", "core", "customerio", "daemon", "engine.ports", "kafka"),

@@ -15,7 +15,7 @@ from msgspec import UNSET
 from consumer.core.decoder import EventDecoder
 from consumer.core.events import Event, IdType, Malformed, Mixed
 from consumer.core.mapping.beside import Record
-from consumer.core.mapping.reading import Changes, Reading
+from consumer.core.mapping.reading import Changes, Ignored, Reading
 from consumer.core.schemas.compiled import Compiled, UnfitError
 from consumer.core.schemas.framing import ID_PREFIX_BYTES, Framed, framed, name_of
 
@@ -33,8 +33,6 @@ class Awaited:
 class Readings(Protocol):
     """What reads values, as text or decoded; see `mapping.Mapping`."""
 
-    @property
-    def reads_no_value(self) -> bool: ...  # noqa: D102
     def read(self, value: bytes | None, record: Record) -> Reading: ...  # noqa: D102
     def read_decoded(self, value: object, record: Record) -> Reading: ...  # noqa: D102
 
@@ -43,7 +41,6 @@ class SchemaReader:
     """Reads records by the schemas ``known``, which somebody else fills. Never raises."""
 
     def __init__(self, known: Known, readings: Readings) -> None:
-        self.reads_no_value = readings.reads_no_value
         self._known = known
         self._readings = readings
         self._read_decoded = readings.read_decoded
@@ -84,18 +81,21 @@ class SchemaReader:
         return self._read_decoded(decoded, record)
 
 
+NO_VALUE = Ignored("no value")
+
+
 class PlainReadings:
     """Reads events as they are without a mapping; ``default_id_type`` is as of `EventDecoder`."""
-
-    reads_no_value = False
 
     def __init__(self, default_id_type: IdType) -> None:
         self._default_id_type = default_id_type
         self._look_closely = EventDecoder(default_id_type).look_closely
 
     def read(self, value: bytes | None, _: Record) -> Reading:
-        """Return what a record says; one without a value is a tombstone, and not asked about."""
-        found = self._look_closely(b"null" if value is None else value)
+        """Return what a record says; one without a value concerns nobody."""
+        if value is None:
+            return NO_VALUE
+        found = self._look_closely(value)
         if isinstance(found, Mixed):
             return Changes((found,))
         if isinstance(found, Event) and found.ids is not UNSET and len(found.ids) == 1:
