@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from urllib.parse import urlsplit
 
-from consumer import __version__, clock, crashes
+from consumer import __version__, clock, crashes, readers
 from consumer.collector import Collector
 from consumer.core.mapping.reading import Reader
 from consumer.core.pipeline import Pipeline
@@ -92,7 +92,7 @@ def run_until(
     lookup = lookup or lookup_of(settings)
     for each in (member, dead_letters, observer, lookup):
         each.follow(watch)
-    api = api_of(settings)
+    api, schemas = api_of(settings), readers.schemas_of(settings)
     ports = Ports(
         member=member,
         lookup=lookup,
@@ -106,8 +106,9 @@ def run_until(
         beat=board.beat,
         publish=partial(_publish, Reporter(board.identity, statistics.samples), board),
         before_probe=_reread(settings, api),
+        schemas=schemas,
     )
-    pipeline = pipeline or pipeline_of(settings, reader_of(settings))
+    pipeline = pipeline or pipeline_of(settings, readers.reader_of(settings, schemas))
     loop = Loop(options_of(settings), pipeline, ports)
     stopper.begin(settings.drain_timeout_seconds, loop.request_stop)
     if not stopper.asked:
@@ -165,11 +166,6 @@ def options_of(settings: Settings) -> Options:
         asks_session=settings.kafka_group_protocol == "consumer",
         has_expression=any(name.startswith("^") for name in settings.kafka_topics),
     )
-
-
-def reader_of(settings: Settings) -> Reader | None:
-    """Return what reads records that are no events; None: they are events."""
-    return settings.mapping
 
 
 def pipeline_of(settings: Settings, reader: Reader | None = None) -> Pipeline:

@@ -123,6 +123,9 @@ MAY_IMPORT = {
     "customerio": {"core", "engine.ports", "clock"},
     "observability": {"core", "engine.ports", "clock", "__init__"},
     "presets": set[str](),
+    "readers": {
+        *("__init__", "core", "customerio.network", "engine.ports", "registry", "settings"),
+    },
     "registry": {
         *("core", "engine.ports", "clock"),
         *("customerio.client", "customerio.wire"),  # the one HTTP client
@@ -134,10 +137,10 @@ MAY_IMPORT = {
     "crashes": {"engine.ports", "observability", "stopper"},
     "daemon": {
         *("__init__", "clock", "core", "customerio", "engine", "kafka", "observability"),
-        *("collector", "crashes", "registry", "settings", "stopper"),
+        *("collector", "crashes", "readers", "settings", "stopper"),
     },
     "commands": {
-        *("__init__", "clock", "core", "customerio", "daemon", "engine.ports", "kafka"),
+        *("__init__", "clock", "core", "customerio", "daemon", "engine.ports", "kafka", "readers"),
         *("crashes", "observability", "settings", "stopper"),
     },
     "__main__": {

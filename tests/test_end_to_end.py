@@ -678,6 +678,7 @@ ZERO_SERIES = (
             "stalled",
             "kafka-unavailable",
             "api-unavailable",
+            "schema-registry-unavailable",
             "partition-stalled",
         )
     ),

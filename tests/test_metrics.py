@@ -101,6 +101,7 @@ CONTRACT: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
                 "reason=stalled",
                 "reason=kafka-unavailable",
                 "reason=api-unavailable",
+                "reason=schema-registry-unavailable",
                 "reason=partition-stalled",
             ),
         ),

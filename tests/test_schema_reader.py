@@ -8,9 +8,9 @@ import pytest
 
 from consumer.core.dead_letters import Headers
 from consumer.core.events import Event, IdType, Malformed
-from consumer.core.mapping.reading import Ignored
+from consumer.core.mapping.reading import Awaited, Ignored
 from consumer.core.schemas.compiled import Compiled, UnfitError
-from consumer.core.schemas.reader import Awaited, Known, PlainReadings, SchemaReader
+from consumer.core.schemas.reader import Known, PlainReadings, SchemaReader
 from tests.support.mapped import NOTHING_BESIDE, Beside, mapping, said
 from tests.test_framing import GUID_PREFIX
 

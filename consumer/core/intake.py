@@ -10,6 +10,9 @@ Invariants (tests name them):
 - I3: an open batch takes an id once and is closed when it is full.
 - I6: received = duplicate + superseded + what became held or was refused.
 - I7: stops at the first record beyond the limit of held ids, or when dead letters pile up.
+
+A record that can't be read yet is passed over, and so is all that comes behind it in its partition,
+as long as that is one of `Intake.awaited`: the ledger stays in front of it, for it is read again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +26,7 @@ from consumer.core.close_look import CloseLook
 from consumer.core.decoder import NOT_PLAIN, EventDecoder
 from consumer.core.events import Event
 from consumer.core.ledger import Ledger
-from consumer.core.mapping.reading import Ignored, Reader
+from consumer.core.mapping.reading import Awaited, Ignored, Reader
 from consumer.core.message import Message
 from consumer.core.refusals import Refusals
 from consumer.core.rules import Rules
@@ -31,6 +34,7 @@ from consumer.core.tally import Tally
 
 if TYPE_CHECKING:
     from consumer.core.lanes import Lane
+    from consumer.core.mapping.reading import Reading
 
 
 class Intake:
@@ -55,6 +59,8 @@ class Intake:
         self._tally = tally
         self._arrivals = Arrivals(rules, buffer, tally)
         self._close_look = CloseLook(decoder, self._arrivals, buffer, refusals, tally)
+        self.awaited: dict[tuple[str, int], bytes] = {}
+        """The partitions of which nothing is taken in, and the schema that each waits for."""
 
     def receive(  # noqa: C901, PLR0912, PLR0915 - the hot path: a call per record costs a tenth of it
         self, messages: Sequence[Message], now: float, first: int = 0
@@ -69,7 +75,7 @@ class Intake:
         lane_of, take_list = self._arrivals.lane_of, self._arrivals.take_list
         by_type, emails = buffer.by_type, buffer.by_type["email"]
         max_ids, unset = self._rules.batch_max_ids, UNSET
-        reader, reading = self._reader, None
+        reader, awaited = self._reader, self.awaited
         read = None if reader is None else reader.read_value
         limit = -1 if refusals.is_backed_up() else self._rules.buffer_max_ids
         held, unreadable, closed = buffer.held_ids, refusals.unreadable_in_a_row, buffer.closed
@@ -77,6 +83,7 @@ class Intake:
         ledger: Ledger | None = None
         topic, partition = "", -1
         base = 0  # of the ledger
+        began = first  # the run of records of one partition
         taken, adds, removes, more, ignored = first, 0, 0, 0, 0
         duplicate_adds = duplicate_removes = superseded_adds = superseded_removes = 0
         # Without a copy: each of thousands may be behind the end of another partition.
@@ -93,11 +100,15 @@ class Intake:
                 topic, partition = message.topic(), message.partition()
                 ledger = self._ledgers.get((topic, partition))
                 base = 0 if ledger is None else ledger.base
+                began = taken - 1
+                if awaited and (topic, partition) in awaited:
+                    ledger = None
             if ledger is None:  # a record of an assignment that is over
                 continue
             offset, value = message.offset(), message.value()
             lane: Lane | None = None
             event: Event | None = None
+            reading: Reading | None = None
             name: Any = None
             if read is None or reader is None:
                 try:
@@ -113,14 +124,23 @@ class Intake:
                 except NOT_PLAIN:
                     event = None
             else:
-                reading = reader.read(None, message) if value is None else read(value, message)
-                if type(reading) is Event:
-                    event, name = reading, reading.id
+                found = reader.read(None, message) if value is None else read(value, message)
+                if type(found) is Event:
+                    reading = event = found
+                    name = event.id
                     if name is not unset:
                         lane = by_type[event.id_type].get(event.segment_id) or lane_of(event)  # type: ignore[arg-type]  # it is no text
-                elif type(reading) is Ignored and value is not None:
+                elif type(found) is Ignored and value is not None:
                     ignored += 1
                     continue
+                elif isinstance(found, Awaited):
+                    awaited[topic, partition] = found.prefix
+                    if taken - 1 > began:
+                        _end_run(messages, taken - 1, ledger)
+                    ledger = None
+                    continue
+                else:
+                    reading = found
             if lane is None or event is None:
                 new = None
                 if event is not None and event.ids is not unset:

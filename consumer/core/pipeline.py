@@ -123,6 +123,7 @@ class Pipeline:
         bases = {ledger.base for ledger in ledgers}
         for ledger in ledgers:
             self._ledgers_by_base.pop(ledger.base, None)
+            self.awaited.pop((ledger.topic, ledger.partition), None)
             if self.ledgers.get((ledger.topic, ledger.partition)) is ledger:
                 del self.ledgers[ledger.topic, ledger.partition]
         held = self.held_ids
@@ -158,6 +159,11 @@ class Pipeline:
     ) -> tuple[int, Message | None]:
         """Take in ``messages`` in order; see `intake.Intake.receive` for where it stops."""
         return self._intake.receive(messages, now, first)
+
+    @property
+    def awaited(self) -> dict[tuple[str, int], bytes]:
+        """The partitions of which nothing is taken in: their next record's schema isn't there."""
+        return self._intake.awaited
 
     def has_room(self) -> bool:
         """Whether the bounds allow to read on."""

@@ -16,7 +16,16 @@ Ask = Callable[[str], Entry | NotThere | Failed]
 
 
 def fetched(ask: Ask, prefix: bytes) -> Found:
-    """Return the schema that a prefix names; ``ask`` is `registry.Registry.ask`."""
+    """Return the schema that a prefix names; ``ask`` is `registry.Registry.ask`. Never raises."""
+    try:
+        return _fetched(ask, prefix)
+    except UnusableError as error:
+        return Failed(f"it can't be used: {error}")
+    except Exception as error:  # noqa: BLE001 - of libraries that were given what anybody wrote
+        return Failed(f"it can't be used ({type(error).__name__})")
+
+
+def _fetched(ask: Ask, prefix: bytes) -> Found:
     schema_id = schema_id_of(prefix)
     path = f"/schemas/guids/{guid_of(prefix)}" if schema_id is None else f"/schemas/ids/{schema_id}"
     entry = ask(path)
@@ -27,12 +36,7 @@ def fetched(ask: Ask, prefix: bytes) -> Found:
     if trouble is not None:
         return trouble
     texts = [(reference.name, text) for reference, text in references.items()]
-    try:
-        return compiled(Source(entry.kind, entry.text, texts))
-    except UnusableError as error:
-        return Failed(f"it can't be used: {error}")
-    except Exception as error:  # noqa: BLE001 - of libraries that were given what anybody wrote
-        return Failed(f"it can't be used ({type(error).__name__})")
+    return compiled(Source(entry.kind, entry.text, texts))
 
 
 def _gather(

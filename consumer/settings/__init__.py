@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from consumer.core.mapping.mapping import Mapping as EventMapping
-from consumer.settings import agreement, checks, login, mappings, sources
+from consumer.settings import agreement, checks, login, mappings, proxies, registry, sources
 from consumer.settings.mappings import MappingSource, Segments
 from consumer.settings.problems import (
     LinesError,
@@ -114,6 +114,7 @@ class Settings(BaseSettings):
     customerio_requests_per_second: float = Field(100.0, gt=0)
     customerio_timeout_seconds: _Seconds = 10.0
     retry_max_backoff_seconds: _Seconds = 60.0
+    event_format: Annotated[Literal["json", "schema-registry"], _any_case] = "json"
     event_mapping: Annotated[
         MappingSource | None,
         BeforeValidator(mappings.mapping_source),
@@ -125,6 +126,19 @@ class Settings(BaseSettings):
         Field(description=mappings.SEGMENTS),
     ] = None
     event_id_type: Annotated[Literal["id", "email", "cio_id"], _any_case] = "id"
+    schema_registry_url: Annotated[
+        tuple[str, ...] | None, BeforeValidator(registry.urls), Field(description=registry.URLS)
+    ] = None
+    schema_registry_username: _Text = None
+    schema_registry_password: SecretStr | None = Field(None, description="text")
+    schema_registry_bearer_token: Annotated[
+        SecretStr | None, AfterValidator(checks.credential), Field(description="a token")
+    ] = None
+    schema_registry_ca_location: Annotated[str, AfterValidator(checks.certificates)] | None = Field(
+        None, description=_PATH
+    )
+    schema_registry_certificate_location: _Path = None
+    schema_registry_key_location: _Path = None
     batch_max_ids: int = Field(1000, ge=1, le=1000)
     batch_linger_seconds: float = Field(5.0, ge=0, le=86_400)
     buffer_max_ids: int = Field(200_000, ge=1)
@@ -205,7 +219,8 @@ class Settings(BaseSettings):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is worth a word and no reason to stop: names that look like ours, and doubts."""
-        doubts = (*login.doubts(dict(self)), *mappings.doubts(dict(self)))
+        given = dict(self)
+        doubts = (*login.doubts(given), *mappings.doubts(given), *registry.doubts(given))
         return (*self.found.warnings, *doubts)
 
     @property
@@ -228,8 +243,12 @@ class Settings(BaseSettings):
     @property
     def proxy_url(self) -> str | None:
         """The proxy between here and ``api_url``. May have credentials in it."""
-        variable = agreement.proxy_variable(self.api_url, self.found.proxies)
-        return agreement.with_scheme(self.found.proxies[variable]) if variable else None
+        return self.proxy_of(self.api_url)
+
+    def proxy_of(self, url: str) -> str | None:
+        """Return the proxy between here and a URL. May have credentials in it."""
+        variable = proxies.proxy_variable(url, self.found.proxies)
+        return proxies.with_scheme(self.found.proxies[variable]) if variable else None
 
     @property
     def credentials(self) -> Credentials:
@@ -250,6 +269,12 @@ class Settings(BaseSettings):
             SecretStr(text) if text else secret for text, secret in zip(texts, old, strict=True)
         )
         return site_id, api_key
+
+    def reread(self, secret: SecretStr | None, variable: str) -> str | None:
+        """Return a secret as it is now in ``SECRETS_DIR``, as of the start if it isn't there."""
+        file = self.found.files.get(variable)
+        text = sources.read_secret(file) if file else None
+        return text or (None if secret is None else secret.get_secret_value())
 
     def masked(self) -> dict[str, Any]:
         """Return the settings for a log line, without secrets."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from consumer.core.dead_letters import HEADER_PREFIX, DeadLetterReason, HasHeaders, headers_of
 from consumer.core.events import Event, Mixed
-from consumer.core.mapping.reading import Changes, Reader
+from consumer.core.mapping.reading import Changes, SureReader
 from consumer.core.message import Message
 
 UNKNOWN = "-"
@@ -64,7 +64,9 @@ class Sieve:
     Counts both: ``taken`` and, among these, ``without_value``.
     """
 
-    def __init__(self, selection: Selection, reader: Reader, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, selection: Selection, reader: SureReader, say: Callable[[str], None]
+    ) -> None:
         self.taken = 0
         self.without_value = 0
         self._selection = selection
@@ -105,7 +107,7 @@ def labels_in(record: HasHeaders, value: bytes | None) -> Labels:
     )
 
 
-def changes_of(message: Message, reader: Reader) -> tuple[Change, ...]:
+def changes_of(message: Message, reader: SureReader) -> tuple[Change, ...]:
     """Return what the dead letter asks for, in order; nothing: it can't be read."""
     match reader.read(message.value(), message):
         case Event() as event:

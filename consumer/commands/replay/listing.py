@@ -12,7 +12,7 @@ from consumer.commands.replay.dead_letters import (
 )
 from consumer.commands.replay.member import BoundedMember, EndOfSpan
 from consumer.commands.replay.voice import Voice, counted
-from consumer.core.mapping.reading import Reader
+from consumer.core.mapping.reading import SureReader
 from consumer.core.message import Message
 from consumer.core.positions import Gone
 from consumer.engine.ports import Damaged, Partition, Trouble
@@ -27,7 +27,7 @@ _WAIT_SECONDS = 0.1
 class Listing:
     """Writes what ``selection`` takes. No id of a person is in it."""
 
-    def __init__(self, selection: Selection, reader: Reader, voice: Voice) -> None:
+    def __init__(self, selection: Selection, reader: SureReader, voice: Voice) -> None:
         self._selection = selection
         self._reader = reader
         self._voice = voice

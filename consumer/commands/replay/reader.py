@@ -11,7 +11,7 @@ from consumer.core.dead_letters import DeadLetterReason, Headers
 from consumer.core.decoder import EventDecoder
 from consumer.core.events import IdType, Mixed
 from consumer.core.mapping.beside import Record
-from consumer.core.mapping.reading import Changes, Ignored, Reader, Reading
+from consumer.core.mapping.reading import Changes, Ignored, Reading, SureReader
 
 WITHOUT_VALUE = Ignored("its value was too big for the topic")
 _EVENTS = frozenset(DeadLetterReason) - {DeadLetterReason.MALFORMED}
@@ -20,7 +20,7 @@ _EVENTS = frozenset(DeadLetterReason) - {DeadLetterReason.MALFORMED}
 class DeadLetterReader:
     """Reads dead letters; ``mapping`` is what reads the daemon's records, None: they are events."""
 
-    def __init__(self, mapping: Reader | None, default_id_type: IdType) -> None:
+    def __init__(self, mapping: SureReader | None, default_id_type: IdType) -> None:
         self._mapping = mapping
         self._look_closely = EventDecoder(default_id_type).look_closely
 

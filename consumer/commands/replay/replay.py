@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TextIO
 
-from consumer import __version__, clock, crashes, daemon
+from consumer import __version__, clock, crashes, daemon, readers
 from consumer.commands.replay.dead_letters import Selection, Sieve
 from consumer.commands.replay.listing import Listing
 from consumer.commands.replay.member import (
@@ -84,7 +84,7 @@ class Replay:
         self._choice = choice
         self._voice = voice
         self._stopper = stopper
-        self._mapping = daemon.reader_of(settings)
+        self._mapping = readers.patient_reader_of(settings)
         self._reader = DeadLetterReader(self._mapping, settings.event_id_type)
         self._sieve = Sieve(choice.selection, self._reader, voice.line)
 

@@ -42,6 +42,17 @@ NOTHING_TO_WALK = Ignored("nothing to walk: an empty list or map")
 Reading = Event | Changes | Ignored | Malformed
 
 
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """Not a reading yet: the schema that a record names by this prefix isn't there.
+
+    So the record is neither right nor wrong, and nothing behind it in its partition may be taken
+    in before it.
+    """
+
+    prefix: bytes
+
+
 class Reader(Protocol):
     """Says what records are that need not be plain events. Never raises, whatever a record is.
 
@@ -49,8 +60,19 @@ class Reader(Protocol):
     """
 
     @property
-    def read_value(self) -> Callable[[bytes, Record], Reading]:
+    def read_value(self) -> Callable[[bytes, Record], Reading | Awaited]:
         """Return what reads a record that has a value: this is called for each."""
 
-    def read(self, value: bytes | None, record: Record) -> Reading:
+    def read(self, value: bytes | None, record: Record) -> Reading | Awaited:
         """Return what a record says, be it without a value: `Ignored` if that means nothing."""
+
+
+class SureReader(Reader, Protocol):
+    """A reader that has all that it needs."""
+
+    @property
+    def read_value(self) -> Callable[[bytes, Record], Reading]:
+        """Return what reads a record that has a value."""
+
+    def read(self, value: bytes | None, record: Record) -> Reading:
+        """Return what a record says."""

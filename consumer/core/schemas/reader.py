@@ -6,7 +6,6 @@ was decoded. What can't be read because its schema isn't there yet is neither ri
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -15,19 +14,12 @@ from msgspec import UNSET
 from consumer.core.decoder import EventDecoder
 from consumer.core.events import Event, IdType, Malformed, Mixed
 from consumer.core.mapping.beside import Record
-from consumer.core.mapping.reading import Changes, Ignored, Reading
+from consumer.core.mapping.reading import Awaited, Changes, Ignored, Reading
 from consumer.core.schemas.compiled import Compiled, UnfitError
 from consumer.core.schemas.framing import ID_PREFIX_BYTES, Framed, framed, name_of
 
 Known = Mapping[bytes, Compiled | Malformed]
 """Schemas by prefix; Malformed: what is to be said of the records of one that nobody knows."""
-
-
-@dataclass(frozen=True, slots=True)
-class Awaited:
-    """The schema with this prefix isn't there yet."""
-
-    prefix: bytes
 
 
 class Readings(Protocol):

@@ -47,7 +47,7 @@ value may be says values.schema.json.
 {{- $wrong = append $wrong (printf "secrets.%s is empty and there is no secrets.existingSecret: the daemon needs credentials of the Track API" $name) -}}
 {{- end -}}
 {{- end -}}
-{{- range $name := list "CUSTOMERIO_SITE_ID" "CUSTOMERIO_API_KEY" "KAFKA_SASL_PASSWORD" "KAFKA_SSL_KEY_PASSWORD" "KAFKA_CONFIG" -}}
+{{- range $name := list "CUSTOMERIO_SITE_ID" "CUSTOMERIO_API_KEY" "KAFKA_SASL_PASSWORD" "KAFKA_SSL_KEY_PASSWORD" "SCHEMA_REGISTRY_PASSWORD" "SCHEMA_REGISTRY_BEARER_TOKEN" "KAFKA_CONFIG" -}}
 {{- if and $secrets.existingSecret (index $secrets $name) -}}
 {{- $wrong = append $wrong (printf "secrets.%s and secrets.existingSecret are both set: put it into the existing Secret, under its name" $name) -}}
 {{- end -}}
