@@ -129,7 +129,9 @@ class Settings(BaseSettings):
     schema_registry_url: Annotated[
         tuple[str, ...] | None, BeforeValidator(registry.urls), Field(description=registry.URLS)
     ] = None
-    schema_registry_username: _Text = None
+    schema_registry_username: Annotated[
+        Annotated[str, AfterValidator(registry.username)] | None, Field(description="text")
+    ] = None
     schema_registry_password: SecretStr | None = Field(None, description="text")
     schema_registry_bearer_token: Annotated[
         SecretStr | None, AfterValidator(checks.credential), Field(description="a token")

@@ -33,6 +33,13 @@ def urls(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(url.rstrip("/") for url in found))
 
 
+def username(text: str) -> str:
+    """Check that Basic authentication (RFC 7617) can carry it before the colon."""
+    if ":" in text:
+        raise ValueError("has a colon in it")
+    return text
+
+
 def registry_problems(given: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with the registry's settings, of those ``given``: right by themselves."""
     if given.get("event_format") != "schema-registry":
