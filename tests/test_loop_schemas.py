@@ -127,7 +127,7 @@ def test_a_schema_is_asked_for_once_whoever_waits_for_it() -> None:
 
 def test_a_partition_that_waits_is_not_one_from_which_nothing_comes() -> None:
     world = a_world(knowing(OLD))
-    world.view = View(asked=True, ends={FIRST: RECORDS, SECOND: RECORDS})
+    world.observer.view = View(asked=True, ends={FIRST: RECORDS, SECOND: RECORDS})
     world.run_until(120)
     assert world.holds() == {HOLD}
     assert not [event for event, _ in world.said if event == "partition_stalled"]
@@ -157,6 +157,22 @@ def test_nothing_that_was_consumed_before_is_taken_in_when_it_goes_on() -> None:
         1: [*range(RECORDS)],
     }
     assert counted(world, "accepted") == 2 * RECORDS
+
+
+def test_it_stays_paused_when_the_others_are_resumed() -> None:
+    world = a_world(knowing(OLD), records=10**9, buffer_max_ids=2000)
+    world.latency = 3.0
+    seen: set[bool] = set()
+
+    def look(_: float) -> None:
+        if FIRST in world.pipeline.awaited:
+            seen.add(world.is_read(0))
+
+    world.before_consume = look
+    world.run_until(30)
+    events = [event for event, _ in world.said]
+    assert events.count("resumed") >= 2
+    assert seen == {False}
 
 
 @pytest.mark.parametrize("wait", [0.01, 0.3, 2.0, 11.0])
@@ -239,7 +255,7 @@ def test_what_the_registry_does_not_know_is_malformed_after_a_minute() -> None:
     assert world.holds() == set()
     assert (
         "schema_not_found",
-        "schema 2: the schema is not found; it is asked for again for a minute",
+        "schema 2: the schema is not found; it is asked for again",
     ) in world.said
     world.run_until(NOT_THERE_SECONDS + 10)
     assert counted(world, "malformed") == RECORDS - NEW_FROM

@@ -8,7 +8,6 @@ fails is told as ``schema-registry-unavailable``, which stops nobody else.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from consumer.core.ledger import Ledger
 from consumer.core.outcomes import HoldReason
 from consumer.core.pipeline import Pipeline
 from consumer.core.schemas.answers import NotThere
@@ -27,7 +26,7 @@ class SchemaWatch:
     _outlook: Outlook
     _schemas: Schemas | None
     _say: Say
-    _held_back: dict[Partition, Ledger] = field(default_factory=dict)
+    _held_back: set[Partition] = field(default_factory=set)
     _told: str = ""
 
     def turn(self, now: float) -> Sequence[Partition]:
@@ -37,22 +36,22 @@ class SchemaWatch:
         """
         if self._schemas is None:
             return ()
-        awaited, ledgers = self._pipeline.awaited, self._pipeline.ledgers
+        awaited = self._pipeline.awaited
         port, inquiries = self._schemas.port, self._schemas.inquiries
-        new = [name for name in awaited if ledgers[name] is not self._held_back.get(name)]
+        new = awaited.keys() - self._held_back
         if new:
             self._assignment.hold_back(new)
         for prefix, found in port.found():
             inquiries.take(prefix, found, now)
             if isinstance(found, NotThere):
-                text = f"{name_of(prefix)}: {found.detail}; it is asked for again for a minute"
+                text = f"{name_of(prefix)}: {found.detail}; it is asked for again"
                 self._say(now, "schema_not_found", name_of(prefix), text, level="warning")
         arrived = [name for name, prefix in awaited.items() if prefix in inquiries.known]
         for name in arrived:
             del awaited[name]
         if arrived:
             self._assignment.go_on(arrived)
-        self._held_back = {name: ledgers[name] for name in awaited}
+        self._held_back = set(awaited)
         for prefix in inquiries.turn(dict.fromkeys(awaited.values()), now):
             port.ask(prefix)
         self._tell(inquiries.trouble(now), now)

@@ -109,7 +109,6 @@ class Inquiries:
 
     def _learn(self, prefix: bytes, found: Compiled) -> None:
         self.known[prefix] = found
-        self._not_there_since.pop(prefix, None)
         self._verdicts.pop(prefix, None)
         self._has_found = True
         for each in self._needed.values():
