@@ -164,8 +164,12 @@ def options_of(settings: Settings) -> Options:
         offset_reset=settings.kafka_auto_offset_reset,
         needs_dead_letters=settings.reject_policy == "dead-letter",
         asks_session=settings.kafka_group_protocol == "consumer",
-        has_expression=any(name.startswith("^") for name in settings.kafka_topics),
+        has_expression=_has_expression(settings),
     )
+
+
+def _has_expression(settings: Settings) -> bool:
+    return any(name.startswith("^") for name in settings.kafka_topics)
 
 
 def pipeline_of(settings: Settings, reader: Reader | None = None) -> Pipeline:
@@ -178,6 +182,7 @@ def pipeline_of(settings: Settings, reader: Reader | None = None) -> Pipeline:
         max_backoff_seconds=settings.retry_max_backoff_seconds,
         reject_policy=settings.reject_policy,
         dead_letter_max_consecutive=settings.dead_letter_max_consecutive,
+        has_one_topic=len(settings.kafka_topics) == 1 and not _has_expression(settings),
     )
     throttle = Throttle(
         max_in_flight=settings.customerio_max_in_flight,

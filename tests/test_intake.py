@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consumer import daemon
+from consumer import settings as daemons_settings
 from consumer.core.arrivals import MAX_SEGMENT_TEXTS
 from consumer.core.decoder import EventDecoder
 from consumer.core.events import Event, IdType, Malformed, Mixed
 from consumer.core.ledger import base_of
 from tests.support.driver import Driver
-from tests.support.records import event
+from tests.support.records import FakeMessage, event
 
 Read = tuple[Counter[tuple[int, str, str]], list[tuple[str, bytes | None]]]
 """How many ids came to each segment, id type and action, with the ids; and the dead letters."""
@@ -201,3 +203,24 @@ def test_i7_the_texts_of_segments_that_are_remembered_have_a_limit() -> None:
     driver.read(*[event("add", "x", segment=text) for text in texts])
     assert {lane.segment_id for lane in driver.pipeline.lanes()} == set(range(1, 6300))
     assert len(driver.pipeline._intake._arrivals._segment_ids) <= MAX_SEGMENT_TEXTS  # noqa: SLF001 - nobody outside sees them
+
+
+def positions_after(topics: str, *came: str) -> dict[str, int]:
+    """Return the positions of two topics after a record of partition 0 of each that ``came``."""
+    given = {
+        "KAFKA_BOOTSTRAP_SERVERS": "localhost:9092",
+        "KAFKA_TOPICS": topics,
+        "CUSTOMERIO_SITE_ID": "site",
+        "CUSTOMERIO_API_KEY": "key",
+    }
+    pipeline = daemon.pipeline_of(daemons_settings.load(given))
+    ledgers = {topic: pipeline.assign(topic, 0, 0, 0) for topic in ("audience", "other")}
+    messages = [FakeMessage(topic, 0, 0, event("add", topic)) for topic in came]
+    assert pipeline.receive(messages, 1000.0) == (len(messages), None)
+    return {topic: ledger.position for topic, ledger in ledgers.items()}
+
+
+@pytest.mark.parametrize("topics", ["audience,other", "^audience|other"])
+def test_i1_a_record_belongs_to_the_partition_of_its_own_topic(topics: str) -> None:
+    assert positions_after(topics, "audience", "other") == {"audience": 1, "other": 1}
+    assert positions_after(topics, "other") == {"audience": 0, "other": 1}

@@ -474,6 +474,36 @@ def test_what_has_ids_in_its_way_leaves_whole_while_several_requests_are_on_thei
     assert driver.sent() == ["remove x z"]
 
 
+def kept_by_one_of_its_ids(partitions: int = 1) -> Driver:
+    """Return a driver where ``add x`` is in the way of ``remove x z``; x is of the first partition.
+
+    Several requests are on their way, and it was found that it may not leave in parts.
+    """
+    driver, last = Driver(partitions=partitions), partitions - 1
+    driver.read(event("add", "x"), partition=last)
+    driver.wait().one_try()
+    driver.read(event("remove", "y"), partition=last)
+    driver.wait().one_try()
+    driver.read(event("remove", "x"))
+    driver.read(event("remove", "z"), partition=last)
+    assert driver.wait().sent() == []
+    driver.read(event("add", "q"), partition=last)
+    assert driver.wait().sent() == ["add q"]
+    return driver
+
+
+def test_i4_what_was_kept_by_an_id_leaves_when_that_is_superseded() -> None:
+    driver = kept_by_one_of_its_ids()
+    driver.read(event("add", "x"))
+    assert driver.sent() == ["remove z"]
+
+
+def test_i4_what_was_kept_by_an_id_leaves_when_that_goes_with_its_partition() -> None:
+    driver = kept_by_one_of_its_ids(partitions=2)
+    driver.pipeline.forget([driver.ledgers[0]])
+    assert driver.sent() == ["remove z"]
+
+
 def test_what_has_ids_in_its_way_leaves_without_them_if_that_is_half_a_request() -> None:
     driver = Driver(batch_max_ids=4)
     driver.read(event("add", "x"), event("remove", "y"))

@@ -222,6 +222,21 @@ def test_invalid_ids_are_refused_each_with_its_change_and_beside_the_record() ->
     assert driver.count("ids_received_total", "add") == 2
 
 
+def test_invalid_ids_of_one_kind_go_together_however_many_changes_they_are_of() -> None:
+    driver = Driver(reader=mapping(SEVERAL))
+    many = [*["1+null"] * 1001, "1-null", "1+" + "x" * 151, "1+a"]
+    driver.read(several(*many))
+    letters = [
+        (each.action, len(json.loads(each.value or b"")["ids"]), each.detail)
+        for each in driver.dead_letters()
+    ]
+    what = "an id is null: a string or an integer"
+    both = f"{what}; an id is longer than 150 bytes"
+    assert letters == [("add", 1000, both), ("add", 2, both), ("remove", 1, what)]
+    assert driver.count("ids_received_total", "add") == 1003
+    assert driver.wait().run() == ["add a"]
+
+
 def test_i5_a_record_of_several_changes_is_given_up_whole() -> None:
     driver = Driver(reader=mapping(SEVERAL))
     driver.read(several("1+a", "2+b", "3-null", "?+x"))

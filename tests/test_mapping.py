@@ -693,6 +693,27 @@ def test_ids_are_what_they_are_in_an_event(given: object, says: tuple[Any, ...])
     assert read(field('id = { path = "i" }'), {"i": given}) == [(56, "add", "id", *says)]
 
 
+_NO_IDS: tuple[object, ...] = ("", "x" * 151, "é" * 76, None, 1.5, False, ["b"], {})
+
+
+@pytest.mark.parametrize(
+    ("odd", "sent"),
+    [
+        ("b", "b"),
+        ("x" * 150, "x" * 150),
+        ("é" * 75, "é" * 75),
+        (7, "7"),
+        *[(each, None) for each in _NO_IDS],
+    ],
+)
+def test_a_list_is_read_as_each_of_its_ids_is(odd: object, sent: str | None) -> None:
+    """Those that are plain are looked at together."""
+    by = field('id = { path = "i" }')
+    for given in (["a", odd, "c"], [odd, "a", "c"], ["a", "c", odd]):
+        ((*_, good), *_) = [change[:4] for change in read(by, {"i": given})]
+        assert good == [sent if each is odd else each for each in given if each is not odd or sent]
+
+
 def test_minus_zero_is_zero() -> None:
     by = field('id = { path = "i" }')
     assert read(by, b'{"i": -0}') == [(56, "add", "id", ["0"])]

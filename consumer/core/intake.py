@@ -34,7 +34,9 @@ from consumer.core.tally import Tally
 
 if TYPE_CHECKING:
     from consumer.core.lanes import Lane
-    from consumer.core.mapping.reading import Reading
+
+
+_NOT_ASCII = "\N{BULLET}"  # in place of what is no plain id
 
 
 class Intake:
@@ -75,16 +77,22 @@ class Intake:
         lane_of, take_list = self._arrivals.lane_of, self._arrivals.take_list
         by_type, emails = buffer.by_type, buffer.by_type["email"]
         max_ids, unset = self._rules.batch_max_ids, UNSET
+        has_others = not self._rules.has_one_topic
         reader, awaited = self._reader, self.awaited
         read = None if reader is None else reader.read_value
         limit = -1 if refusals.is_backed_up() else self._rules.buffer_max_ids
         held, unreadable, closed = buffer.held_ids, refusals.unreadable_in_a_row, buffer.closed
         error: Message | None = None
         ledger: Ledger | None = None
+        event: Any  # an `Event`; None: not decoded
+        reading: Any = None  # what the reader says
+        name: Any  # a text, whatever it was written as
         topic, partition = "", -1
         base = 0  # of the ledger
         began = first  # the run of records of one partition
-        taken, adds, removes, more, ignored = first, 0, 0, 0, 0
+        # The records of one id to add are what is left of those taken: they are the most.
+        taken, others, removes = first, first, 0
+        lists = list_adds = list_removes = ignored = 0
         duplicate_adds = duplicate_removes = superseded_adds = superseded_removes = 0
         # Without a copy: each of thousands may be behind the end of another partition.
         rest = map(messages.__getitem__, range(first, len(messages))) if first else messages
@@ -94,8 +102,9 @@ class Intake:
             taken += 1
             if message.error() is not None:
                 error = message
+                others += 1
                 break
-            if message.partition() != partition or message.topic() != topic:
+            if message.partition() != partition or (has_others and message.topic() != topic):
                 _end_run(messages, taken - 1, ledger)
                 topic, partition = message.topic(), message.partition()
                 ledger = self._ledgers.get((topic, partition))
@@ -104,56 +113,56 @@ class Intake:
                 if awaited and (topic, partition) in awaited:
                     ledger = None
             if ledger is None:  # a record of an assignment that is over
+                others += 1
                 continue
-            offset, value = message.offset(), message.value()
+            value: Any = message.value()
             lane: Lane | None = None
-            event: Event | None = None
-            reading: Reading | None = None
-            name: Any = None
             if read is None or reader is None:
                 try:
-                    event = decode(value)  # type: ignore[arg-type]  # None raises TypeError
-                    if event.ids is unset and value.isascii():  # type: ignore[union-attr]  # no None was decoded
+                    event = decode(value)
+                    if event.ids is unset and value.isascii():
                         lanes, name = by_type[event.id_type], event.id
                         if type(name) is not str:
-                            name = "" if name is unset else str(name)
+                            name = _NOT_ASCII if name is unset else str(name)
                         if lanes is emails:
-                            name = name.lower() if "@" in name else ""
-                        if name and name.isascii():
-                            lane = lanes.get(event.segment_id) or lane_of(event)  # type: ignore[arg-type]  # a text is in none
+                            name = name.lower() if "@" in name else _NOT_ASCII
+                        if name.isascii():
+                            lane = lanes.get(event.segment_id) or lane_of(event)
                 except NOT_PLAIN:
                     event = None
             else:
-                found = reader.read(None, message) if value is None else read(value, message)
-                if type(found) is Event:
-                    reading = event = found
+                reading = reader.read(None, message) if value is None else read(value, message)
+                event = reading if type(reading) is Event else None
+                if event is not None:
                     name = event.id
                     if name is not unset:
-                        lane = by_type[event.id_type].get(event.segment_id) or lane_of(event)  # type: ignore[arg-type]  # it is no text
-                elif type(found) is Ignored and value is not None:
+                        lane = by_type[event.id_type].get(event.segment_id) or lane_of(event)
+                elif type(reading) is Ignored and value is not None:
+                    others += 1
                     ignored += 1
                     continue
-                elif isinstance(found, Awaited):
-                    awaited[topic, partition] = found.prefix
+                elif type(reading) is Awaited:
+                    others += 1
+                    awaited[topic, partition] = reading.prefix
                     if taken - 1 > began:
                         _end_run(messages, taken - 1, ledger)
                     ledger = None
                     continue
-                else:
-                    reading = found
-            if lane is None or event is None:
+            if lane is None:
+                others += 1
                 new = None
                 if event is not None and event.ids is not unset:
                     # What a reader says needs no look at how it was written.
-                    plain = value if read is None else None
-                    new = take_list(event, plain, ledger, message, now)
+                    written = value if read is None else None
+                    new = take_list(event, written, ledger, message, now)
                 if new is not None:
-                    size = len(event.ids)  # type: ignore[union-attr, arg-type]
-                    held, unreadable, more = held + new, 0, more + size - 1
-                    if event.action == "add":  # type: ignore[union-attr]
-                        adds, duplicate_adds = adds + size, duplicate_adds + size - new
+                    size = len(event.ids)
+                    held, unreadable, lists = held + new, 0, lists + 1
+                    if event.action == "add":
+                        list_adds, duplicate_adds = list_adds + size, duplicate_adds + size - new
                     else:
-                        removes, duplicate_removes = removes + size, duplicate_removes + size - new
+                        list_removes += size
+                        duplicate_removes += size - new
                     if buffer.closed != closed:
                         break
                     continue
@@ -171,7 +180,6 @@ class Intake:
             unreadable = 0
             is_add = event.action == "add"
             if is_add:
-                adds += 1
                 batch, other = lane.add, lane.remove
             else:
                 removes += 1
@@ -203,15 +211,17 @@ class Intake:
             if batch.latest is not ledger:
                 note(batch, ledger, message, now)
             ids = batch.ids
-            ids[name] = base + offset
+            ids[name] = base + message.offset()
             if len(ids) >= max_ids:
                 buffer.close(batch)
                 break
         _end_run(messages, taken, ledger)
         buffer.held_ids, refusals.unreadable_in_a_row = held, unreadable
+        plain = taken - others
+        adds, removes = plain - removes + list_adds, removes + list_removes
         self._arrivals.count("add", adds, duplicate_adds, superseded_removes)
         self._arrivals.count("remove", removes, duplicate_removes, superseded_adds)
-        self._tally.add("records_total", "accepted", n=adds + removes - more)
+        self._tally.add("records_total", "accepted", n=plain + lists)
         if ignored:
             self._tally.add("records_total", "ignored", n=ignored)
         return taken, error

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Durations in seconds. ``buffer_max_ids`` counts what is held of all batches."""
+    """Durations in seconds. ``buffer_max_ids`` counts what is held of all batches.
+
+    ``has_one_topic``: no record of any other will ever come.
+    """
 
     batch_max_ids: int
     linger_seconds: float
@@ -14,3 +17,4 @@ class Rules:
     max_backoff_seconds: float
     reject_policy: str
     dead_letter_max_consecutive: int
+    has_one_topic: bool = False

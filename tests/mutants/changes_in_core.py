@@ -347,12 +347,36 @@ CORE: tuple[Mutant, ...] = (
     ),
     # -- what leaves when
     Mutant(
+        name="a-record-of-another-topic-is-the-same-partitions",
+        breaks="I1",
+        file="consumer/core/intake.py",
+        old="(has_others and message.topic() != topic)",
+        new="False",
+        tests=("tests/test_intake.py",),
+    ),
+    Mutant(
+        name="two-topics-are-taken-for-one",
+        breaks="I1",
+        file="consumer/daemon.py",
+        old="len(settings.kafka_topics) == 1 and ",
+        new="",
+        tests=("tests/test_intake.py",),
+    ),
+    Mutant(
+        name="an-expression-is-taken-for-one-topic",
+        breaks="I1",
+        file="consumer/daemon.py",
+        old=" and not _has_expression(settings)",
+        new="",
+        tests=("tests/test_intake.py",),
+    ),
+    Mutant(
         name="linger-from-the-last-id",
         breaks="I4",
         file="consumer/core/intake.py",
-        old="ids[name] = base + offset",
+        old="ids[name] = base + message.offset()",
         new="""
-            ids[name] = base + offset
+            ids[name] = base + message.offset()
             batch.due_at = now + buffer._linger_seconds
 """,
         tests=("tests/test_pipeline.py",),

@@ -29,6 +29,22 @@ LANES: tuple[Mutant, ...] = (
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
+        name="what-was-kept-by-an-id-is-kept-without-it",
+        breaks="I4",
+        file="consumer/core/buffer.py",
+        old="            batch.blocked_at = -1",
+        new="            pass",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
+        name="what-was-kept-by-an-id-waits-for-anothers-turn",
+        breaks="I4",
+        file="consumer/core/buffer.py",
+        old="            batch.blocked_at = -1\n            self.turns.enqueue(lane)",
+        new="            batch.blocked_at = -1",
+        tests=("tests/test_lanes.py",),
+    ),
+    Mutant(
         name="a-backoff-that-is-over-wakes-nobody",
         breaks="I4",
         file="consumer/core/lanes.py",
@@ -173,14 +189,14 @@ LANES: tuple[Mutant, ...] = (
         old="""
         del batch.ids[name]
         if not batch.is_open:
-            batch.lane.backlog
+            self._shrink
 """,
         new="""
         if not batch.is_open and not batch.is_tried:
             return
         del batch.ids[name]
         if not batch.is_open:
-            batch.lane.backlog
+            self._shrink
 """,
         tests=("tests/test_lanes.py",),
     ),
@@ -191,14 +207,14 @@ LANES: tuple[Mutant, ...] = (
         old="""
         del batch.ids[name]
         if not batch.is_open:
-            batch.lane.backlog
+            self._shrink
 """,
         new="""
         if batch.is_tried:
             return
         del batch.ids[name]
         if not batch.is_open:
-            batch.lane.backlog
+            self._shrink
 """,
         tests=("tests/test_lanes.py",),
     ),
@@ -209,14 +225,14 @@ LANES: tuple[Mutant, ...] = (
         old="""
         del batch.ids[name]
         if not batch.is_open:
-            batch.lane.backlog
+            self._shrink
 """,
         new="""
         if batch.is_open:
             return
         del batch.ids[name]
         if not batch.is_open:
-            batch.lane.backlog
+            self._shrink
 """,
         tests=(
             "tests/test_lanes.py",
@@ -475,7 +491,7 @@ LANES: tuple[Mutant, ...] = (
         name="a-released-id-stays-in-the-index",
         breaks="I2",
         file="consumer/core/buffer.py",
-        old="batch.lane.backlog.dropped(gone)",
+        old="self._shrink(batch, gone)",
         new="pass",
         tests=("tests/test_lanes.py",),
     ),
@@ -483,7 +499,7 @@ LANES: tuple[Mutant, ...] = (
         name="a-superseded-id-stays-in-the-index",
         breaks="I2",
         file="consumer/core/buffer.py",
-        old="batch.lane.backlog.dropped((name,))",
+        old="self._shrink(batch, (name,))",
         new="pass",
         tests=("tests/test_lanes.py",),
     ),
@@ -563,10 +579,10 @@ LANES: tuple[Mutant, ...] = (
         breaks="I8",
         file="consumer/core/buffer.py",
         old="""
-            batch.lane.backlog.dropped((name,))
+            self._shrink(batch, (name,))
             self.finish(batch)
 """,
-        new="batch.lane.backlog.dropped((name,))",
+        new="self._shrink(batch, (name,))",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(
@@ -679,8 +695,8 @@ LANES: tuple[Mutant, ...] = (
         name="an-escaped-id-is-measured-in-characters",
         breaks="an id has 150 bytes",
         file="consumer/core/intake.py",
-        old="if name and name.isascii():",
-        new="if name:",
+        old="if name.isascii():",
+        new="if name is not _NOT_ASCII:",
         tests=("tests/test_intake.py",),
     ),
     Mutant(
@@ -695,8 +711,8 @@ LANES: tuple[Mutant, ...] = (
         name="an-address-keeps-its-case",
         breaks="I2",
         file="consumer/core/intake.py",
-        old='name = name.lower() if "@" in name else ""',
-        new='name = name if "@" in name else ""',
+        old='name = name.lower() if "@" in name else _NOT_ASCII',
+        new='name = name if "@" in name else _NOT_ASCII',
         tests=("tests/test_intake.py",),
     ),
     Mutant(
@@ -711,7 +727,7 @@ LANES: tuple[Mutant, ...] = (
         name="an-address-has-no-at",
         breaks="an address has an @",
         file="consumer/core/intake.py",
-        old='name = name.lower() if "@" in name else ""',
+        old='name = name.lower() if "@" in name else _NOT_ASCII',
         new="name = name.lower()",
         tests=("tests/test_intake.py",),
     ),

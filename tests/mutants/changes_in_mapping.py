@@ -201,4 +201,28 @@ MAPPING: tuple[Mutant, ...] = (
         new="if each == name and found is None:",
         tests=_EXAMPLES,
     ),
+    Mutant(
+        name="a-list-may-have-an-empty-id",
+        breaks="an id is not empty",
+        file="consumer/core/mapping/quick_changes.py",
+        old='"" not in found and ',
+        new="",
+        tests=_EXAMPLES,
+    ),
+    Mutant(
+        name="a-list-is-measured-in-characters",
+        breaks="an id has 150 bytes",
+        file="consumer/core/mapping/quick_changes.py",
+        old='return is_short and "".join(found).isascii()',
+        new="return is_short",
+        tests=_EXAMPLES,
+    ),
+    Mutant(
+        name="an-id-of-a-list-may-be-longer",
+        breaks="an id has 150 bytes",
+        file="consumer/core/mapping/quick_changes.py",
+        old="default=0) <= MAX_ID_BYTES",
+        new="default=0) <= MAX_EMAIL_BYTES",
+        tests=_EXAMPLES,
+    ),
 )

@@ -57,6 +57,13 @@ READING: tuple[Mutant, ...] = (
         tests=_TESTS,
     ),
     Mutant(
+        name="only-the-first-change-of-a-record-counts",
+        breaks="I1",
+        file=_CLOSE_LOOK,
+        old="for change in changes:",
+        new="for change in changes[:1]:",
+    ),
+    Mutant(
         name="what-cannot-be-read-of-a-record-is-lost",
         breaks="I11",
         file=_CLOSE_LOOK,
@@ -90,8 +97,8 @@ READING: tuple[Mutant, ...] = (
         name="invalid-ids-of-a-record-are-lost",
         breaks="I6",
         file=_CLOSE_LOOK,
-        old="                self._refuse_ids(change, ledger, message.offset(), now)\n",
-        new="",
+        old="refused.setdefault(lane, []).append(change)",
+        new="refused.setdefault(lane, [change])",
         tests=_TESTS,
     ),
     Mutant(

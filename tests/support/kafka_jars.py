@@ -42,15 +42,18 @@ def class_path(version: str = VERSION, artifact: str = "kafka_2.13") -> str:
 
     The ``artifact`` ``kafka-tools`` has what Kafka's own scripts run.
     """
-    logger = _LOGGER if version.startswith("4") else _OLD_LOGGER
-    coordinates = f"org.apache.kafka:{artifact}:{version}+{logger}"
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    jars = cache / "segment-consumer-tests" / coordinates.replace(":", "_")
+    coordinates = _coordinates(version, artifact)
+    jars = _cached(coordinates)
     if not jars.is_dir():
-        with _alone(jars.parent):
+        with alone(jars.parent):
             if not jars.is_dir():
                 _fetch(jars, coordinates)
     return os.pathsep.join(str(jar) for jar in sorted(jars.iterdir()))
+
+
+def beside(version: str, name: str) -> Path:
+    """Return where a file that belongs to the jars of a Kafka is kept, with them."""
+    return _cached(f"{_coordinates(version)}-{name}")
 
 
 def unavailable(what: str, how_to_get_it: str) -> NoReturn:
@@ -62,12 +65,22 @@ def unavailable(what: str, how_to_get_it: str) -> NoReturn:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> "Iterator[None]":
+def alone(folder: Path) -> "Iterator[None]":
     """Let one process at a time go on: the workers of a run all need the jars at once."""
     folder.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _coordinates(version: str, artifact: str = "kafka_2.13") -> str:
+    logger = _LOGGER if version.startswith("4") else _OLD_LOGGER
+    return f"org.apache.kafka:{artifact}:{version}+{logger}"
+
+
+def _cached(name: str) -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "segment-consumer-tests" / name.replace(":", "_")
 
 
 def _fetch(jars: Path, coordinates: str) -> None:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.support import kafka_classes
 from tests.support.child import Child
 from tests.support.kafka_jars import VERSION, class_path, java
 from tests.support.kafka_log import damage_batch
@@ -23,6 +24,7 @@ _CLUSTER_ID = "c2VnbWVudC1jb25zdW1lcg"
 _START_SECONDS = 180
 _STOP_SECONDS = 30
 _TOOL_SECONDS = 120
+_LEARN_SECONDS = 180
 _LOG_EXCERPT = 3000
 # The collector and the compiler that are ready soonest on a machine with few cores.
 _JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
@@ -37,7 +39,10 @@ class Listener(NamedTuple):
 
 
 class KafkaServer:
-    """Starts, ends and freezes the JVM. The folder keeps its data from start to start."""
+    """Starts, ends and freezes the JVM. The folder keeps its data from start to start.
+
+    ``options`` of the JVM make Kafka start sooner.
+    """
 
     def __init__(
         self,
@@ -45,8 +50,10 @@ class KafkaServer:
         listeners: "Sequence[Listener]",
         properties: "Mapping[str, str]",
         version: str = VERSION,
+        options: "Sequence[str] | None" = None,
     ) -> None:
         self._version = version
+        self._options = kafka_classes.options(version, _learn) if options is None else options
         self._keeper: Child | None = None
         self._keeper_port = properties.get("zookeeper.connect", "").rpartition(":")[2]
         self._folder = folder
@@ -79,15 +86,15 @@ class KafkaServer:
             self._start_keeper()
         elif not (self._folder / "data").exists():
             self._format()
-        self._child = self._spawn("kafka.Kafka", self._properties)
+        self._child = self._spawn("kafka.Kafka", self._properties, options=self._options)
         eventually(self._listens, _START_SECONDS, "Kafka to listen")
 
-    def stop(self) -> None:
+    def stop(self, seconds: float = _STOP_SECONDS) -> None:
         """End it with SIGTERM and wait for it. Harmless when it doesn't run."""
         self.thaw()
         if self._child is not None:
             self._child.terminate()
-            self._child.wait(_STOP_SECONDS)
+            self._child.wait(seconds)
 
     def kill(self) -> None:
         """End it with SIGKILL. Harmless when it doesn't run."""
@@ -170,10 +177,10 @@ class KafkaServer:
         )
         eventually(lambda: _is_open(port), _START_SECONDS, "ZooKeeper to listen")
 
-    def _spawn(self, *arguments: "str | Path") -> Child:
+    def _spawn(self, *arguments: "str | Path", options: "Sequence[str]" = ()) -> Child:
         with self._log.open("ab") as log:
             return Child(
-                self._java(*arguments),
+                self._java(*arguments, options=options),
                 environment={},
                 directory=self._folder,
                 stdout=log,
@@ -193,8 +200,21 @@ class KafkaServer:
         )
         assert result.returncode == 0, f"Kafka's folder: {result.stdout}{result.stderr}"
 
-    def _java(self, *arguments: "str | Path") -> "list[str | Path]":
-        return [java(), *_JVM, "-cp", class_path(self._version), *arguments]
+    def _java(self, *arguments: "str | Path", options: "Sequence[str]" = ()) -> "list[str | Path]":
+        return [java(), *_JVM, *options, "-cp", class_path(self._version), *arguments]
+
+
+def _learn(option: str, folder: "Path") -> None:
+    """Start a broker with this option of its JVM, and end it."""
+    folder.mkdir()
+    port, controller_port = free_ports(2)
+    properties = server_properties(controller_port, session_seconds=6, heartbeat_seconds=1)
+    server = KafkaServer(folder, [Listener("MAIN", port, port)], properties, options=[option])
+    try:
+        server.start()
+        server.stop(_LEARN_SECONDS)
+    finally:
+        server.kill()
 
 
 def server_properties(

@@ -123,6 +123,7 @@ class World:
             setup.max_backoff_seconds,
             setup.reject_policy,
             setup.dead_letter_max_consecutive,
+            has_one_topic=True,
         )
         throttle = Throttle(
             max_in_flight=setup.max_in_flight,

@@ -149,7 +149,7 @@ def _event(
     if isinstance(id_type, Verdict):
         return TO_BE_IGNORED
     if type(found) is list:
-        names = [name for each in found if (name := _name(each, id_type)) is not None]
+        names = found if _are_plain(found, id_type) else _names(found, id_type)
         if not names or len(names) < len(found):
             return None
         if len(names) > 1:
@@ -157,6 +157,18 @@ def _event(
         found = names[0]
     name = _name(found, id_type)
     return None if name is None else Event(segment_id, action, name, UNSET, id_type)
+
+
+def _are_plain(found: list[Any], id_type: IdType) -> bool:
+    """Whether all are texts that are sent as they are, looked at together: lists may be long."""
+    if id_type == "email" or not {*map(type, found)} <= {str}:
+        return False
+    is_short = "" not in found and max(map(len, found), default=0) <= MAX_ID_BYTES
+    return is_short and "".join(found).isascii()
+
+
+def _names(found: list[Any], id_type: IdType) -> list[str]:
+    return [name for each in found if (name := _name(each, id_type)) is not None]
 
 
 def _name(found: object, id_type: IdType) -> str | None:
