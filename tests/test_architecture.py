@@ -141,7 +141,7 @@ MAY_IMPORT = {
     },
     "commands": {
         *("__init__", "clock", "core", "customerio", "daemon", "engine.ports", "kafka", "readers"),
-        *("crashes", "observability", "settings", "stopper"),
+        *("crashes", "observability", "registry", "settings", "stopper"),
     },
     "__main__": {
         *("__init__", "commands", "core", "crashes", "daemon", "observability", "settings"),

@@ -138,7 +138,13 @@ class _Handler(BaseHTTPRequestHandler):
         registry.heard.append(self.headers["Authorization"])
         if registry.fault is not None:
             registry.fault(self)
-        elif registry.authorization not in {None, self.headers["Authorization"]}:
+        else:
+            self.served()
+
+    def served(self) -> None:
+        """Answer as a registry that is well."""
+        registry = self.registry
+        if registry.authorization not in {None, self.headers["Authorization"]}:
             body = {"error_code": 401, "message": f"not {self.headers['Authorization']}"}
             self.answer(HTTPStatus.UNAUTHORIZED, json.dumps(body).encode(), {})
         else:
