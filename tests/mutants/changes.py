@@ -1,4 +1,4 @@
-"""All mutants: of the core, lanes, trouble, stalls, mappings, the loop, what is below, settings."""
+"""All mutants: of the core and its parts, the loop, what is below, settings, what is told."""
 
 from tests.mutants.changes_below import BELOW
 from tests.mutants.changes_in_core import CORE
@@ -7,6 +7,7 @@ from tests.mutants.changes_in_loop import LOOP
 from tests.mutants.changes_in_mapping import MAPPING
 from tests.mutants.changes_in_process import PROCESS
 from tests.mutants.changes_in_reading import READING
+from tests.mutants.changes_in_schemas import SCHEMAS
 from tests.mutants.changes_in_settings import SETTINGS
 from tests.mutants.changes_in_sight import IN_SIGHT
 from tests.mutants.changes_in_stalls import STALLS
@@ -14,6 +15,6 @@ from tests.mutants.changes_in_trouble import TROUBLE
 from tests.mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
-    *(*CORE, *LANES, *TROUBLE, *STALLS, *MAPPING, *READING),
+    *(*CORE, *LANES, *TROUBLE, *STALLS, *MAPPING, *READING, *SCHEMAS),
     *(*LOOP, *BELOW, *PROCESS, *SETTINGS, *IN_SIGHT),
 )
