@@ -90,6 +90,15 @@ def test_it_verifies_a_hundred_thousand_events_in_less_than_a_minute(tmp_path: P
         assert demo.errors == ""
 
 
+def test_it_plays_with_records_that_a_mapping_reads(tmp_path: Path) -> None:
+    with play("--events", "5000", "--mapping", "segment-engage", directory=tmp_path) as demo:
+        assert demo.wait(PATIENCE_SECONDS) == 0
+        assert "EVENT_MAPPING=segment-engage" in demo.output
+        assert re.search(r"\d records concern no segment: ignored", demo.output)
+        assert len(re.findall(r"✓ ", demo.output)) == 6
+        assert demo.errors == ""
+
+
 def test_it_uses_nothing_of_the_environment_and_leaves_no_file(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("KAFKA_TOPICS=^(\nBATCH_MAX_IDS=0\n")
     with play("--events", "1000", directory=tmp_path, TMPDIR=str(tmp_path), **HOSTILE) as demo:

@@ -53,9 +53,9 @@ def track(audience: str, user: str | None, *, entered: bool = True) -> bytes:
     call = {
         "type": "track",
         "event": "Audience Entered" if entered else "Audience Exited",
-        "userId": user,
         "properties": {"audience_key": audience, audience: entered},
         "context": {"library": {"name": "unknown"}},
+        **({} if user is None else {"userId": user}),
     }
     return json.dumps(call).encode()
 

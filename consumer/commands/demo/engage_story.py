@@ -36,7 +36,7 @@ class EngageStory(Story):
     junk = (
         b"customer-17 enters audience_4",
         b'{"type": "track", "event": "Audience Entered", "userId": "customer-17"',
-        b'{"type": "track", "event": "Audience Exited", "properties": {"audience_key": "x"}}',
+        b'{"type": "identify", "userId": {"id": 17}, "traits": {"audience_4": true}}',
         b'{"type": "identify", "traits": {"audience_4": true}}',
         b'{"type": "identify", "userId": "customer-17", "traits": {"audience_4": "maybe"}}',
         b"\xff\xfe",
