@@ -13,6 +13,8 @@ from tests.simulation.setup import Setup
 from tests.support.mapped import mapping
 
 MAX_IDS_PER_RECORD = 14
+MAX_IDS_OF_MORE_CHANGES = 6
+"""Beside those, of a record that a mapping reads: two more changes of three ids each."""
 MAPPING = mapping(
     """
     [[rule]]
@@ -108,7 +110,15 @@ class Producer:
             tuple(names),
             len(invalid),
         )
-        return self._of_several(record, said) if self._setup.is_mapped else record
+        return self._framed(self._of_several(record, said) if self._setup.is_mapped else record)
+
+    def _framed(self, record: Record) -> Record:
+        """Return a record whose value names one of a few schemas, if those of the world do."""
+        if not self._setup.is_framed or record.value is None or self._draw.random() < 0.1:
+            return record
+        # Each schema is there from some record on, as when producers are renewed.
+        prefix = b"\0" + (1 + record.offset // 20 % 4).to_bytes(4)
+        return replace(record, value=prefix + record.value)
 
     def _of_several(self, record: Record, said: dict[str, object]) -> Record:
         """Return a record that a mapping reads: of one change, of several, of some, or of none."""

@@ -38,6 +38,7 @@ class Setup:
     is_torn: bool  # connections are reset all the time
     is_static: bool  # the members have names
     is_mapped: bool  # records are no events, and may say several things
+    is_framed: bool  # records name a schema, which a registry has that is slow and fails
     rules: Rules
     options: Options
 
@@ -115,6 +116,7 @@ def draw_setup(seed: int) -> Setup:
         is_torn=is_torn,
         is_static=protocol == "new" and draw.random() < 0.3,
         is_mapped=random.Random(f"mapped {seed}").random() < 0.3,
+        is_framed=random.Random(f"framed {seed}").random() < 0.2,
         rules=rules,
         options=options,
     )
