@@ -328,6 +328,17 @@ def test_what_leaves_a_pod_goes_to_dns_kafka_and_the_api_only() -> None:
     assert ports == [[53, 53], [9092], [443]]
 
 
+def test_and_to_the_schema_registry_if_there_is_one() -> None:
+    url = r"https://a.example/apis\,http://b:8081\,http://c\,https://d"
+    policy = rendered(
+        "default",
+        *("--set", "settings.EVENT_FORMAT=schema-registry"),
+        *("--set", f"settings.SCHEMA_REGISTRY_URL={url}"),
+    ).one("NetworkPolicy")
+    ports = [[each["port"] for each in rule["ports"]] for rule in policy["spec"]["egress"]]
+    assert ports == [[53, 53], [9092], [443], [443, 8081, 80]]
+
+
 # Selectors
 
 
@@ -456,6 +467,7 @@ def test_keda_logs_in_as_the_daemon_does() -> None:
         ("settings.DEAD_LETTER_TOPIC=a b", '("a b") is no topic\'s name'),
         ("settings.KAFKA_GROUP_ID=", "a group has a name"),
         ("settings.CUSTOMERIO_URL=track.customer.io", "is no URL of http or https"),
+        ("settings.EVENT_FORMAT=schema-registry", "say where the registry is"),
         ("settings.KAFKA_SECURITY_PROTOCOL=sasl_ssl", "say how to log in"),
         (
             "settings.KAFKA_SECURITY_PROTOCOL=sasl_ssl,settings.KAFKA_SASL_MECHANISM=PLAIN",
