@@ -8,16 +8,21 @@ from typing import Any
 
 import pytest
 
+from consumer.core.events import Event, Malformed
+from consumer.core.mapping.reading import Ignored
 from consumer.core.schemas.answers import Failed, NotThere
 from consumer.core.schemas.compiled import Compiled
 from consumer.core.schemas.inquiries import Found
+from consumer.core.schemas.reader import PlainReadings
 from consumer.customerio.network import basic
 from consumer.registry import registry as client
 from consumer.registry.asker import Asker
 from consumer.registry.fetch import MOST_REFERENCES, fetched
+from consumer.registry.patient import PatientReader
 from consumer.registry.registry import Access
 from tests.support import registry as standin
 from tests.support.certificates import Authority
+from tests.support.mapped import NOTHING_BESIDE
 from tests.support.registry import Registry, Served, status
 from tests.support.waiting import PATIENCE_SECONDS, eventually
 from tests.test_avro import CHANGE, a_field, change, written
@@ -314,3 +319,28 @@ def test_nobody_waits_for_it(registry: Registry, served: Served) -> None:
     eventually(lambda: registry.asked, PATIENCE_SECONDS, "a question")
     assert asker.found() == []  # and comes back, though the answer doesn't
     over.set()
+
+
+def test_a_command_waits_for_each_schema_and_asks_for_it_once() -> None:
+    answers: dict[bytes, Found] = {
+        b"\0\0\0\0\1": Compiled("JSON Schema", "", None),
+        b"\0\0\0\0\2": NotThere("the schema is not found"),
+        b"\0\0\0\0\3": Failed("it answered 503"),
+    }
+    asked: list[bytes] = []
+
+    def fetch(prefix: bytes) -> Found:
+        asked.append(prefix)
+        return answers[prefix]
+
+    reader = PatientReader(fetch, PlainReadings("id"))
+    value = b'{"segment_id": 56, "action": "add", "id": "a"}'
+    for _ in range(2):
+        found = [reader.read_value(prefix + value, NOTHING_BESIDE) for prefix in answers]
+        assert found == [
+            Event(56, "add", id="a", id_type="id"),
+            Malformed("its schema 2: the schema is not found"),
+            Malformed("its schema 3: it answered 503"),
+        ]
+    assert asked == list(answers)
+    assert isinstance(reader.read(None, NOTHING_BESIDE), Ignored)
