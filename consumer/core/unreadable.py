@@ -33,12 +33,12 @@ def what_is_wrong(value: bytes) -> str:
     if value[:1] == b"\0":
         return (
             "starts with a zero byte: Schema Registry framing"
-            " (magic byte and schema id); plain JSON is expected"
+            " (magic byte and schema id): EVENT_FORMAT=schema-registry reads it"
         )
     if value[:1] == b"\1" and len(value) >= _GUID_FRAME_BYTES:
         return (
             "starts with a one byte: Schema Registry framing"
-            " (magic byte and schema GUID); plain JSON is expected"
+            " (magic byte and schema GUID): EVENT_FORMAT=schema-registry reads it"
         )
     return _what_is_wrong_with_text(value)
 
