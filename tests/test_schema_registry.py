@@ -236,6 +236,7 @@ def test_what_was_deleted_in_the_registry_is_read_still(
     assert scenario.api.members(56) == {"a"}
 
 
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_i10_a_registry_that_comes_and_goes_and_lies_costs_no_record(
     scenario: "Scenario",
 ) -> None:
@@ -333,6 +334,55 @@ def test_a_restart_in_the_midst_of_waiting_loses_and_repeats_nothing(
         scenario.await_all_committed()
     assert scenario.api.counters().ids == 40
     assert len(scenario.api.members(56)) == 40
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_i2_partitions_that_wait_go_to_another_member_and_the_last_word_wins(
+    scenario: "Scenario",
+) -> None:
+    registry = Registry()
+    first, _ = registry.add(EVENT)
+    second, _ = registry.add(NEWER)
+    registry.fault = lambda handler: (
+        handler.answer(503, b"", {}) if "/2" in handler.path else handler.served()
+    )
+
+    def value(number: int, partition: int) -> bytes:
+        action, name = ("add", "remove")[number // 50 % 2], f"c{partition}-{number % 50}"
+        if number < 300:
+            return first + written(EVENT, event(action, name))
+        return second + written(NEWER, event(action, name, since=number))
+
+    counts = [630, 650, 680, 700]
+    scenario.produce(
+        [
+            Record("k", value(number, partition), partition=partition)
+            for partition, count in enumerate(counts)
+            for number in range(count)
+        ]
+    )
+    waiting = dict.fromkeys(range(4), 300)
+    with Served(registry) as served:
+        one = start(scenario, served.url)
+        await_unready(one, "4 partitions wait for schema 2")
+        eventually(scenario.committed, PATIENCE_SECONDS, "commits", until=waiting.__eq__)
+        two = start(scenario, served.url)
+        await_unready(two, "2 partitions wait for schema 2")
+        await_unready(one, "2 partitions wait for schema 2")
+        one.stop()
+        await_unready(two, "4 partitions wait for schema 2")
+        assert scenario.committed() == waiting
+        registry.fault = None
+        scenario.await_all_committed()
+    expected = {
+        f"c{partition}-{name}"
+        for partition, count in enumerate(counts)
+        for name in range(50)
+        if max(n for n in range(name, count, 50)) // 50 % 2 == 0
+    }
+    assert scenario.api.members(56) == expected
+    assert two.metric("records_total", outcome="accepted") == sum(counts) - sum(waiting.values())
+    assert two.holds() == set()
 
 
 def test_a_replay_reads_by_the_registry_too(scenario: "Scenario", tmp_path: Path) -> None:
