@@ -168,6 +168,33 @@ def test_it_may_have_a_list_of_ids() -> None:
     assert read({**event, "ids": ["a", "b"]}) == [(56, "remove", "id", ["a", "b"])]
 
 
+@pytest.mark.parametrize(
+    ("members", "found"),
+    [
+        ({"ids": None, "id_type": None}, [(56, "add", "id", ["customer-42"])]),
+        ({"ids": [], "id_type": ""}, [(56, "add", "id", ["customer-42"])]),
+        ({"ids": [], "id": "ö", "id_type": ""}, [(56, "add", "id", ["ö"])]),
+        ({"ids": ["a"], "id": None}, [(56, "add", "id", ["a"])]),
+        ({"ids": ["a", "b"], "id": "", "id_type": "cio_id"}, [(56, "add", "cio_id", ["a", "b"])]),
+        ({"ids": [], "id": ""}, [(56, "add", "id", [], ['""'])]),
+        ({"ids": ["a"]}, 'both "id" and "ids"'),
+        ({"ids": None, "id": None}, 'neither "id" nor "ids"'),
+        ({"ids": [], "id": None}, '"ids" is empty'),
+        ({"segment_id": None}, '"segment_id" is missing: an integer, 1 to 2147483647'),
+        ({"action": ""}, '"action" is a string: "add" or "remove"'),
+    ],
+)
+def test_what_was_decoded_and_says_nothing_is_not_there(
+    members: dict[str, Any],
+    found: Any,  # noqa: ANN401 - see `said`
+) -> None:
+    """An optional field of Avro is null, and Protobuf can't tell an empty one from none."""
+    by = reader({PREFIX: schema(lambda _: {**EVENT, **members})})
+    reading = by.read(PREFIX, NOTHING_BESIDE)
+    assert not isinstance(reading, Awaited)
+    assert said(reading) == found
+
+
 def test_an_event_that_names_no_type_has_the_default() -> None:
     assert read(EVENT, default="cio_id") == [(56, "add", "cio_id", ["customer-42"])]
     assert read({**EVENT, "id": "A@x.de"}, default="email") == [(56, "add", "email", ["a@x.de"])]

@@ -12,7 +12,15 @@ import msgspec
 from msgspec import UNSET
 
 from consumer.core.decoder import EventDecoder
-from consumer.core.events import Event, IdType, Malformed, Mixed
+from consumer.core.events import (
+    ACTIONS,
+    MAX_ID_BYTES,
+    MAX_SEGMENT_ID,
+    Event,
+    IdType,
+    Malformed,
+    Mixed,
+)
 from consumer.core.mapping.beside import Record
 from consumer.core.mapping.reading import Awaited, Changes, Ignored, Reading
 from consumer.core.schemas.compiled import Compiled, UnfitError
@@ -74,6 +82,7 @@ class SchemaReader:
 
 
 NO_VALUE = Ignored("no value")
+_MEMBERS = ("segment_id", "action", "id", "ids", "id_type")
 
 
 class PlainReadings:
@@ -95,20 +104,27 @@ class PlainReadings:
         return found
 
     def read_decoded(self, value: object, record: Record) -> Reading:
-        """Return what a record says whose value was decoded already."""
-        try:
-            event = msgspec.convert(value, Event)
-        except msgspec.ValidationError:
+        """Return what a record says whose value was decoded already.
+
+        What says nothing is not there: null, as an optional field of Avro is, and what Protobuf
+        can't tell from it.
+        """
+        if type(value) is not dict:
             return self._read_closely(value, record)
-        name = event.id
-        if type(name) is int:
-            event.id = name = str(name)
-        if event.id_type is UNSET:
-            event.id_type = self._default_id_type
-        is_plain = type(name) is str and name.isascii() and type(event.segment_id) is int
-        if is_plain and event.ids is UNSET and event.id_type != "email":
-            return event
-        return self._read_closely(value, record)
+        name, segment_id, action = value.get("id"), value.get("segment_id"), value.get("action")
+        if (
+            type(name) is str
+            and type(segment_id) is int
+            and action in ACTIONS
+            and 0 < segment_id <= MAX_SEGMENT_ID
+            and 0 < len(name) <= MAX_ID_BYTES
+            and name.isascii()
+            and not value.get("ids")
+            and not value.get("id_type")
+            and self._default_id_type != "email"
+        ):
+            return Event(segment_id, action, name, UNSET, self._default_id_type)
+        return self._read_closely(_without_nothing(value), record)
 
     def _read_closely(self, value: object, record: Record) -> Reading:
         try:
@@ -116,3 +132,15 @@ class PlainReadings:
         except (TypeError, ValueError, RecursionError, msgspec.MsgspecError):
             return Malformed("what was decoded has no JSON form")
         return self.read(written, record)
+
+
+def _without_nothing(value: dict[str, object]) -> dict[str, object]:
+    """Return an event's members, without those that say nothing."""
+    found = {name: each for name in _MEMBERS if (each := value.get(name)) is not None}
+    if found.get("id_type") == "":
+        del found["id_type"]
+    if found.get("ids") == [] and "id" in found:
+        del found["ids"]
+    elif found.get("id") == "" and "ids" in found:
+        del found["id"]
+    return found
