@@ -1319,7 +1319,7 @@ def test_i9_a_drain_waits_for_the_dead_letter_of_anothers_id_in_a_batch_of_its_o
 
 
 def test_a_failing_lane_that_is_put_in_front_has_one_turn() -> None:
-    turns, lanes = Turns(), [Lane(number, "id", failures=1) for number in (1, 2)]
+    turns, lanes = Turns(1), [Lane(number, "id", failures=1) for number in (1, 2)]
     for lane in lanes:
         turns.enqueue(lane)
     assert not turns.next_is_stranger()

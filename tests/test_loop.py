@@ -50,6 +50,24 @@ def test_a_buffer_that_is_full_for_a_moment_throws_nothing_away_that_was_fetched
     assert world.pauses == 0
 
 
+def test_i7_a_large_segment_does_not_fill_the_buffer_while_requests_leave_nearly_empty() -> None:
+    """With a request each in turns, the buffer was full of the large one's: a sixth of the rate."""
+    world = World(
+        lambda _, offset: event("add", f"c{offset}", segment=1 if offset % 2 else 2 + offset % 100),
+        batch_max_ids=100,
+        buffer_max_ids=2000,
+        linger_seconds=1.0,
+        max_in_flight=2,
+    )
+    world.latency = 0.05
+    world.run_until(20)
+    ids = [len(attempt.ids) for _, attempt in world.sent]
+    assert len(ids) > 700
+    assert sum(ids) / len(ids) > 70
+    waited = [at - attempt.batch.opened_at for at, attempt in world.sent]
+    assert max(waited) < 15, "a small one starved"
+
+
 def test_i7_a_buffer_that_stays_full_pauses_reading_until_there_is_more_room() -> None:
     world = World(lambda _, offset: event("add", f"c{offset}"), buffer_max_ids=10_000)
     world.answer = lambda _: Answered(503)

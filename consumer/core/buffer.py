@@ -39,7 +39,7 @@ class Buffer:
             name: OrderedDict() for name in ID_TYPES
         }
         self.by_type[UNSET] = self.by_type[default_id_type]
-        self.turns = Turns()
+        self.turns = Turns(max_ids)
         self.failing = Failing()
         self.held_ids = 0
         self.closed = 0  # how many batches were full
@@ -106,13 +106,13 @@ class Buffer:
         batch.lane.close(batch)
         self.turns.enqueue(batch.lane)
 
-    def next_batch(self, lane: Lane, now: float) -> Batch | None:
+    def next_batch(self, lane: Lane, now: float, *, full_first: bool = False) -> Batch | None:
         """Return a batch that may leave now, and waits no longer; else set the lane's timer."""
         open_batches = lane.open_batches()
         for batch in open_batches:
             if batch.due_at <= now:
                 self.finish(batch)  # one whose ids were all superseded
-        found = next_batch(lane, now, self._max_ids)
+        found = next_batch(lane, now, self._max_ids, full_first=full_first)
         for batch in open_batches:
             if not batch.is_open:
                 self._open.pop(batch, None)

@@ -11,16 +11,20 @@ from consumer.core.lanes import Batch, Lane
 MOST_PARTS = 2  # of batches, as long as so few requests of the lane may yet be applied
 
 
-def next_batch(lane: Lane, now: float, max_ids: int) -> list[Batch]:
+def next_batch(lane: Lane, now: float, max_ids: int, *, full_first: bool = False) -> list[Batch]:
     """Return the oldest that may leave now, with no more than that many ids; or nothing.
 
-    It is taken out of what waits, with ids that are not due yet as far as there is room. Behind
-    it come those that it took ids over from: some have none left.
+    ``full_first``: the oldest of those that were closed full, if there are any. It is taken out of
+    what waits, with ids that are not due yet as far as there is room. Behind it come those that it
+    took ids over from: some have none left.
     """
     lane.forget_echoes(now)
     if lane.waits_until() > now or (lane.is_failing() and lane.in_flight):
         return []
-    for batch in sorted(_due(lane, now), key=_opened_at):
+    due = sorted(_due(lane, now), key=_opened_at)
+    if full_first:
+        due.sort(key=_was_not_full)
+    for batch in due:
         if batch.is_tried:
             return _again(lane, batch, max_ids)
         found = _cut(lane, batch.action, now, max_ids)
@@ -111,6 +115,10 @@ def _free(ids: dict[str, int], in_the_way: Iterable[Collection[str]]) -> Collect
     for each in in_the_way:
         blocked |= ids.keys() & each
     return [name for name in ids if name not in blocked] if blocked else ids
+
+
+def _was_not_full(batch: Batch) -> bool:
+    return batch.reason != "size"
 
 
 def _opened_at(batch: Batch) -> float:

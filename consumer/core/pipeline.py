@@ -16,7 +16,8 @@ to be said goes out through ``notes``.
 Invariants (tests name them):
 - I1, I2, I3, I12: see `ledger`, `lanes`, `intake`, `attempts`.
 - I4: a batch is due when the linger of its first id is over or when it is full; due lanes take
-  turns, each sending its oldest batch; until it leaves, an open batch goes on filling.
+  turns, each sending its oldest batch; until it leaves, an open batch goes on filling. While the
+  buffer is full, full requests have most of the turns.
 - I5: after `forget`, no attempt carries a change of that ledger.
 - I6: received = delivered + superseded + duplicate + rejected + skipped + released + held.
 - I11: a refused change is settled by `acknowledged` only.
@@ -189,8 +190,13 @@ class Pipeline:
         """Return when the throttle lets the next request start; inf: not by time alone."""
         return self.throttle.earliest_start(is_stranger=self._turns.next_is_stranger())
 
-    def dispatch(self, now: float, latest_start: float = math.inf) -> list[Attempt]:
-        """Return the attempts that start now, as many as the throttle allows."""
+    def dispatch(
+        self, now: float, latest_start: float = math.inf, *, is_crowded: bool = False
+    ) -> list[Attempt]:
+        """Return the attempts that start now, as many as the throttle allows.
+
+        ``is_crowded``: nothing is read as the buffer is full.
+        """
         attempts: list[Attempt] = []
         turns, may_start = self._turns, self.throttle.may_start
         is_probe = self.throttle.is_probing
@@ -199,7 +205,8 @@ class Pipeline:
         while turns and now <= latest_start:
             if not may_start(now, is_stranger=turns.next_is_stranger()):
                 break
-            lane = turns.next_lane(is_probe=is_probe)
+            laden = turns.next_laden() if is_crowded and not is_probe else None
+            lane = laden or turns.next_lane(is_probe=is_probe)
             if lane is None:
                 break
             if lane.has_its_share(self.throttle.slots) and not (
@@ -207,7 +214,7 @@ class Pipeline:
             ):
                 self._with_their_share.append(lane)  # the next answer, whoever's, may mean more
                 continue
-            batch = self._buffer.next_batch(lane, now)
+            batch = self._buffer.next_batch(lane, now, full_first=lane is laden)
             if batch is not None:
                 attempts.append(self._attempts.start(batch, now))
                 self._buffer.look_again(lane, now)

@@ -11,17 +11,23 @@ others wait. A probe is theirs only if nobody else has anything to send. One tha
 often has half of the slots (`Lane.has_its_share`) while there are others: else none would be free
 for them.
 
+When the buffer is full, all that comes next in Kafka waits for room, of whichever segment. So what
+makes the most of it goes first then: lanes with a full request in their backlog, all turns but one
+of `OTHERS_TURNS`. If each segment had the same number of requests, a large one would fill the
+buffer, and the small ones' requests would be nearly empty, as nothing comes for them.
+
 Invariant I4 (this module's part): lanes take turns, so nothing starves.
 """
 
 import heapq
 import math
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 
 from consumer.core.lanes import Lane
 
 FAILING_TURNS = 4
+OTHERS_TURNS = 8
 SPARE_TIMERS = 64  # that count no more, before they are looked for
 _GOLDEN_SECTION = (math.sqrt(5) - 1) / 2
 
@@ -31,11 +37,13 @@ Queue = deque[tuple[int, Lane]]  # the number of the turn makes an entry count
 class Turns:
     """The queue, the lanes that go first because a partition goes away, and the timers."""
 
-    def __init__(self) -> None:
+    def __init__(self, full_ids: int) -> None:
+        self._full_ids = full_ids
+        self._laden: OrderedDict[Lane, None] = OrderedDict()  # of those that wait for their turn
         self._queue: Queue = deque()
         self._failing: Queue = deque()
         self._in_front: Queue = deque()
-        self._turns = 0
+        self._turns = self._laden_turns = 0
         self._timers: list[tuple[float, int, Lane]] = []
         self._count = 0  # of turns and timers given
         self._timed = 0  # lanes with a timer
@@ -49,6 +57,8 @@ class Turns:
         """Give the lane a turn."""
         if not lane.turn:
             self._append(self._in_front if lane.flush == self._flush else self._queue, lane)
+        if lane.backlog.ids >= self._full_ids:
+            self._laden[lane] = None
 
     def next_lane(self, *, is_probe: bool = False) -> Lane | None:
         """Return the lane whose turn it is; it leaves the queue."""
@@ -58,7 +68,20 @@ class Turns:
             return None
         _, lane = queue.popleft()
         lane.turn = 0
+        self._laden.pop(lane, None)
         return lane
+
+    def next_laden(self) -> Lane | None:
+        """Return a lane with a full request, in turns; it keeps its turn among all.
+
+        None: there is none, or it is the others' turn, or some lanes go before all others.
+        """
+        self._laden_turns += 1
+        while self._laden and not self._in_front and self._laden_turns % OTHERS_TURNS:
+            lane, _ = self._laden.popitem(last=False)
+            if not lane.failures and lane.backlog.ids >= self._full_ids:
+                return lane
+        return None
 
     def next_is_stranger(self) -> bool:
         """Whether the next probe's lane has not failed since its last success."""

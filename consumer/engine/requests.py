@@ -44,7 +44,8 @@ class Requests:
     def dispatch(self, now: float, latest_start: float, *, is_paused: bool = False) -> int:
         """Send what is due, may leave and starts by then; return how many requests it were.
 
-        When reading ``is_paused`` as the buffer is full, what waits for company waits no longer.
+        When reading ``is_paused`` as the buffer is full, full requests go first, and what waits for
+        company waits no longer.
         """
         pipeline, throttle = self._pipeline, self._pipeline.throttle
         self._tell_trouble(now)
@@ -53,7 +54,7 @@ class Requests:
             return 0
         if throttle.holds.keys() & API_HOLDS and throttle.may_start(now):
             self._before_probe()
-        attempts = pipeline.dispatch(now, latest_start)
+        attempts = pipeline.dispatch(now, latest_start, is_crowded=is_paused)
         for attempt in attempts:
             self._carriers.send(attempt, self._lease.end)
         if is_paused and not attempts and not throttle.in_flight:

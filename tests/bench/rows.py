@@ -174,6 +174,15 @@ ROWS = (
         is_least=True,
     ),
     Row(
+        "api-60ms",
+        "w2, an API of 60 ms, slower than the daemon on any machine: the same",
+        ("w2 60 ms", RATE),
+        ("w2 60 ms", "allowed"),
+        0.9,
+        0.97,
+        is_least=True,
+    ),
+    Row(
         "start",
         "start to first delivery, w1 waiting",
         ("w1", "first_delivery_seconds"),

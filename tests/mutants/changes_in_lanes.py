@@ -169,8 +169,8 @@ LANES: tuple[Mutant, ...] = (
         name="the-newest-of-a-lane-leaves-first",
         breaks="I4",
         file="consumer/core/leaving.py",
-        old="for batch in sorted(_due(lane, now), key=_opened_at):",
-        new="for batch in sorted(_due(lane, now), key=_opened_at, reverse=True):",
+        old="due = sorted(_due(lane, now), key=_opened_at)",
+        new="due = sorted(_due(lane, now), key=_opened_at, reverse=True)",
         tests=("tests/test_lanes.py",),
     ),
     Mutant(

@@ -53,6 +53,7 @@ class Driver:
             "dead_letter_max_consecutive": 0,
         }
         self.now = 1000.0
+        self.is_crowded = False  # as if nothing were read, for the buffer is full
         self.throttle = Throttle(
             max_in_flight=max_in_flight,
             requests_per_second=requests_per_second,
@@ -96,7 +97,7 @@ class Driver:
     def attempts(self) -> list[Attempt]:
         """Return what starts now."""
         self.pipeline.wake(self.now)
-        return self.pipeline.dispatch(self.now)
+        return self.pipeline.dispatch(self.now, is_crowded=self.is_crowded)
 
     def one_try(self) -> Attempt:
         """Return the one attempt that starts now."""

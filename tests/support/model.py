@@ -221,7 +221,8 @@ class World:
     def dispatch(self, _: Dice) -> None:
         """Start what may start."""
         self.pipeline.wake(self.now)
-        for attempt in self.pipeline.dispatch(self.now):
+        is_crowded = 2 * self.pipeline.held_ids > self.setup.buffer_max_ids
+        for attempt in self.pipeline.dispatch(self.now, is_crowded=is_crowded):
             self._check_form(attempt)
             parcel = self.account.sent(attempt, self.now)
             self._check_overlap(attempt, parcel)
