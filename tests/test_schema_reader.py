@@ -46,7 +46,7 @@ def read(value: object, by: str | None = None, default: IdType = "id") -> Any:  
     found = reader({PREFIX: schema(lambda _: value)}, by, default).read(PREFIX, NOTHING_BESIDE)
     assert not isinstance(found, Awaited)
     text = reader({PREFIX: schema(None)}, by, default).read(
-        PREFIX + json.dumps(value).encode(), NOTHING_BESIDE
+        PREFIX + json.dumps(value, ensure_ascii=False).encode(), NOTHING_BESIDE
     )
     assert not isinstance(text, Awaited)
     assert said(found) == said(text)
@@ -143,6 +143,10 @@ def test_no_value_is_the_mappings_to_read() -> None:
         ({"segment_id": "56"}, [(56, "add", "id", ["customer-42"])]),
         ({"id": 42}, [(56, "add", "id", ["42"])]),
         ({"id": "ö"}, [(56, "add", "id", ["ö"])]),
+        ({"more": "ö"}, [(56, "add", "id", ["customer-42"])]),
+        ({"id": "x" * 150}, [(56, "add", "id", ["x" * 150])]),
+        ({"id": "é" * 76}, [(56, "add", "id", [], [f'"{"é" * 76}"'])]),
+        ({"segment_id": 2**31}, '"segment_id" is 2147483648: an integer, 1 to 2147483647'),
         ({"id_type": "cio_id"}, [(56, "add", "cio_id", ["customer-42"])]),
         ({"id": "A@X.de", "id_type": "email"}, [(56, "add", "email", ["a@x.de"])]),
         ({"id": ""}, [(56, "add", "id", [], ['""'])]),
@@ -160,6 +164,14 @@ def test_without_a_mapping_what_was_decoded_is_an_event(
     found: Any,  # noqa: ANN401 - see `said`
 ) -> None:
     assert read({**EVENT, **members}) == found
+
+
+def test_an_escape_is_what_it_stands_for() -> None:
+    by = reader({PREFIX: schema(None)})
+    value = rb'{"segment_id": 56, "action": "add", "id": "%s"}' % (rb"\u00e9" * 76)
+    found = by.read(PREFIX + value, NOTHING_BESIDE)
+    assert not isinstance(found, Awaited)
+    assert said(found)[0][3] == []
 
 
 def test_it_may_have_a_list_of_ids() -> None:

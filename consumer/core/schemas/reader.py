@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 from msgspec import UNSET
 
-from consumer.core.decoder import EventDecoder
+from consumer.core.decoder import NOT_PLAIN, EventDecoder
 from consumer.core.events import (
     ACTIONS,
     MAX_ID_BYTES,
@@ -90,18 +90,24 @@ class PlainReadings:
 
     def __init__(self, default_id_type: IdType) -> None:
         self._default_id_type = default_id_type
-        self._look_closely = EventDecoder(default_id_type).look_closely
+        decoder = EventDecoder(default_id_type)
+        self._decode = decoder.decode
+        self._look_closely = decoder.look_closely
 
     def read(self, value: bytes | None, _: Record) -> Reading:
         """Return what a record says; one without a value concerns nobody."""
         if value is None:
             return NO_VALUE
-        found = self._look_closely(value)
-        if isinstance(found, Mixed):
-            return Changes((found,))
-        if isinstance(found, Event) and found.ids is not UNSET and len(found.ids) == 1:
-            found.id, found.ids = found.ids[0], UNSET
-        return found
+        try:
+            event = self._decode(value)
+        except NOT_PLAIN:
+            return self._read_written(value)
+        if event.id_type is UNSET:
+            event.id_type = self._default_id_type
+        is_plain = type(event.id) is str and type(event.segment_id) is int and event.ids is UNSET
+        if is_plain and event.id_type != "email" and value.isascii() and event.id.isascii():  # type: ignore[union-attr]  # it is a text
+            return event
+        return self._read_written(value)
 
     def read_decoded(self, value: object, record: Record) -> Reading:
         """Return what a record says whose value was decoded already.
@@ -132,6 +138,14 @@ class PlainReadings:
         except (TypeError, ValueError, RecursionError, msgspec.MsgspecError):
             return Malformed("what was decoded has no JSON form")
         return self.read(written, record)
+
+    def _read_written(self, value: bytes) -> Reading:
+        found = self._look_closely(value)
+        if isinstance(found, Mixed):
+            return Changes((found,))
+        if isinstance(found, Event) and found.ids is not UNSET and len(found.ids) == 1:
+            found.id, found.ids = found.ids[0], UNSET
+        return found
 
 
 def _without_nothing(value: dict[str, object]) -> dict[str, object]:
