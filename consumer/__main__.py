@@ -83,6 +83,23 @@ def _demo(chosen: "argparse.Namespace", _: Stopper) -> int:
     )
 
 
+def _preview(chosen: "argparse.Namespace", _: Stopper) -> int:
+    from consumer.commands.preview import preview
+    from consumer.settings.sources import allows_colours
+
+    if chosen.show_mapping is not None:
+        return preview.show_mapping(chosen.show_mapping, sys.stdout)
+    choice = preview.Choice(
+        last=chosen.last,
+        from_file=chosen.from_file,
+        mapping=chosen.mapping,
+        show_ids=chosen.show_ids,
+        as_json=chosen.json,
+    )
+    loaded = preview.load(choice)
+    return preview.run(loaded, choice, sys.stdout, sys.stderr, colours=allows_colours())
+
+
 def _replay(chosen: "argparse.Namespace", stopper: Stopper) -> int:
     from consumer import crashes, settings
     from consumer.commands.replay import replay
@@ -106,6 +123,7 @@ COMMANDS: Mapping[str, tuple[str, Callable[["argparse.Namespace", Stopper], int]
         "the real daemon on an embedded broker and a stand-in of the API, watched and verified",
         _demo,
     ),
+    "preview": ("shows how records would be read, before anything is sent", _preview),
     "replay": ("delivers the dead letters once more, up to the topic's end as of now", _replay),
 }
 """What each is for, and what returns its exit code."""
@@ -125,6 +143,7 @@ def _parser() -> "argparse.ArgumentParser":
         for name, (purpose, _) in COMMANDS.items()
     }
     _add_demo_options(commands["demo"])
+    _add_preview_options(commands["preview"])
     _add_replay_options(commands["replay"])
     return parser
 
@@ -147,6 +166,44 @@ def _add_demo_options(demo: "argparse.ArgumentParser") -> None:
         "--mapping",
         choices=[MAPPING],
         help="with records of others, which this mapping reads, instead of events",
+    )
+
+
+def _add_preview_options(preview: "argparse.ArgumentParser") -> None:
+    from consumer import presets
+
+    preview.add_argument(
+        "--last",
+        type=_whole_number(range(1, 100_001)),
+        default=100,
+        metavar="N",
+        help="the newest N records of each topic (default: %(default)s)",
+    )
+    preview.add_argument(
+        "--from-file",
+        metavar="FILE",
+        help="read no topic, but a file with the JSON value of a record in each line; - for"
+        " standard input",
+    )
+    preview.add_argument(
+        "--mapping", metavar="NAME", help="instead of EVENT_MAPPING: a preset, or a file's path"
+    )
+    preview.add_argument(
+        "--show-ids", action="store_true", help="show the ids of persons, not only how many"
+    )
+    preview.add_argument(
+        "--json", action="store_true", help="for programs: an object a line, the summary at last"
+    )
+    preview.add_argument(
+        "--show-mapping",
+        metavar="NAME",
+        choices=presets.NAMES,
+        help=f"write a preset as it is, and nothing else: {', '.join(presets.NAMES)}",
+    )
+    preview.epilog = (
+        "Joins no group, commits nothing, calls no API and needs no credentials of it. Exit code:"
+        " 0 all can be read (ignored ones count as such), 1 some can't, or there are none, 2 wrong"
+        " settings, mapping or options."
     )
 
 

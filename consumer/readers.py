@@ -1,10 +1,11 @@
 """What reads records that need not be plain events: a mapping, schemas of a registry, or both."""
 
+from collections.abc import Callable
 from functools import partial
 
 from consumer import __version__
 from consumer.core.mapping.reading import Reader, SureReader
-from consumer.core.schemas.inquiries import Inquiries
+from consumer.core.schemas.inquiries import Found, Inquiries
 from consumer.core.schemas.reader import PlainReadings, Readings, SchemaReader
 from consumer.customerio.network import basic
 from consumer.engine.ports import Schemas
@@ -13,6 +14,8 @@ from consumer.registry.fetch import fetched
 from consumer.registry.patient import PatientReader
 from consumer.registry.registry import Access, Registry
 from consumer.settings import Settings
+
+Fetch = Callable[[bytes], Found]
 
 
 def schemas_of(settings: Settings) -> Schemas | None:
@@ -29,11 +32,19 @@ def reader_of(settings: Settings, schemas: Schemas | None) -> Reader | None:
     return SchemaReader(schemas.inquiries.known, _readings(settings))
 
 
-def patient_reader_of(settings: Settings) -> SureReader | None:
-    """Return one that waits for each schema that it needs, as commands may that do one thing."""
+def patient_reader_of(settings: Settings, fetch: Fetch | None = None) -> SureReader | None:
+    """Return one that waits for each schema that it needs, as commands may that do one thing.
+
+    ``fetch`` asks for a schema; None: as `fetch_of` does.
+    """
     if settings.event_format != "schema-registry":
         return settings.mapping
-    return PatientReader(partial(fetched, registry_of(settings).ask), _readings(settings))
+    return PatientReader(fetch or fetch_of(settings), _readings(settings))
+
+
+def fetch_of(settings: Settings) -> Fetch:
+    """Return what asks the registry for a schema by its prefix, and waits for it."""
+    return partial(fetched, registry_of(settings).ask)
 
 
 def registry_of(settings: Settings) -> Registry:

@@ -17,11 +17,11 @@ import pytest
 from consumer.commands.demo import verdict as demo_verdict
 from consumer.commands.demo.engage_story import EngageStory
 from consumer.commands.demo.feeder import TOPIC
-from consumer.commands.demo.screen import Screen
 from consumer.commands.demo.standin import Standin, StandinRequest
 from consumer.commands.demo.story import DATA_DRIVEN_SEGMENT, EVENTS, Story
 from consumer.commands.demo.verdict import Evidence, Finding, findings
 from consumer.commands.demo.weather import Weather
+from consumer.commands.screen import Screen
 from consumer.core.decoder import EventDecoder
 from consumer.core.events import Event, Malformed, Mixed
 from consumer.core.mapping.mapping import Mapping

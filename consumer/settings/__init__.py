@@ -6,6 +6,7 @@ that are right are compared with each other (`agreement`).
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -176,8 +177,8 @@ class Settings(BaseSettings):
         *_: PydanticBaseSettingsSource,
         **__: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return our sources. What the class is called with is none: `load` passes ``environ``."""
-        return sources.sources(settings_cls, init_settings().get("environ"))
+        """Return our sources. What the class is called with is none: it is `load`'s arguments."""
+        return sources.sources(settings_cls, **init_settings())
 
     @model_validator(mode="wrap")
     @classmethod
@@ -299,12 +300,19 @@ SECRETS = frozenset(
 """Variables that are set in one place only, and whose text is never shown."""
 
 
-def load(environ: Mapping[str, str] | None = None) -> Settings:
+def load(
+    environ: Mapping[str, str] | None = None,
+    *,
+    chosen: Mapping[str, str] = MappingProxyType({}),
+    unneeded: Mapping[str, str] = MappingProxyType({}),
+) -> Settings:
     """Return the settings of the process, or of ``environ`` alone (then without ``.env``).
 
+    ``chosen`` counts more than any place: what a command's options say. ``unneeded`` stands in for
+    variables that a command doesn't need, where they are not set.
     Raises SettingsError with everything that is wrong.
     """
-    return Settings(environ=environ)
+    return Settings(environ=environ, chosen=chosen, unneeded=unneeded)
 
 
 def _masked(value: object) -> object:

@@ -7,11 +7,11 @@ from typing import TextIO
 from consumer import clock
 from consumer.commands.demo.engage_story import EngageStory
 from consumer.commands.demo.feeder import TOPIC
-from consumer.commands.demo.screen import Screen
 from consumer.commands.demo.stage import Stage, StageError
 from consumer.commands.demo.story import Story
 from consumer.commands.demo.text import Progress, complaints, introduction, on_the_way
 from consumer.commands.demo.verdict import Evidence, Finding, findings, outcomes
+from consumer.commands.screen import Screen
 
 _LINE_SECONDS = 1.0
 _STANDSTILL_SECONDS = 30.0
