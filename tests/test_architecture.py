@@ -141,11 +141,11 @@ MAY_IMPORT = {
     },
     "commands": {
         *("__init__", "clock", "core", "customerio", "daemon", "engine.ports", "kafka", "readers"),
-        *("crashes", "observability", "registry", "settings", "stopper"),
+        *("crashes", "observability", "presets", "registry", "settings", "stopper"),
     },
     "__main__": {
         *("__init__", "commands", "core", "crashes", "daemon", "observability", "settings"),
-        *("standard_streams", "stopper"),
+        *("presets", "standard_streams", "stopper"),
     },
 }
 """What the modules of a folder may import of the others: a folder, or one module of it."""

@@ -85,7 +85,7 @@ def _shown(source: Source, loaded: Settings, show: ForPeople | ForPrograms, bar:
     tally = Tally()
     bar.clear()
     show.begin(source.name, loaded)
-    while show.is_heard and (samples := list(islice(source.samples, _BLOCK_RECORDS))):
+    while samples := list(islice(source.samples, _BLOCK_RECORDS)):
         for sample in samples:
             tally.add(sample)
         bar.clear()

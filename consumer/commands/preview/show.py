@@ -23,11 +23,6 @@ class ForPeople:
         self._table = Table(self._screen.paint, self._width, show_ids=show_ids)
         self._has_begun = False
 
-    @property
-    def is_heard(self) -> bool:
-        """Whether somebody reads it."""
-        return self._screen.is_heard
-
     def begin(self, source: str, settings: Settings) -> None:
         """Say what is read, and how."""
         how = f"by {settings.event_mapping.name}" if settings.event_mapping else "as events"
@@ -63,11 +58,6 @@ class ForPrograms:
     def __init__(self, stream: TextIO | None, *, show_ids: bool) -> None:
         self._screen = Screen(stream, colours=False)
         self._show_ids = show_ids
-
-    @property
-    def is_heard(self) -> bool:
-        """Whether somebody reads it."""
-        return self._screen.is_heard
 
     def begin(self, source: str, settings: Settings) -> None:
         """Say nothing: each object stands for itself."""

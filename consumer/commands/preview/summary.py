@@ -10,7 +10,7 @@ from consumer.commands.preview.verdict import COLOURS, Verdict, count_of
 
 _SHOWN_REASONS = 10
 _OF_REASONS = CHANGES | {"invalid id": "red"}
-_WIDTHS = (10, 9, 9)  # segment, records, ids
+_WIDTHS = (10, 7, 7)  # segment, records, ids
 _CHANGE = len("remove")
 
 
