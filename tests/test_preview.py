@@ -7,6 +7,7 @@ import pty
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -232,6 +233,8 @@ def test_the_preset_that_most_of_what_is_not_read_looks_like_is_named() -> None:
 
     assert to_try(known) == "looks like X: try --mapping debezium (EVENT_MAPPING=debezium)"
     assert to_try(known, IGNORED, IGNORED) == ""
+    assert to_try(known, ADDED) == ""  # one that concerns nobody
+    assert to_try(replace(known, outcome="malformed"), ADDED) == to_try(known)
     assert to_try(ADDED) == ""
 
 

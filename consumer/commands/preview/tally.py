@@ -1,6 +1,6 @@
 """The tally of a preview: what all samples together come to."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -37,7 +37,7 @@ class Tally:
     by_outcome: Counter[Outcome] = field(default_factory=Counter)
     invalid_ids: int = 0
     sums: dict[tuple[int, IdType, Action], Sum] = field(default_factory=dict)
-    hints: Counter[str] = field(default_factory=Counter)
+    hints: dict[Outcome, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     _last: dict[Lane, dict[str, Action]] = field(default_factory=dict)
     _reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
     _first: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Tally:
         self.by_outcome[sample.outcome] += 1
         self.whole += sample.is_whole and sample.outcome == "readable"
         if sample.hint:
-            self.hints[sample.hint] += 1
+            self.hints[sample.outcome][sample.hint] += 1
         reasons: list[tuple[str, str]] = [
             ("malformed" if sample.changes else sample.outcome, sample.detail)
         ]

@@ -1,5 +1,6 @@
 """The verdict of a preview: in one sentence, whether ``run`` would work with such records."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from consumer.commands.check.finding import count
@@ -33,10 +34,15 @@ def verdict_of(tally: Tally, batch_max_ids: int, source: str, *, has_trouble: bo
 
 
 def hint_of(tally: Tally) -> str:
-    """Return what would read most of the records that are not read; empty: nobody knows."""
-    if not tally.hints or tally.hints.total() * 2 < tally.read - tally.fit:
+    """Return what would read most of the records that are not read; empty: nobody knows.
+
+    Where some fit, those that are ignored are so because they concern nobody.
+    """
+    hints = tally.hints["malformed"] + (Counter() if tally.fit else tally.hints["ignored"])
+    missed = tally.by_outcome["malformed"] + (0 if tally.fit else tally.by_outcome["ignored"])
+    if not hints or hints.total() * 2 < missed:
         return ""
-    (hint, _), *_ = tally.hints.most_common(1)
+    ((hint, _),) = hints.most_common(1)
     said, _, preset = hint.partition(": EVENT_MAPPING=")
     return f"{said}: try --mapping {preset} (EVENT_MAPPING={preset})" if preset else hint
 
