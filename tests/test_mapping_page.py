@@ -30,7 +30,8 @@ def section(title: str) -> str:
 
 
 def blocks(title: str, kind: str) -> list[str]:
-    return re.findall(rf"```{kind}\n(.*?)```", section(title), re.DOTALL)
+    found: list[str] = re.findall(rf"```{kind}\n(.*?)```", section(title), re.DOTALL)
+    return found
 
 
 def arguments_of(title: str) -> list[str]:
