@@ -116,8 +116,7 @@ def _replay(chosen: "argparse.Namespace", stopper: Stopper) -> int:
 COMMANDS: Mapping[str, tuple[str, Callable[["argparse.Namespace", Stopper], int]]] = {
     "run": ("the daemon", _run),
     "check": (
-        "tries the settings, the broker, the topics, the newest records and the API, and changes"
-        " nothing",
+        "tries the settings, the broker, the topics, their records, the API, and changes nothing",
         _check,
     ),
     "demo": (

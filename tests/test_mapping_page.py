@@ -30,14 +30,14 @@ def section(title: str) -> str:
 
 
 def blocks(title: str, kind: str) -> list[str]:
-    found: list[str] = re.findall(rf"```{kind}\n(.*?)```", section(title), re.DOTALL)
-    return found
+    found = re.finditer(rf"```{kind}\n(.*?)```", section(title), re.DOTALL)
+    return [str(each[1]) for each in found]
 
 
 def arguments_of(title: str) -> list[str]:
     """Return what stands behind the command in an example."""
     (line,) = re.findall(r"^segment-consumer preview (.*)$", section(title), re.MULTILINE)
-    return line.split()
+    return str(line).split()
 
 
 def exported(title: str) -> dict[str, object]:

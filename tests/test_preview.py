@@ -125,6 +125,12 @@ def test_what_would_read_a_record_is_known_by_its_shape(
     assert sample_of("t:0:1", value, Malformed("x")).hint == hint
 
 
+def test_what_reads_it_already_is_no_hint() -> None:
+    value = b'{"op": "c", "before": null, "after": {}}'
+    assert sample_of("t:0:1", value, NO_RULE, (), "debezium").hint is None
+    assert sample_of("t:0:1", value, NO_RULE, (), "maxwell").hint is not None
+
+
 def test_a_schemas_id_in_front_has_a_hint_of_its_own() -> None:
     detail = "starts with a zero byte: Schema Registry framing (...)"
     assert sample_of("t:0:1", b"\0\0\0\0\1", Malformed(detail)).hint == FRAMED

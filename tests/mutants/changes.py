@@ -5,6 +5,7 @@ from tests.mutants.changes_in_core import CORE
 from tests.mutants.changes_in_lanes import LANES
 from tests.mutants.changes_in_loop import LOOP
 from tests.mutants.changes_in_mapping import MAPPING
+from tests.mutants.changes_in_preview import PREVIEW
 from tests.mutants.changes_in_process import PROCESS
 from tests.mutants.changes_in_reading import READING
 from tests.mutants.changes_in_schemas import SCHEMAS
@@ -16,5 +17,5 @@ from tests.mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
     *(*CORE, *LANES, *TROUBLE, *STALLS, *MAPPING, *READING, *SCHEMAS),
-    *(*LOOP, *BELOW, *PROCESS, *SETTINGS, *IN_SIGHT),
+    *(*LOOP, *BELOW, *PROCESS, *PREVIEW, *SETTINGS, *IN_SIGHT),
 )

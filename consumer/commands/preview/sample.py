@@ -58,11 +58,16 @@ class Sample:
 
 
 def sample_of(
-    place: str, value: bytes | None, reading: Reading, waiting: Collection[str] = ()
+    place: str,
+    value: bytes | None,
+    reading: Reading,
+    waiting: Collection[str] = (),
+    mapping: str = "",
 ) -> Sample:
     """Return what became of a record.
 
-    ``waiting`` has the details of those that the registry's silence makes malformed.
+    ``waiting`` has the details of those that the registry's silence makes malformed. ``mapping`` is
+    the name of what read it, which is no hint.
     """
     match reading:
         case Event() | Mixed():
@@ -71,11 +76,11 @@ def sample_of(
             detail = malformed.detail if malformed else ""
             return Sample(place, "readable", tuple(map(_change_of, changes)), detail)
         case Ignored(detail):
-            return Sample(place, "ignored", (), detail, _hint(value, detail))
+            return Sample(place, "ignored", (), detail, _hint(value, detail, mapping))
         case Malformed(detail) if detail in waiting:
             return Sample(place, "waiting", (), detail)
         case Malformed(detail):
-            return Sample(place, "malformed", (), detail, _hint(value, detail))
+            return Sample(place, "malformed", (), detail, _hint(value, detail, mapping))
         case _:
             assert_never(reading)
 
@@ -97,7 +102,7 @@ def _text(written: Raw) -> str:
     return bytes(written).decode(errors="replace")
 
 
-def _hint(value: bytes | None, detail: str) -> str | None:
+def _hint(value: bytes | None, detail: str, mapping: str) -> str | None:
     """Return what would read a record that was not read."""
     if value is None:
         return None
@@ -105,4 +110,5 @@ def _hint(value: bytes | None, detail: str) -> str | None:
         return FRAMED
     if isinstance(_EVENTS.look_closely(value), Event):
         return PLAIN
-    return looks_like(value)
+    known = looks_like(value)
+    return None if known and known.endswith(f"={mapping}") else known

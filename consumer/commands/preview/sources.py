@@ -14,6 +14,7 @@ from consumer.commands.preview.lines import STANDARD_INPUT, lines_of
 from consumer.commands.preview.newest import Told, newest
 from consumer.commands.preview.sample import Sample, sample_of
 from consumer.commands.preview.schemas import ImpatientFetch
+from consumer.core.mapping.beside import Record
 from consumer.core.message import Message
 from consumer.core.schemas.reader import PlainReadings
 from consumer.readers import fetch_of, patient_reader_of
@@ -35,6 +36,7 @@ class Judge:
     """Makes samples of records by the settings' mapping and schemas, waiting for these."""
 
     def __init__(self, settings: Settings) -> None:
+        self._name = settings.event_mapping.name if settings.event_mapping else ""
         self._fetch = ImpatientFetch(fetch_of(settings))
         mapping = patient_reader_of(settings, self._fetch)
         self._reader = PlainReadings(settings.event_id_type) if mapping is None else mapping
@@ -42,14 +44,16 @@ class Judge:
     def of_message(self, message: Message) -> Sample:
         """Return what becomes of a record of Kafka's."""
         place = f"{message.topic()}:{message.partition()}:{message.offset()}"
-        reading = self._reader.read(message.value(), message)
-        return sample_of(place, message.value(), reading, self._fetch.failures)
+        return self._sample(place, message.value(), message)
 
     def of_lines(self, file: BinaryIO, name: str, topic: str) -> Iterator[Sample]:
         """Yield what becomes of a file's records, as if they were of a topic."""
         for line in lines_of(file, name, topic):
-            reading = self._reader.read(line.content, line)
-            yield sample_of(line.place, line.content, reading, self._fetch.failures)
+            yield self._sample(line.place, line.content, line)
+
+    def _sample(self, place: str, value: bytes | None, record: Record) -> Sample:
+        reading = self._reader.read(value, record)
+        return sample_of(place, value, reading, self._fetch.failures, self._name)
 
 
 def of_file(settings: Settings, file: BinaryIO, name: str) -> Source:

@@ -76,7 +76,7 @@ def _judged(tally: Tally, batch_max_ids: int, source: str) -> tuple[str, str]:
 
 def _most_frequent(tally: Tally, *outcomes: str) -> str:
     reason = next(tally.reasons(*outcomes))
-    detail = reason.detail
+    detail, _, _ = reason.detail.partition("; looks like ")  # which `hint_of` says
     return detail if len(detail) <= _MOST_OF_A_REASON else f"{detail[:_MOST_OF_A_REASON]}…"
 
 
