@@ -5,15 +5,17 @@ import importlib
 import json
 import re
 import tomllib
+from contextlib import redirect_stdout
 from functools import cache
 from importlib.metadata import version
+from io import StringIO
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
 from consumer import presets, settings
-from consumer.__main__ import COMMANDS
+from consumer.__main__ import COMMANDS, main
 from consumer.core.metrics import METRICS
 from consumer.settings.librdkafka import RELIED_ON
 from tests.brokers.tried import TRIED, table
@@ -129,6 +131,14 @@ def test_the_table_of_brokers_is_what_came_of_trying_them() -> None:
 def test_the_command_table_has_every_command() -> None:
     table = rows(REFERENCE, "| command | does | exits |")
     assert [in_backticks(name)[0].split()[1] for name, *_ in table] == list(COMMANDS)
+
+
+def test_the_table_of_the_preview_has_every_option() -> None:
+    told = [in_backticks(name)[0] for name, _ in rows(REFERENCE, "| option | does |")]
+    with pytest.raises(SystemExit), redirect_stdout(StringIO()) as said:
+        main(["preview", "--help"])
+    taken = dict.fromkeys(re.findall(r"--[a-z-]+(?: [A-Z]+)?", said.getvalue().split("\n\n")[0]))
+    assert sorted(told) == sorted(each for each in taken if each != "--help")
 
 
 def test_the_log_events_are_those_of_the_code() -> None:

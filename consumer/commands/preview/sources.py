@@ -95,6 +95,9 @@ def _records(settings: Settings, last: int, bar: Bar, troubles: list[str]) -> li
         partitions, findings = topic_findings(settings, topics, connection, member)
         troubles += [_line(each) for each in findings if each.state is not State.GOOD]
         read = newest(member, partitions, last, PATIENCE_SECONDS, _told(bar))
+    except KafkaException as error:  # librdkafka can't go on
+        troubles.append(error.args[0].str())
+        return []
     finally:
         member.close()
     troubles += read.troubles
