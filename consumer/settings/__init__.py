@@ -178,7 +178,8 @@ class Settings(BaseSettings):
         **__: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Return our sources. What the class is called with is none: it is `load`'s arguments."""
-        return sources.sources(settings_cls, **init_settings())
+        given = {"environ": None, "chosen": {}, "unneeded": {}, **init_settings()}
+        return sources.sources(settings_cls, **given)
 
     @model_validator(mode="wrap")
     @classmethod
