@@ -74,7 +74,30 @@ def _demo(chosen: "argparse.Namespace", _: Stopper) -> int:
     from consumer.commands.demo import demo
     from consumer.settings.sources import allows_colours
 
-    return demo.run(sys.stdout, chosen.events, keep=chosen.keep, colours=allows_colours())
+    return demo.run(
+        sys.stdout,
+        chosen.events,
+        keep=chosen.keep,
+        colours=allows_colours(),
+        mapping=chosen.mapping,
+    )
+
+
+def _preview(chosen: "argparse.Namespace", _: Stopper) -> int:
+    from consumer.commands.preview import preview
+    from consumer.settings.sources import allows_colours
+
+    if chosen.show_mapping is not None:
+        return preview.show_mapping(chosen.show_mapping, sys.stdout)
+    choice = preview.Choice(
+        last=chosen.last,
+        from_file=chosen.from_file,
+        mapping=chosen.mapping,
+        show_ids=chosen.show_ids,
+        as_json=chosen.json,
+    )
+    loaded = preview.load(choice)
+    return preview.run(loaded, choice, sys.stdout, sys.stderr, colours=allows_colours())
 
 
 def _replay(chosen: "argparse.Namespace", stopper: Stopper) -> int:
@@ -93,13 +116,14 @@ def _replay(chosen: "argparse.Namespace", stopper: Stopper) -> int:
 COMMANDS: Mapping[str, tuple[str, Callable[["argparse.Namespace", Stopper], int]]] = {
     "run": ("the daemon", _run),
     "check": (
-        "tries the settings, the broker, the topics and the API, and changes nothing",
+        "tries the settings, the broker, the topics, their records, the API, and changes nothing",
         _check,
     ),
     "demo": (
         "the real daemon on an embedded broker and a stand-in of the API, watched and verified",
         _demo,
     ),
+    "preview": ("shows how records would be read, before anything is sent", _preview),
     "replay": ("delivers the dead letters once more, up to the topic's end as of now", _replay),
 }
 """What each is for, and what returns its exit code."""
@@ -119,11 +143,13 @@ def _parser() -> "argparse.ArgumentParser":
         for name, (purpose, _) in COMMANDS.items()
     }
     _add_demo_options(commands["demo"])
+    _add_preview_options(commands["preview"])
     _add_replay_options(commands["replay"])
     return parser
 
 
 def _add_demo_options(demo: "argparse.ArgumentParser") -> None:
+    from consumer.commands.demo.engage_story import MAPPING
     from consumer.commands.demo.story import EVENTS
 
     demo.add_argument(
@@ -135,6 +161,49 @@ def _add_demo_options(demo: "argparse.ArgumentParser") -> None:
     )
     demo.add_argument(
         "--keep", action="store_true", help="go on with a few events until Ctrl-C, then verify"
+    )
+    demo.add_argument(
+        "--mapping",
+        choices=[MAPPING],
+        help="with records of others, which this mapping reads, instead of events",
+    )
+
+
+def _add_preview_options(preview: "argparse.ArgumentParser") -> None:
+    from consumer import presets
+
+    preview.add_argument(
+        "--last",
+        type=_whole_number(range(1, 100_001)),
+        default=100,
+        metavar="N",
+        help="the newest N records of each topic (default: %(default)s)",
+    )
+    preview.add_argument(
+        "--from-file",
+        metavar="FILE",
+        help="read no topic, but a file with the JSON value of a record in each line; - for"
+        " standard input",
+    )
+    preview.add_argument(
+        "--mapping", metavar="NAME", help="instead of EVENT_MAPPING: a preset, or a file's path"
+    )
+    preview.add_argument(
+        "--show-ids", action="store_true", help="show the ids of persons, not only how many"
+    )
+    preview.add_argument(
+        "--json", action="store_true", help="for programs: an object a line, the summary at last"
+    )
+    preview.add_argument(
+        "--show-mapping",
+        metavar="NAME",
+        choices=presets.NAMES,
+        help=f"write a preset as it is, and nothing else: {', '.join(presets.NAMES)}",
+    )
+    preview.epilog = (
+        "Joins no group, commits nothing, calls no API and needs no credentials of it. Exit code:"
+        " 0 all can be read (ignored ones count as such), 1 some can't, or there are none, 2 wrong"
+        " settings, mapping or options."
     )
 
 

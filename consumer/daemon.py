@@ -11,8 +11,9 @@ from collections.abc import Callable
 from functools import partial
 from urllib.parse import urlsplit
 
-from consumer import __version__, clock, crashes
+from consumer import __version__, clock, crashes, readers
 from consumer.collector import Collector
+from consumer.core.mapping.reading import Reader
 from consumer.core.pipeline import Pipeline
 from consumer.core.rules import Rules
 from consumer.core.snapshot import Board, Identity, initial_snapshot
@@ -91,7 +92,7 @@ def run_until(
     lookup = lookup or lookup_of(settings)
     for each in (member, dead_letters, observer, lookup):
         each.follow(watch)
-    api = api_of(settings)
+    api, schemas = api_of(settings), readers.schemas_of(settings)
     ports = Ports(
         member=member,
         lookup=lookup,
@@ -105,8 +106,9 @@ def run_until(
         beat=board.beat,
         publish=partial(_publish, Reporter(board.identity, statistics.samples), board),
         before_probe=_reread(settings, api),
+        schemas=schemas,
     )
-    pipeline = pipeline or pipeline_of(settings)
+    pipeline = pipeline or pipeline_of(settings, readers.reader_of(settings, schemas))
     loop = Loop(options_of(settings), pipeline, ports)
     stopper.begin(settings.drain_timeout_seconds, loop.request_stop)
     if not stopper.asked:
@@ -170,8 +172,8 @@ def _has_expression(settings: Settings) -> bool:
     return any(name.startswith("^") for name in settings.kafka_topics)
 
 
-def pipeline_of(settings: Settings) -> Pipeline:
-    """Return an empty pipeline with its throttle."""
+def pipeline_of(settings: Settings, reader: Reader | None = None) -> Pipeline:
+    """Return an empty pipeline with its throttle; ``reader`` says what the records are."""
     rules = Rules(
         batch_max_ids=settings.batch_max_ids,
         linger_seconds=settings.batch_linger_seconds,
@@ -187,7 +189,7 @@ def pipeline_of(settings: Settings) -> Pipeline:
         requests_per_second=settings.customerio_requests_per_second,
         max_backoff_seconds=settings.retry_max_backoff_seconds,
     )
-    return Pipeline(rules, settings.event_id_type, throttle, Tally())
+    return Pipeline(rules, settings.event_id_type, throttle, Tally(), reader)
 
 
 def observer_of(settings: Settings, statistics: Statistics) -> Observer:

@@ -13,9 +13,12 @@ PACKAGE = Path(consumer.__file__).parent
 PURE_LIBRARIES = {
     "bisect",
     "collections",
+    "codecs",
     "collections.abc",
+    "contextlib",
     "dataclasses",
     "enum",
+    "functools",
     "hashlib",
     "heapq",
     "http",
@@ -23,8 +26,18 @@ PURE_LIBRARIES = {
     "json",
     "math",
     "msgspec",
+    "operator",
+    "re",
+    "tomllib",
     "typing",
 }
+DECODING_LIBRARIES = {
+    *("base64", "binascii", "decimal", "io"),
+    *("fastavro", "fastavro._read_py", "google.protobuf"),
+    *(f"google.protobuf.{name}" for name in ("descriptor", "descriptor_pb2", "descriptor_pool")),
+    *(f"google.protobuf.{name}" for name in ("message", "message_factory")),
+}
+"""What the decoders of `core.schemas` are made of besides; pure as far as it is used there."""
 IMPURE_BUILTINS = {
     "__import__",
     "breakpoint",
@@ -109,22 +122,30 @@ MAY_IMPORT = {
     "kafka": {"core", "engine.ports", "clock"},
     "customerio": {"core", "engine.ports", "clock"},
     "observability": {"core", "engine.ports", "clock", "__init__"},
-    "settings": set[str](),
+    "presets": set[str](),
+    "readers": {
+        *("__init__", "core", "customerio.network", "engine.ports", "registry", "settings"),
+    },
+    "registry": {
+        *("core", "engine.ports", "clock"),
+        *("customerio.client", "customerio.wire"),  # the one HTTP client
+    },
+    "settings": {"core", "presets"},
     "standard_streams": set(),
     "stacks": {"standard_streams"},
     "stopper": {"clock", "observability", "stacks"},
     "crashes": {"engine.ports", "observability", "stopper"},
     "daemon": {
         *("__init__", "clock", "core", "customerio", "engine", "kafka", "observability"),
-        *("collector", "crashes", "settings", "stopper"),
+        *("collector", "crashes", "readers", "settings", "stopper"),
     },
     "commands": {
-        *("__init__", "clock", "core", "customerio", "daemon", "engine.ports", "kafka"),
-        *("crashes", "observability", "settings", "stopper"),
+        *("__init__", "clock", "core", "customerio", "daemon", "engine.ports", "kafka", "readers"),
+        *("crashes", "observability", "presets", "registry", "settings", "stopper"),
     },
     "__main__": {
         *("__init__", "commands", "core", "crashes", "daemon", "observability", "settings"),
-        *("standard_streams", "stopper"),
+        *("presets", "standard_streams", "stopper"),
     },
 }
 """What the modules of a folder may import of the others: a folder, or one module of it."""
@@ -158,7 +179,9 @@ def test_a_pure_room_imports_only_what_is_pure(room: str) -> None:
         if module.split(".")[0] == "consumer":
             assert module.startswith("consumer.core."), f"{room} imports {module} {name}"
         else:
-            assert module in PURE_LIBRARIES, f"{room} imports {module}"
+            decodes = room.startswith("core.schemas.") and module in DECODING_LIBRARIES
+            assert decodes or module in PURE_LIBRARIES, f"{room} imports {module}"
+            assert module != "io" or name == "BytesIO", f"{room} imports {module}.{name}"
             assert module != "http" or name == "HTTPStatus", f"{room} imports {module}.{name}"
 
 
@@ -168,6 +191,15 @@ def test_a_pure_room_does_nothing_to_the_world(room: str) -> None:
         assert not isinstance(node, IMPURE_SYNTAX), f"{room}: {type(node).__name__}"
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             assert node.id not in IMPURE_BUILTINS, f"{room} uses {node.id}"
+
+
+def test_what_needs_an_extra_is_imported_by_the_compiler_alone() -> None:
+    """Without the extra the daemon runs all the same, see `core.schemas.compiler`."""
+    decoders = {"core.schemas.avro", "core.schemas.protobuf"}
+    inside = {*decoders, "core.schemas.messages", "core.schemas.proto_file"}
+    assert users_of("fastavro", "google.protobuf") <= inside
+    for module, others in ARROWS.items():
+        assert not others & inside or module in {*inside, "core.schemas.compiler"}, module
 
 
 def test_there_are_pure_rooms() -> None:

@@ -21,6 +21,7 @@ from consumer.commands.check.finding import State
 from consumer.core.outcomes import Answered
 from consumer.settings import Settings, load
 from tests.support.authorizer import AUTHORIZER
+from tests.support.cluster import Record
 from tests.support.daemon import Daemon
 from tests.support.kafka import Broker
 from tests.support.waiting import eventually
@@ -339,6 +340,80 @@ def test_a_session_that_the_broker_does_not_allow_is_told(settings: dict[str, ob
 
 
 LONG_POLLS = '{"max.poll.interval.ms": 4000000}'
+
+
+# -- the records ----------------------------------------------------------------------------------
+
+ADDED = b'{"segment_id": 56, "action": "add", "id": "ann"}'
+ROW = b'{"op": "c", "before": null, "after": {"segment_id": 1, "customer_id": "ann"}}'
+
+
+def put(broker: Broker, topic: str, *values: bytes | None) -> None:
+    broker.produce(topic, [Record("k", value, partition=0) for value in values])
+
+
+def test_without_records_there_is_nothing_to_try(settings: dict[str, object]) -> None:
+    assert check(settings).about("records as events").endswith("there are none yet")
+
+
+def test_the_newest_records_are_tried(
+    settings: dict[str, object], broker: Broker, topic: str
+) -> None:
+    put(broker, topic, *[ADDED] * 3, None)
+    answer = check(settings)
+    assert answer.exit_code == 0
+    line = answer.about("records as events")
+    assert line.startswith("ok")
+    assert "3 of the newest 4 fit, 1 would be ignored; most often: no value" in line
+    put(broker, topic, *[b"{}"] * 2, b"[")
+    answer = check(settings)
+    assert answer.exit_code == 0
+    line = answer.about("records as events")
+    assert line.startswith("warning")
+    assert '3 of the newest 7 fit, 1 would be ignored, 3 would be refused; most often: "seg' in line
+    assert f"({topic}:0:4) -> segment-consumer preview shows each" in line
+    assert "ann" not in line
+
+
+def test_records_of_which_none_fits_are_not_ok(
+    settings: dict[str, object], broker: Broker, topic: str
+) -> None:
+    put(broker, topic, *[ROW] * 3)
+    answer = check(settings)
+    assert answer.exit_code == 1
+    line = answer.about("records as events")
+    assert line.startswith("FAILED")
+    assert "0 of the newest 3 fit, 3 would be refused" in line
+    assert "-> looks like a Debezium envelope: try --mapping debezium" in line
+
+
+@pytest.mark.parametrize(
+    ("mapping", "state", "words"),
+    [
+        ("debezium", "ok", "3 of the newest 3 fit"),
+        ("maxwell", "FAILED", "0 of the newest 3 fit, 3 would be ignored; most often: no rule"),
+    ],
+)
+def test_the_mapping_is_tried(
+    settings: dict[str, object], broker: Broker, topic: str, mapping: str, state: str, words: str
+) -> None:
+    put(broker, topic, *[ROW] * 3)
+    answer = check(settings, EVENT_MAPPING=mapping)
+    line = answer.about(f"records by EVENT_MAPPING={mapping}")
+    assert line.startswith(state)
+    assert words in line
+    assert answer.exit_code == int(state == "FAILED")
+
+
+def test_without_the_registry_nobody_can_say(
+    settings: dict[str, object], broker: Broker, topic: str
+) -> None:
+    put(broker, topic, b"\0\0\0\0\7x")
+    answer = check(
+        settings, EVENT_FORMAT="schema-registry", SCHEMA_REGISTRY_URL=f"http://{NOWHERE}"
+    )
+    assert answer.exit_code == 1
+    assert answer.about("records as events").startswith("skipped")
 
 
 # -- access ---------------------------------------------------------------------------------------

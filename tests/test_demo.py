@@ -8,30 +8,37 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from consumer.commands.demo import verdict as demo_verdict
+from consumer.commands.demo.engage_story import EngageStory
 from consumer.commands.demo.feeder import TOPIC
-from consumer.commands.demo.screen import Screen
 from consumer.commands.demo.standin import Standin, StandinRequest
 from consumer.commands.demo.story import DATA_DRIVEN_SEGMENT, EVENTS, Story
 from consumer.commands.demo.verdict import Evidence, Finding, findings
 from consumer.commands.demo.weather import Weather
+from consumer.commands.screen import Screen
 from consumer.core.decoder import EventDecoder
 from consumer.core.events import Event, Malformed, Mixed
+from consumer.core.mapping.mapping import Mapping
+from consumer.core.mapping.reading import Changes, Ignored, Reading
 from consumer.core.snapshot import snapshot_of
 from consumer.core.tally import Tally
 from consumer.engine.ports import Committed
+from consumer.presets import text_of
 from consumer.settings import Settings, load
 from consumer.settings.sources import allows_colours
 from tests.support.daemon import Daemon
+from tests.support.mapped import NOTHING_BESIDE, mapping
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
+    from collections.abc import Mapping as AnyMapping
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_SECONDS = 90
@@ -80,6 +87,15 @@ def test_it_verifies_a_hundred_thousand_events_in_less_than_a_minute(tmp_path: P
         assert re.search(r"100,000 events with \d+,\d+ ids became", demo.output)
         assert len(re.findall(r"✓ ", demo.output)) == 6
         assert "✗" not in demo.output
+        assert demo.errors == ""
+
+
+def test_it_plays_with_records_that_a_mapping_reads(tmp_path: Path) -> None:
+    with play("--events", "5000", "--mapping", "segment-engage", directory=tmp_path) as demo:
+        assert demo.wait(PATIENCE_SECONDS) == 0
+        assert "EVENT_MAPPING=segment-engage" in demo.output
+        assert re.search(r"\d records concern no segment: ignored", demo.output)
+        assert len(re.findall(r"✓ ", demo.output)) == 6
         assert demo.errors == ""
 
 
@@ -205,41 +221,62 @@ def until_closed(terminal: int) -> "Iterator[bytes]":
 # -- the story -------------------------------------------------------------------------------------
 
 
-def told(events: int, more: int = 0) -> tuple[Story, list[tuple[bytes, bytes | None]]]:
-    story = Story(events)
+def told(
+    events: int, more: int = 0, of: type[Story] = Story
+) -> tuple[Story, list[tuple[bytes, bytes | None]]]:
+    story = of(events)
     records = story.records()
     return story, [next(records) for _ in range(events + more)]
 
 
-def test_the_same_seed_tells_the_same_story() -> None:
-    assert told(1000)[1] == told(1000)[1]
+each_story = pytest.mark.parametrize("of", [Story, EngageStory])
 
 
-def test_what_the_story_says_of_its_records_is_what_the_decoder_says() -> None:
-    story, records = told(20_000, more=10)
-    decode = EventDecoder("id").look_closely
+@each_story
+def test_the_same_seed_tells_the_same_story(of: type[Story]) -> None:
+    assert told(1000, of=of)[1] == told(1000, of=of)[1]
+
+
+def says(of: type[Story], value: bytes) -> Reading:
+    """Return what a record says that the story tells, as the daemon reads it."""
+    if of.mapping is None:
+        found = EventDecoder("id").look_closely(value)
+        return Changes((found,)) if isinstance(found, Mixed) else found
+    return mapping_of(of.mapping).read(value, NOTHING_BESIDE)
+
+
+@cache
+def mapping_of(preset: str) -> Mapping:
+    return mapping(text_of(preset), EngageStory.segments)
+
+
+@each_story
+def test_what_the_story_says_of_its_records_is_what_the_daemon_reads(of: type[Story]) -> None:
+    story, records = told(20_000, more=10, of=of)
     malformed: Counter[bytes] = Counter()
     ids: Counter[str] = Counter()
-    invalid = 0
+    invalid = ignored = 0
     last: dict[tuple[int, str, str], bool] = {}
     for _, value in records:
-        event = None if value is None else decode(value)
-        if isinstance(event, Malformed):
+        found = None if value is None else says(of, value)
+        ignored += isinstance(found, Ignored)
+        if isinstance(found, Malformed):
             assert value is not None
             malformed[value] += 1
-        if isinstance(event, Mixed):
-            invalid += len(event.invalid)
-            ids[event.action] += len(event.invalid)
-            event = event.event
-        if isinstance(event, Event):
-            members = json.loads(value or b"")
-            names = event.ids if isinstance(event.ids, list) else [event.id]
-            ids[event.action] += len(names)
-            for name in names:
-                lane = int(event.segment_id), members.get("id_type", "id")
-                last[*lane, str(name)] = event.action == "add"
+        for change in changes_of(found):
+            if isinstance(change, Mixed):
+                invalid += len(change.invalid)
+                ids[change.action] += len(change.invalid)
+            event = change.event if isinstance(change, Mixed) else change
+            if event is not None:
+                names = names_of(event)
+                ids[event.action] += len(names)
+                for name in names:
+                    lane = int(event.segment_id), str(event.id_type)
+                    last[*lane, str(name)] = event.action == "add"
     assert story.told == len(records)
     assert (malformed, invalid, ids) == (story.malformed, story.invalid, story.ids)
+    assert ignored == story.ignored
     assert story.tombstones == sum(value is None for _, value in records)
     known = {
         (*lane, name): is_in for lane, of in story.members.items() for name, is_in in of.items()
@@ -248,30 +285,51 @@ def test_what_the_story_says_of_its_records_is_what_the_decoder_says() -> None:
     assert last == known | refused
 
 
-def test_one_customer_of_one_segment_has_one_key() -> None:
-    keys: dict[tuple[int, str], set[bytes]] = {}
-    for key, value in told(20_000)[1]:
-        try:
-            event = json.loads(value or b"")
-            names = event["ids"] if "ids" in event else [event["id"]]
-        except (ValueError, KeyError):
-            continue
-        if isinstance(event["segment_id"], int) and event["action"] != "toggle":
-            for name in names:
-                keys.setdefault((event["segment_id"], str(name).lower()), set()).add(key)
+def changes_of(found: Reading | None) -> "Iterable[Event | Mixed]":
+    """Return the changes of a record, in order."""
+    match found:
+        case Event():
+            return [found]
+        case Changes(changes, _):
+            return changes
+        case _:
+            return []
+
+
+def names_of(event: Event) -> list[str]:
+    return event.ids if isinstance(event.ids, list) else [str(event.id)]
+
+
+@each_story
+def test_one_customer_of_one_segment_has_one_key(of: type[Story]) -> None:
+    keys: dict[tuple[object, str], set[bytes]] = {}
+    for key, value in told(20_000, of=of)[1]:
+        for change in changes_of(None if value is None else says(of, value)):
+            event = change.event if isinstance(change, Mixed) else change
+            for name in [] if event is None else names_of(event):
+                keys.setdefault((change.segment_id, str(name).lower()), set()).add(key)
     assert len(keys) > 1000
     assert all(len(each) == 1 for each in keys.values())
 
 
 @pytest.mark.parametrize("events", [EVENTS[0], 5000])
-def test_even_the_shortest_story_has_everything_in_it(events: int) -> None:
-    story, _ = told(events)
+@each_story
+def test_even_the_shortest_story_has_everything_in_it(events: int, of: type[Story]) -> None:
+    story, _ = told(events, of=of)
+    assert bool(story.ignored) is (of.mapping is not None)
     assert story.unreadable
     assert story.invalid
     assert story.tombstones
     assert story.turns
     assert {segment_id == DATA_DRIVEN_SEGMENT for segment_id, _ in story.refused} == {True, False}
     assert not story._oddities  # noqa: SLF001 - all of them were told
+
+
+def test_segments_calls_say_several_things_at_once() -> None:
+    """Else nothing of a mapping's several changes would be seen in the demo."""
+    _, records = told(5000, of=EngageStory)
+    found = [says(EngageStory, value) for _, value in records if value is not None]
+    assert sum(isinstance(each, Changes) and len(each.changes) > 2 for each in found) > 100
 
 
 def test_the_weather_has_everything_in_it_even_if_it_is_short() -> None:
@@ -292,7 +350,7 @@ class FakeSource:
     """A broker that has just what it is given: dead letters by reason, and committed offsets."""
 
     def __init__(
-        self, dead_letters: "Iterable[tuple[str, bytes]]", offsets: "Mapping[int, int]"
+        self, dead_letters: "Iterable[tuple[str, bytes]]", offsets: "AnyMapping[int, int]"
     ) -> None:
         self._dead_letters = list(dead_letters)
         self._offsets = offsets
@@ -372,7 +430,7 @@ def event(segment_id: int, ids: list[str]) -> bytes:
     return json.dumps({"segment_id": segment_id, "action": "add", "ids": ids}).encode()
 
 
-def wrong(found: "Mapping[str, Finding]") -> dict[str, str]:
+def wrong(found: "AnyMapping[str, Finding]") -> dict[str, str]:
     return {subject: each.text for subject, each in found.items() if not each.is_right}
 
 

@@ -623,7 +623,10 @@ def test_every_series_of_the_contract_is_there_at_zero_from_the_start(
 
 _ACTIONS = ("add", "remove")
 ZERO_SERIES = (
-    *(f"records_total,outcome={each}" for each in ("accepted", "malformed", "tombstone")),
+    *(
+        f"records_total,outcome={each}"
+        for each in ("accepted", "malformed", "tombstone", "ignored")
+    ),
     *(f"ids_received_total,action={action}" for action in _ACTIONS),
     *(
         f"ids_total,action={action},outcome={outcome}"
@@ -675,6 +678,7 @@ ZERO_SERIES = (
             "stalled",
             "kafka-unavailable",
             "api-unavailable",
+            "schema-registry-unavailable",
             "partition-stalled",
         )
     ),

@@ -1,6 +1,8 @@
 """What the value of a record says: every sentence of the contract about an event."""
 
+import gzip
 import json
+from codecs import BOM_UTF8
 from typing import Any
 
 import pytest
@@ -90,7 +92,24 @@ def test_a_segment_is_an_integer_or_its_decimal_string(given: object) -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        *(0, -1, 2147483648, 10**30, -(10**30), 5.0, 5.5, 1e300, True, None, [], {}, [5], ""),
+        *(
+            0,
+            -1,
+            2147483648,
+            10**30,
+            -(10**30),
+            5.5,
+            0.0,
+            -5.0,
+            2.0**31,
+            1e300,
+            True,
+            None,
+            [],
+            {},
+            [5],
+            "",
+        ),
         *(
             "0",
             "-1",
@@ -331,11 +350,12 @@ def test_unknown_members_are_ignored(more: bytes) -> None:
         (b"{", "not JSON: "),
         (b"segment 5", "not JSON: "),
         (b'{"segment_id": 5,}', "not JSON: "),
-        (b'{"segment_id": 5} {}', "not JSON: "),
-        (b'{"segment_id": 5, "action": "add", "ids": [NaN]}', "not JSON: "),
-        (b'{"segment_id": 5, "action": "add", "ids": [1e999, NaN]}', "not JSON: "),
-        (b'\xef\xbb\xbf{"segment_id": 5, "action": "add", "id": "a"}', "not JSON: "),
-        ('{"segment_id": 5}'.encode("utf-16"), "not JSON: "),
+        (b'{"segment_id": 5} {}', "two JSON values in one record: the second begins at byte 18"),
+        (b'{"segment_id": 5, "action": "add", "ids": [NaN]}', "not JSON: NaN is no number"),
+        (b'{"segment_id": 5, "action": "add", "ids": [1e999, NaN]}', "not JSON: NaN is no number"),
+        ('{"segment_id": 5}'.encode("utf-16"), "UTF-16"),
+        (gzip.compress(b'{"segment_id": 5}'), "compressed with gzip"),
+        (b'"{\\"segment_id\\": 5}"', "a JSON text inside a JSON string"),
         (b'{"segment_id": 5, "action": "add", "id": "\xff"}', "not UTF-8: "),
         (b'{"segment_id": 5, "action": "add", "ids": [1e999, "\xff"]}', "not UTF-8: "),
         (b'{"segment_id": 5, "action": "add", "id": "a", "more": "\xff"}', "not UTF-8: "),
@@ -350,6 +370,43 @@ def test_unknown_members_are_ignored(more: bytes) -> None:
 )
 def test_what_is_no_json_object_in_utf_8_is_malformed(value: bytes, says: str) -> None:
     assert says in malformed(value)
+
+
+def test_a_byte_order_mark_is_passed_over() -> None:
+    value = json.dumps(of(ids=["a", "é"]), ensure_ascii=False).encode()
+    assert meaning(decode(BOM_UTF8 + value)) == meaning(decode(value))
+    assert malformed(BOM_UTF8 + b"[]") == malformed(b"[]")
+    assert malformed(BOM_UTF8) == malformed(b"")
+    assert "not JSON" in malformed(BOM_UTF8 + BOM_UTF8 + value)
+
+
+@pytest.mark.parametrize("written", [b"56.0", b"56.000", b"5.6e1", b"560e-1", b"0.056E+3"])
+def test_a_segment_may_be_an_integral_float(written: bytes) -> None:
+    """Spreadsheets and stream SQL write numbers so."""
+    for ids in (b'"id": "a"', b'"ids": ["a", "b"]'):
+        found = decode(b'{"segment_id": ' + written + b', "action": "add", ' + ids + b"}")
+        assert meaning(found)[0] == 56
+
+
+@pytest.mark.parametrize(
+    ("members", "known"),
+    [
+        (
+            {"op": "c", "before": None, "after": {"segment_id": 5, "id": "a"}, "source": {}},
+            "looks like a Debezium envelope: EVENT_MAPPING=debezium",
+        ),
+        (
+            {"type": "track", "event": "Audience Entered", "properties": {}},
+            "looks like a Segment audience event: EVENT_MAPPING=segment-engage",
+        ),
+    ],
+)
+def test_what_is_well_known_says_which_mapping_would_read_it(
+    members: dict[str, object], known: str
+) -> None:
+    assert malformed(json.dumps(members).encode()) == (
+        f'"segment_id" is missing: an integer, 1 to 2147483647; {known}'
+    )
 
 
 @pytest.mark.parametrize("half", [b'"\\ud800"', b'"\xed\xa0\x80"', b'["\\udfff"]'])

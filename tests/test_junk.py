@@ -62,7 +62,7 @@ def reading(  # noqa: PLR0911 - one for each way to be malformed
     """Return what a value says; None: it is malformed."""
     try:
         members = json.loads(
-            value.decode(),
+            value.decode("utf-8-sig"),
             parse_int=_integer,
             parse_constant=_no_constant,
             object_pairs_hook=_object,
@@ -73,6 +73,8 @@ def reading(  # noqa: PLR0911 - one for each way to be malformed
         return None
     segment_id = members.get("segment_id")
     if isinstance(segment_id, str) and re.fullmatch("[0-9]{1,20}", segment_id):
+        segment_id = int(segment_id)
+    if isinstance(segment_id, float) and segment_id.is_integer():
         segment_id = int(segment_id)
     action, id_type = members.get("action"), members.get("id_type", default)
     if type(segment_id) is not int or not 1 <= segment_id <= 2147483647:

@@ -23,7 +23,7 @@ OPEN = "known only later"
 CONTRACT: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
     "records_total": (
         "counter",
-        (("outcome=accepted", "outcome=malformed", "outcome=tombstone"),),
+        (("outcome=accepted", "outcome=malformed", "outcome=tombstone", "outcome=ignored"),),
     ),
     "ids_received_total": ("counter", (ACTIONS,)),
     "ids_total": (
@@ -101,6 +101,7 @@ CONTRACT: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
                 "reason=stalled",
                 "reason=kafka-unavailable",
                 "reason=api-unavailable",
+                "reason=schema-registry-unavailable",
                 "reason=partition-stalled",
             ),
         ),

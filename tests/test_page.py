@@ -260,6 +260,7 @@ def test_a_browser_shows_what_is_published_and_runs_nothing_of_it(tmp_path: Path
         ("stuck-segment", "Running, with failures", "Segment 41 fails; the others go on."),
         ("kafka-away", "Held", "Nothing is delivered: Kafka, or a topic, can't be "),
         ("partition-stalled", "Held", "In trouble: records wait in a partition, and none comes."),
+        ("nothing-fits", "Running", "Reading "),
     ],
 )
 def test_the_page_says_first_whether_it_is_well(
@@ -271,6 +272,9 @@ def test_the_page_says_first_whether_it_is_well(
     assert texts["headline"].startswith(headline)
     assert texts["host"] == "segment-consumer-7c9d5b6f4-x2x8q"
     assert "The first figures" not in texts["plots"]
+    if state == "nothing-fits":
+        assert texts["headline"].endswith("none of them says who enters or leaves a segment.")
+        assert "ignored" in texts["kafka-records"]
     if state == "stuck-segment":
         first = texts["partitions"].index("503 with 19 bytes of text")
         assert first < texts["partitions"].index("74 · email")

@@ -771,7 +771,7 @@ def test_a_dead_letter_says_that_headers_were_not_kept_where_they_could_not_be()
         [FakeMessage(value=b"[]"), OddlyNamed(offset=1, value=b"[]")], driver.now
     )
     kept, not_kept = driver.dead_letters()
-    assert kept.detail == "a JSON array, not an object"
+    assert kept.detail == 'a JSON array, not an object: a mapping with each = "$" reads a list'
     assert not_kept.detail == kept.detail + "; its headers have a name that is no text: not kept"
     assert not_kept.headers == ()
 
@@ -1075,7 +1075,7 @@ def test_stall_holds_and_sends_nothing_to_the_dead_letter_topic(value: bytes) ->
 @pytest.mark.parametrize(
     ("value", "reason", "detail"),
     [
-        (b"[]", "malformed", "a JSON array, not an object"),
+        (b"true", "malformed", "a JSON boolean, not an object"),
         (event("add", ""), "invalid-id", "an id is empty"),
         (event("add", "x"), "segment-rejected", "segment-rejected: segment 1, 1 ids, add"),
     ],

@@ -5,20 +5,23 @@ import importlib
 import json
 import re
 import tomllib
+from contextlib import redirect_stdout
 from functools import cache
 from importlib.metadata import version
+from io import StringIO
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
-from consumer import settings
-from consumer.__main__ import COMMANDS
+from consumer import presets, settings
+from consumer.__main__ import COMMANDS, main
 from consumer.core.metrics import METRICS
 from consumer.settings.librdkafka import RELIED_ON
 from tests.brokers.tried import TRIED, table
 from tests.support import page_states
 from tests.support.kafka_jars import VERSION
+from tests.support.mapped import mapping
 from tests.test_architecture import MODULES, PURE_ROOMS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,6 +84,17 @@ def test_the_settings_table_has_every_variable_with_its_default() -> None:
             assert field.default is None, name
 
 
+def test_every_mapping_of_the_reference_is_one_and_every_preset_is_named() -> None:
+    section = REFERENCE.partition("\n## Mappings\n")[2].partition("\n## ")[0]
+    examples = re.findall(r"```toml\n(.*?)```", section, re.DOTALL)
+    assert len(examples) == 3
+    for example in examples:
+        mapping(example, {"vip": 56})
+    assert set(presets.NAMES) <= set(in_backticks(section.rpartition("The presets are")[2]))
+    (row,) = [row for row in REFERENCE.splitlines() if row.startswith("| `EVENT_MAPPING`")]
+    assert set(presets.NAMES) <= set(in_backticks(row))
+
+
 def test_the_table_of_properties_has_what_the_daemon_relies_on_and_why() -> None:
     table = rows(REFERENCE, "| property | because |")
     assert {in_backticks(names)[0]: why for names, why in table} == RELIED_ON
@@ -117,6 +131,14 @@ def test_the_table_of_brokers_is_what_came_of_trying_them() -> None:
 def test_the_command_table_has_every_command() -> None:
     table = rows(REFERENCE, "| command | does | exits |")
     assert [in_backticks(name)[0].split()[1] for name, *_ in table] == list(COMMANDS)
+
+
+def test_the_table_of_the_preview_has_every_option() -> None:
+    told = [in_backticks(name)[0] for name, _ in rows(REFERENCE, "| option | does |")]
+    with pytest.raises(SystemExit), redirect_stdout(StringIO()) as said:
+        main(["preview", "--help"])
+    taken = dict.fromkeys(re.findall(r"--[a-z-]+(?: [A-Z]+)?", said.getvalue().split("\n\n")[0]))
+    assert sorted(told) == sorted(each for each in taken if each != "--help")
 
 
 def test_the_log_events_are_those_of_the_code() -> None:

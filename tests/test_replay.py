@@ -1,6 +1,7 @@
 """``segment-consumer replay`` as operators have it: dead letters, delivered once they can be."""
 
 import errno
+import io
 import json
 import socket
 from collections import Counter
@@ -10,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from consumer.commands.replay.dead_letters import Change, Selection, change_of, labels_of
+from consumer.commands.replay.dead_letters import Change, Selection, changes_of, labels_of
+from consumer.commands.replay.listing import Listing
 from consumer.commands.replay.progress import Progress
+from consumer.commands.replay.reader import DeadLetterReader
 from consumer.commands.replay.survey import Span
 from consumer.commands.replay.voice import Voice
-from consumer.core.decoder import EventDecoder
 from consumer.core.snapshot import Board, initial_snapshot
 from tests.support.cluster import Record
 from tests.support.daemon import Daemon
 from tests.support.kafka_server import free_ports
+from tests.support.mapped import mapping
 from tests.support.records import FakeMessage
 from tests.support.scenario import PATIENCE_SECONDS, Scenario, additions, event
 from tests.support.waiting import eventually
@@ -623,19 +626,91 @@ def test_headers_in_words_of_somebody_else_are_not_shown() -> None:
 
 
 def test_ids_are_counted_whatever_they_are() -> None:
-    decoder = EventDecoder("id")
+    reader = DeadLetterReader(None, "id")
     for ids, count in ((["a"], 1), (["a", "b", 3], 3), (["", "b"], 2), ([None], 1)):
-        found = change_of(message(event(5, "add", *ids)), decoder)
-        assert found == Change(5, "add", count)
-    assert change_of(message(b"junk"), decoder) is None
-    assert change_of(message(None), decoder) is None
+        assert changes_of(message(event(5, "add", *ids)), reader) == (Change(5, "add", count),)
+    assert changes_of(message(b"junk"), reader) == ()
+    assert changes_of(message(None), reader) == ()
+
+
+# With a mapping
+
+BY_TOPIC = """
+[[rule]]
+when = { "$topic" = "audience", "$value" = { exists = false } }
+action = "remove"
+segment_id = { path = "$key.segment" }
+id = { path = "$key.user" }
+
+[[rule]]
+when = { "$topic" = "audience" }
+each = "changes"
+action = { path = "does" }
+segment_id = { path = "segment" }
+id = { path = "user" }
+"""
+SEVERAL = json.dumps(
+    {
+        "changes": [
+            {"does": "add", "segment": 5, "user": "a"},
+            {"does": "remove", "segment": 6, "user": "b"},
+            {"does": "remove", "segment": 5, "user": ""},
+        ]
+    }
+).encode()
+FROM = {"source": "audience:2:17"}
+
+
+def test_a_malformed_record_is_read_by_the_mapping_as_it_was_in_its_source() -> None:
+    reader = DeadLetterReader(mapping(BY_TOPIC), "id")
+    found = changes_of(message(SEVERAL, reason="malformed", **FROM), reader)
+    assert found == (Change(5, "add", 1), Change(6, "remove", 1), Change(5, "remove", 1))
+    assert changes_of(message(SEVERAL, reason="malformed", source="other:2:17"), reader) == ()
+    as_event = message(event(5, "add", "a"), reason="malformed", **FROM)
+    assert changes_of(as_event, reader) == ()
+
+
+@pytest.mark.parametrize("reason", ["invalid-id", "rejected", "segment-rejected"])
+def test_refused_ids_are_an_event_whatever_the_mapping_reads(reason: str) -> None:
+    reader = DeadLetterReader(mapping(BY_TOPIC), "email")
+    refused = message(event(5, "add", "a@b", "x"), reason=reason, **FROM)
+    assert changes_of(refused, reader) == (Change(5, "add", 2),)
+    assert changes_of(message(SEVERAL, reason=reason, **FROM), reader) == ()
+
+
+def test_a_malformed_record_without_a_value_is_read_and_one_that_lost_it_is_not() -> None:
+    """Else a customer would be removed because a record was too big."""
+    reader = DeadLetterReader(mapping(BY_TOPIC), "id")
+    headers = [("dead-letter-reason", b"malformed"), ("dead-letter-source", b"audience:2:17")]
+    key = b'{"segment": 5, "user": "a"}'
+    without = FakeMessage(value=None, key=key, headers=headers)
+    assert changes_of(without, reader) == (Change(5, "remove", 1),)
+    lost = FakeMessage(value=None, key=key, headers=[*headers, ("dead-letter-truncated", b"true")])
+    assert changes_of(lost, reader) == ()
+
+
+def test_a_record_of_several_segments_is_chosen_by_any_of_them() -> None:
+    labels = labels_of(message(SEVERAL, reason="malformed"))
+    changes = (Change(5, "add", 1), Change(6, "remove", 1))
+    for segment, is_taken in ((5, True), (6, True), (7, False)):
+        assert Selection(segments=frozenset({segment})).takes(labels, changes) is is_taken
+
+
+def test_the_list_names_all_segments_and_actions_of_a_record() -> None:
+    stream = io.StringIO()
+    reader = DeadLetterReader(mapping(BY_TOPIC), "id")
+    listing = Listing(Selection(), reader, Voice(stream))
+    assert listing.takes(message(SEVERAL, reason="malformed", detail="x", **FROM))
+    assert stream.getvalue().split() == [
+        *("0:0", "-", "malformed", "5,6", "add,remove", "3", "audience:2:17", "x")
+    ]
 
 
 def test_an_empty_selection_takes_everything() -> None:
     labels = labels_of(message(b"x", reason="rejected"))
-    assert Selection().takes(labels, None)
-    assert not Selection(segments=frozenset({1})).takes(labels, None)
-    assert not Selection(reasons=frozenset({"malformed"})).takes(labels, None)
+    assert Selection().takes(labels, ())
+    assert not Selection(segments=frozenset({1})).takes(labels, ())
+    assert not Selection(reasons=frozenset({"malformed"})).takes(labels, ())
 
 
 # What can't be read

@@ -129,6 +129,18 @@ def test_the_environment_comes_before_dotenv_and_dotenv_before_files(
     assert (settings.batch_max_ids, settings.buffer_max_ids, settings.http_port) == (1, 2, 3)
 
 
+def test_what_a_command_chooses_counts_and_what_it_does_without_is_no_problem() -> None:
+    given = {"KAFKA_TOPICS": "a", "KAFKA_BOOTSTRAP_SERVERS": "k:9092", "CUSTOMERIO_SITE_ID": "own"}
+    chosen = {"KAFKA_TOPICS": "b"}
+    unneeded = {"CUSTOMERIO_SITE_ID": "unneeded", "CUSTOMERIO_API_KEY": "unneeded"}
+    settings = load(given, chosen=chosen, unneeded=unneeded)
+    assert settings.kafka_topics == ("b",)
+    assert [secret.get_secret_value() for secret in settings.credentials] == ["own", "unneeded"]
+    with pytest.raises(SettingsError) as error:
+        load(given, chosen={"KAFKA_TOPICS": "b c"}, unneeded=unneeded)
+    assert len(error.value.problems) == 1
+
+
 @pytest.mark.usefixtures("process")
 def test_the_settings_read_the_process_by_themselves(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("BATCH_MAX_IDS=2\n")

@@ -14,13 +14,17 @@ class Output:
         self.is_heard = stream is not None
 
     def line(self, text: str = "") -> None:
-        """Write a line; what the stream's encoding lacks is written by its number."""
+        """Write a line."""
+        self.write(text + "\n")
+
+    def write(self, text: str) -> None:
+        """Write a text; what the stream's encoding lacks is written by its number."""
         stream = self._stream
         if stream is None or not self.is_heard:
             return
         encoding = stream.encoding or "utf-8"
         try:
-            stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+            stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
             stream.flush()
         except (OSError, ValueError):
             self.is_heard = False

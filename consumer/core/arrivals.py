@@ -51,17 +51,19 @@ class Arrivals:
         return segment_id
 
     def take_list(
-        self, event: Event, value: bytes, ledger: Ledger, message: Message, now: float
+        self, event: Event, value: bytes | None, ledger: Ledger, message: Message, now: float
     ) -> int | None:
         """Take in a list of plain ids at once; None: that is not possible, and nothing arrived.
 
+        ``value`` is the record's if that is an event; None: a reader said the ids as they are sent.
         Return how many are new: the others repeat what waits in the open batch.
         """
         names, buffer = cast("list[str]", event.ids), self._buffer
-        is_email = buffer.by_type[event.id_type] is buffer.by_type["email"]
-        is_plain = value.isascii() and _BACKSLASH not in value  # else an id may be anything
-        if not is_plain or event.id is not UNSET or is_email:
-            return None
+        if value is not None:
+            is_email = buffer.by_type[event.id_type] is buffer.by_type["email"]
+            is_plain = value.isascii() and _BACKSLASH not in value  # else an id may be anything
+            if not is_plain or event.id is not UNSET or is_email:
+                return None
         lane = self.lane_of(event)
         if lane is None or not lane.is_open_to(event.action, names):
             return None

@@ -3,8 +3,10 @@
 A record may be both: its good ids arrive, and the others are refused.
 """
 
-from dataclasses import dataclass
-from typing import assert_never, cast
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from msgspec import UNSET
 
 from consumer.core.arrivals import Arrivals
 from consumer.core.buffer import Buffer
@@ -16,8 +18,9 @@ from consumer.core.dead_letters import (
     refusal,
 )
 from consumer.core.decoder import EventDecoder, plain_names
-from consumer.core.events import Event, Malformed, Mixed
+from consumer.core.events import Action, Event, IdType, Malformed, Mixed
 from consumer.core.ledger import Ledger
+from consumer.core.mapping.reading import Changes, Ignored, Reading
 from consumer.core.message import Message
 from consumer.core.refusals import Refusals
 from consumer.core.tally import Tally
@@ -38,7 +41,7 @@ class CloseLook:
 
         Return whether some of it was refused.
         """
-        value, is_refused = message.value(), False
+        value = message.value()
         if value is None:
             self._tally.add("records_total", "tombstone")
             return False
@@ -47,35 +50,70 @@ class CloseLook:
         names = plain_names(event, is_email=is_email) if event and value.isascii() else None
         if event is None or names is None or self._arrivals.lane_of(event) is None:
             found = self._decoder.look_closely(value)
-            is_refused = not isinstance(found, Event)
-            event = found if isinstance(found, Event) else self._refuse(message, found, ledger, now)
-            if event is None:
-                return True
-            names = cast("list[str]", event.ids)
+            reading = Changes((found,)) if isinstance(found, Mixed) else found
+            return self.take_reading(message, reading, ledger, now)
         self._refusals.unreadable_in_a_row = 0
         self._tally.add("records_total", "accepted")
         self._arrivals.take_names(event, names, ledger, message, now)
-        return is_refused
+        return False
 
-    def _refuse(
-        self, message: Message, event: Mixed | Malformed, ledger: Ledger, now: float
-    ) -> Event | None:
-        """Refuse what can't be delivered; return the good part of a mixed event."""
-        match event:
+    def take_reading(self, message: Message, reading: Reading, ledger: Ledger, now: float) -> bool:
+        """Take in what a record says, its changes in order; return whether some was refused."""
+        match reading:
+            case Ignored():
+                is_tombstone = message.value() is None
+                self._tally.add("records_total", "tombstone" if is_tombstone else "ignored")
+                return False
             case Malformed(detail):
-                self._take_malformed(message, detail, ledger, now)
-                return None
-            case Mixed():
-                self._take_invalid(event, ledger, message.offset(), now)
-                return event.event
+                self._tally.add("records_total", "malformed")
+                self._refuse_record(message, detail, ledger, now)
+                self._count_unreadable(detail, now)
+                return True
+            case Event():
+                return self._take_changes((reading,), None, ledger, message, now)
+            case Changes(changes, malformed):
+                return self._take_changes(changes, malformed, ledger, message, now)
             case _:
-                assert_never(event)
+                assert_never(reading)
 
-    def _take_malformed(self, message: Message, detail: str, ledger: Ledger, now: float) -> None:
-        refusals, offset = self._refusals, message.offset()
-        self._tally.add("records_total", "malformed")
-        refusals.unreadable_in_a_row += 1
-        headers = headers_of(message)
+    def _take_changes(
+        self,
+        changes: tuple[Event | Mixed, ...],
+        malformed: Malformed | None,
+        ledger: Ledger,
+        message: Message,
+        now: float,
+    ) -> bool:
+        """Take in changes of one record, and refuse what can't be delivered of it.
+
+        The record is a dead letter itself if something of it can't be read, once, however much.
+        """
+        self._tally.add("records_total", "accepted")
+        details = [] if malformed is None else [malformed.detail]
+        refused: dict[tuple[int, Action, IdType], list[Mixed]] = {}
+        has_good = False
+        for change in changes:
+            if isinstance(change, Mixed):
+                lane = (change.segment_id, change.action, change.id_type)
+                refused.setdefault(lane, []).append(change)
+                details.append(change.detail)
+            event = change.event if isinstance(change, Mixed) else change
+            if event is not None:
+                names = [str(event.id)] if event.ids is UNSET else event.ids
+                self._arrivals.take_names(event, names, ledger, message, now)
+                has_good = True
+        for several in refused.values():
+            self._refuse_ids(_together(several), ledger, message.offset(), now)
+        if malformed is not None:
+            self._refuse_record(message, malformed.detail, ledger, now)
+        if has_good:
+            self._refusals.unreadable_in_a_row = 0
+        else:
+            self._count_unreadable(details[-1], now)
+        return bool(details)
+
+    def _refuse_record(self, message: Message, detail: str, ledger: Ledger, now: float) -> None:
+        offset, headers = message.offset(), headers_of(message)
         note = "" if headers is not None else "; its headers have a name that is no text: not kept"
         dead_letter = DeadLetter(
             DeadLetterReason.MALFORMED,
@@ -86,11 +124,10 @@ class CloseLook:
             headers or (),
             bases={ledger.base},
         )
-        if refusals.refuse(dead_letter, now, detail):
+        if self._refusals.refuse(dead_letter, now, detail):
             ledger.hold(offset, dead_letter, now)
-        refusals.hold_at_limit(refusals.unreadable_in_a_row, detail, now)
 
-    def _take_invalid(self, mixed: Mixed, ledger: Ledger, offset: int, now: float) -> None:
+    def _refuse_ids(self, mixed: Mixed, ledger: Ledger, offset: int, now: float) -> None:
         refusals = self._refusals
         self._tally.add("ids_received_total", mixed.action, n=len(mixed.invalid))
         self._buffer.held_ids += len(mixed.invalid)
@@ -108,7 +145,15 @@ class CloseLook:
             )
             if refusals.refuse(dead_letter, now, mixed.detail):
                 ledger.hold(offset, dead_letter, now)
-        if mixed.event is None:  # else it ends the row, as any record with a valid id
-            self._tally.add("records_total", "accepted")
-            refusals.unreadable_in_a_row += 1
-            refusals.hold_at_limit(refusals.unreadable_in_a_row, mixed.detail, now)
+
+    def _count_unreadable(self, detail: str, now: float) -> None:
+        """Count a record without a valid id; one with some ends the row."""
+        self._refusals.unreadable_in_a_row += 1
+        self._refusals.hold_at_limit(self._refusals.unreadable_in_a_row, detail, now)
+
+
+def _together(several: list[Mixed]) -> Mixed:
+    """Return the invalid ids of changes of one kind as one: a record may have very many."""
+    invalid = [each for mixed in several for each in mixed.invalid]
+    detail = "; ".join(dict.fromkeys(mixed.detail for mixed in several))
+    return replace(several[0], invalid=tuple(invalid), detail=detail)

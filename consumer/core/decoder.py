@@ -22,6 +22,8 @@ from consumer.core.events import (
     segment_id_of,
     valid_id,
 )
+from consumer.core.unreadable import BYTE_ORDER_MARK, not_an_object, what_is_wrong
+from consumer.core.well_known import looks_like
 
 _SHOWN_DIGITS = 30  # of a wrong number: enough to recognise it
 
@@ -56,18 +58,22 @@ class EventDecoder:
 
     def look_closely(self, value: bytes) -> Event | Mixed | Malformed:
         """Return what ``value`` says, an event's ids as ``ids``. Never raises, whatever it is."""
+        value = value.removeprefix(BYTE_ORDER_MARK)
         try:
             msgspec.json.decode(value, type=Raw)  # what is no JSON is told from what is no object
             written = self._decode_leniently(value)
             value.decode()
-            return self._classify(written)
+            found = self._classify(written)
         except msgspec.ValidationError:
-            return Malformed(f"a JSON {_kind(value.lstrip())}, not an object")
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            return Malformed(_what_is_wrong(value, error))
+            found = Malformed(not_an_object(value))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return Malformed(what_is_wrong(value))
+        if isinstance(found, Malformed) and (known := looks_like(value)):
+            return Malformed(f"{found.detail}; {known}")
+        return found
 
     def _classify(self, written: _Written) -> Event | Mixed | Malformed:
-        segment_id = segment_id_of(_text(written.segment_id))
+        segment_id = segment_id_of(_text(written.segment_id) or _integral(written.segment_id))
         if segment_id is None:
             shown = _shown(written.segment_id)
             return Malformed(f'"segment_id" is {shown}: an integer, 1 to {MAX_SEGMENT_ID}')
@@ -145,21 +151,12 @@ def _text(written: Raw | UnsetType) -> str | None:
     return None
 
 
-def _what_is_wrong(value: bytes, error: Exception) -> str:
-    if value[:1] == b"\0":
-        return (
-            "starts with a zero byte: Schema Registry framing"
-            " (magic byte and schema id); plain JSON is expected"
-        )
-    if not value.strip():
-        return "empty value"
-    match error:
-        case RecursionError():
-            return "nested too deeply"
-        case UnicodeDecodeError():
-            return f"not UTF-8: {error.reason} at byte {error.start}"
-        case _:
-            return f"not JSON: {error}"
+def _integral(written: Raw | UnsetType) -> str | None:
+    """Return the digits of a number that is an integer, however it is written (``56.0``)."""
+    if written is UNSET or _kind(written) != "number":
+        return None
+    number = float(bytes(written))
+    return str(int(number)) if number.is_integer() else None
 
 
 def _kind(written: Raw | bytes) -> str:

@@ -75,7 +75,9 @@ def _histogram(name: str, help_: str, buckets: tuple[float, ...], *labels: Label
 
 METRICS: tuple[Metric, ...] = (
     _counter(
-        "records_total", "records read", Label("outcome", ("accepted", "malformed", "tombstone"))
+        "records_total",
+        "records read",
+        Label("outcome", ("accepted", "malformed", "tombstone", "ignored")),
     ),
     _counter("ids_received_total", "every id of a readable record, valid or not", _ACTION),
     _counter(

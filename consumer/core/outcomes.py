@@ -36,6 +36,7 @@ class HoldReason(StrEnum):
     STALLED = "stalled"
     KAFKA_UNAVAILABLE = "kafka-unavailable"
     API_UNAVAILABLE = "api-unavailable"
+    SCHEMA_REGISTRY_UNAVAILABLE = "schema-registry-unavailable"
     PARTITION_STALLED = "partition-stalled"
 
 

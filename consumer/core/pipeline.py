@@ -38,6 +38,7 @@ from consumer.core.failing import Failing
 from consumer.core.intake import Intake
 from consumer.core.lanes import Batch, Lane
 from consumer.core.ledger import Ledger
+from consumer.core.mapping.reading import Reader
 from consumer.core.message import Message
 from consumer.core.notes import Notes
 from consumer.core.outcomes import Outcome
@@ -53,7 +54,12 @@ class Pipeline:
     """Single owner, no locks; see the module's docstring."""
 
     def __init__(
-        self, rules: Rules, default_id_type: IdType, throttle: Throttle, tally: Tally
+        self,
+        rules: Rules,
+        default_id_type: IdType,
+        throttle: Throttle,
+        tally: Tally,
+        reader: Reader | None = None,
     ) -> None:
         self.rules = rules
         self.throttle = throttle
@@ -76,7 +82,7 @@ class Pipeline:
         refusals = Refusals(rules, self._buffer, throttle, tally, self.notes)
         self._refusals = refusals
         decoder = EventDecoder(default_id_type)
-        self._intake = Intake(rules, decoder, self._buffer, refusals, self.ledgers, tally)
+        self._intake = Intake(rules, decoder, self._buffer, refusals, self.ledgers, tally, reader)
         self._attempts = Attempts(
             rules, self._buffer, refusals, self._ledgers_by_base, throttle, tally, self.notes
         )
@@ -118,6 +124,7 @@ class Pipeline:
         bases = {ledger.base for ledger in ledgers}
         for ledger in ledgers:
             self._ledgers_by_base.pop(ledger.base, None)
+            self.awaited.pop((ledger.topic, ledger.partition), None)
             if self.ledgers.get((ledger.topic, ledger.partition)) is ledger:
                 del self.ledgers[ledger.topic, ledger.partition]
         held = self.held_ids
@@ -153,6 +160,11 @@ class Pipeline:
     ) -> tuple[int, Message | None]:
         """Take in ``messages`` in order; see `intake.Intake.receive` for where it stops."""
         return self._intake.receive(messages, now, first)
+
+    @property
+    def awaited(self) -> dict[tuple[str, int], bytes]:
+        """The partitions of which nothing is taken in: their next record's schema isn't there."""
+        return self._intake.awaited
 
     def has_room(self) -> bool:
         """Whether the bounds allow to read on."""

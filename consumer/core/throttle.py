@@ -40,6 +40,7 @@ TELLING_HOLDS = frozenset(
         HoldReason.DEAD_LETTER_UNAVAILABLE,  # what needs a dead letter waits, see `refusals`
         HoldReason.KAFKA_UNAVAILABLE,  # what may still be sent is the lease's to decide
         HoldReason.API_UNAVAILABLE,
+        HoldReason.SCHEMA_REGISTRY_UNAVAILABLE,  # partitions that need a schema wait, no others
         HoldReason.PARTITION_STALLED,
     }
 )

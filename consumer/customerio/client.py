@@ -15,7 +15,7 @@ import httpx
 
 from consumer import clock
 from consumer.core.outcomes import Answer, Answered, Broken, TimedOut, Unsent
-from consumer.customerio.connection import Connection
+from consumer.customerio.connection import MOST_BYTES, Connection
 from consumer.customerio.connections import Connections
 from consumer.customerio.failures import text_of
 from consumer.customerio.network import Network, Proxy
@@ -27,6 +27,9 @@ _PORTS = {"http": 80, "https": 443}
 
 class Client:
     """The server at one URL, for all threads at once; see `Api` for the arguments.
+
+    ``certificate`` and its key, which may be None if both are in one file, say who we are. An
+    answer that is longer than ``most_bytes`` is cut.
 
     A connection is opened whenever none is idle, and ``max_connections`` stay open for the next
     request: the caller limits how many requests there are, and one stuck in name resolution must
@@ -42,6 +45,8 @@ class Client:
         proxy_url: str | None,
         ssl_cert_file: str | None,
         user_agent: str,
+        certificate: tuple[str, str | None] | None = None,
+        most_bytes: int = MOST_BYTES,
     ) -> None:
         base = _base(url)
         proxy = None if proxy_url is None else Proxy.at(proxy_url)
@@ -49,7 +54,8 @@ class Client:
         self._host = base.raw_host.decode("ascii")
         self._port = base.port or _PORTS[base.scheme]
         self._network = Network(proxy, tunnels=is_secure, timeout_seconds=timeout_seconds)
-        self._trust = _trust(ssl_cert_file) if is_secure else None
+        self._trust = _trust(ssl_cert_file, certificate) if is_secure else None
+        self._most_bytes = most_bytes
         self._connections = Connections(self._open, max_connections, _IDLE_SECONDS)
         headers = {
             "User-Agent": user_agent,
@@ -70,7 +76,7 @@ class Client:
         method: bytes,
         path: bytes,
         body: bytes | None,
-        authorization: bytes,
+        authorization: bytes | None,
         exchange: Exchange,
     ) -> Answer:
         """Send a request, with a JSON body or none. What network and server do raises nothing."""
@@ -95,10 +101,11 @@ class Client:
         self._connections.close()
 
     def _bytes_of(
-        self, method: bytes, path: bytes, body: bytes | None, authorization: bytes
+        self, method: bytes, path: bytes, body: bytes | None, authorization: bytes | None
     ) -> bytes:
         head = [b"%b %b%b HTTP/1.1" % (method, self._target, path), self._headers]
-        head.append(b"Authorization: " + authorization)
+        if authorization is not None:
+            head.append(b"Authorization: " + authorization)
         if body is not None:
             head += [b"Content-Type: application/json", b"Content-Length: %d" % len(body)]
         return b"\r\n".join((*head, b"", body or b""))
@@ -122,7 +129,7 @@ class Client:
         wire = self._network.connect(self._host, self._port, exchange)
         if self._trust is not None:
             wire.start_tls(self._trust, self._host)
-        return Connection(wire)
+        return Connection(wire, self._most_bytes)
 
 
 def _base(url: str) -> httpx.URL:
@@ -136,9 +143,11 @@ def _base(url: str) -> httpx.URL:
     return base.copy_with(username="", password="")
 
 
-def _trust(ssl_cert_file: str | None) -> ssl.SSLContext:
+def _trust(ssl_cert_file: str | None, certificate: tuple[str, str | None] | None) -> ssl.SSLContext:
     trusted = ssl.create_default_context(cafile=ssl_cert_file)
     trusted.set_alpn_protocols(["http/1.1"])
     if ssl_cert_file is None:  # images without ca-certificates exist
         trusted.load_verify_locations(certifi.where())
+    if certificate is not None:
+        trusted.load_cert_chain(*certificate, password="")  # else OpenSSL asks on the terminal
     return trusted

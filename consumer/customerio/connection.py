@@ -17,7 +17,9 @@ from consumer.core.outcomes import Answered
 from consumer.customerio.wire import Wire
 
 _MAX_HEAD_BYTES = 100 * 1024
-_MAX_BODY_BYTES = 64 * 1024
+MOST_BYTES = 64 * 1024
+"""Of an answer of the API: no more is looked at."""
+
 _CUT_MARK = "…".encode()  # ends a body that was cut: no JSON ends so, it passes for no success
 _ASKED = (h11.Request(method="GET", target="/", headers=[("Host", "")]), h11.EndOfMessage())
 
@@ -38,8 +40,9 @@ class Connection:
 
     idle_until = math.inf
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, most_bytes: int = MOST_BYTES) -> None:
         self.wire = wire
+        self._most_bytes = most_bytes
         self._is_idle = False
 
     def ask(self, request: bytes) -> Answered:
@@ -71,8 +74,8 @@ class Connection:
         body = bytearray()
         while isinstance(part := self._next(reader), h11.Data):
             body += part.data
-            if len(body) > _MAX_BODY_BYTES:
-                body[_MAX_BODY_BYTES:] = _CUT_MARK
+            if len(body) > self._most_bytes:
+                body[self._most_bytes :] = _CUT_MARK
                 break
         unasked, _ = reader.trailing_data
         self._is_idle = reader.their_state is h11.DONE and not unasked

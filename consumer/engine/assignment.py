@@ -151,6 +151,26 @@ class Assignment:
                 self._starts.identify(ledger, topic_id)
         return anew
 
+    def hold_back(self, names: Iterable[Partition]) -> None:
+        """Stop reading partitions until they are to `go_on`."""
+        reading = self._pipeline.ledgers.keys() - self._waiting.keys()
+        held_back = reading.intersection(names)
+        if held_back:
+            self._resting.update(dict.fromkeys(held_back, math.inf))
+            self._is_paused |= held_back
+            self._member.pause(held_back)
+
+    def go_on(self, names: Iterable[Partition]) -> None:
+        """Read partitions that were held back once more, from their positions."""
+        going = self._back_to_positions(names)
+        for name in names:
+            self._resting.pop(name, None)
+        if going:
+            self._is_paused -= going.keys()
+            self._member.start(going, paused=not self.fetching)
+            if not self.fetching:
+                self._is_paused |= going.keys()
+
     def rest(self, names: Iterable[Partition], now: float) -> None:
         """Read partitions once more from their positions, after a while.
 
@@ -159,6 +179,16 @@ class Assignment:
         is compared: what it said of its being another one may be what was lost. All together: the
         client is asked what it has each time, which takes milliseconds where it has thousands.
         """
+        going = self._back_to_positions(names)
+        if going:
+            self._member.start(going, paused=True)
+            self._is_paused.update(going)
+            until = now + REST_SECONDS
+            self._resting.update(dict.fromkeys(going, until))
+            self._wake_at = min(self._wake_at, until)
+
+    def _back_to_positions(self, names: Iterable[Partition]) -> dict[Partition, Going]:
+        """Stop reading partitions; return where they are to be read on."""
         going: dict[Partition, Going] = {}
         for name in names:
             if name in self._pipeline.ledgers and name not in self._waiting:
@@ -167,11 +197,7 @@ class Assignment:
                 going[name] = Going(ledger.position, ledger.leader_epoch)
         if going:
             self._member.stop(going)
-            self._member.start(going, paused=True)
-            self._is_paused.update(going)
-            until = now + REST_SECONDS
-            self._resting.update(dict.fromkeys(going, until))
-            self._wake_at = min(self._wake_at, until)
+        return going
 
     def take_away(self, partitions: Sequence[Partition]) -> list[Ledger]:
         """Forget what was not begun yet; return the ledgers of what was."""

@@ -13,7 +13,8 @@ Rebalances (`ports.Listener`): *assigned* begins fresh ledgers; *revoked* drains
 and forgets, and other partitions are not disturbed; *lost* releases and forgets without a commit.
 A stop is the same as revoking everything. The parts: `assignment`, `discovery` of what is new,
 `commits` with the lease, `requests`, `drain`, `stop`, `mailbox` for dead letters, `outlook` for
-what stands in the way, `stalls` for partitions from which nothing comes, `publisher`.
+what stands in the way, `stalls` for partitions from which nothing comes, `schemas` for those whose
+next record can't be read yet, `publisher`.
 """
 
 import math
@@ -43,6 +44,7 @@ from consumer.engine.ports import (
 )
 from consumer.engine.publisher import Publisher
 from consumer.engine.requests import BUSY_WAIT_SECONDS, IDLE_WAIT_SECONDS, Requests
+from consumer.engine.schemas import SchemaWatch
 from consumer.engine.stalls import StallWatch
 from consumer.engine.starts import Starts
 from consumer.engine.stop import Stop
@@ -82,6 +84,7 @@ class Loop:
         self.outlook = outlook = Outlook(
             pipeline, commits, member, observer, stalls, say, options.needs_dead_letters
         )
+        self._schemas = SchemaWatch(pipeline, assignment, outlook, ports.schemas, say)
         self._wedge = Wedge(options, commits, outlook, member, observer, say)
         self.mailbox = mailbox = Mailbox(pipeline, ports.dead_letters, say)
         self.publisher = publisher = Publisher(
@@ -113,6 +116,7 @@ class Loop:
         now = self._ports.clock()
         self.requests.settle(results, now)
         self._receive(messages, now)
+        self._drop_backlog(self._schemas.turn(now))
         self._dispatch(now)
         self.mailbox.turn(now)
         if self._discovery is not None:
@@ -221,7 +225,7 @@ class Loop:
     def _take_end(self, end: Message) -> None:
         """Go behind the last record: there may be transaction markers and compacted offsets."""
         ledger = self._pipeline.ledgers.get(_name(end))
-        if ledger is not None:
+        if ledger is not None and _name(end) not in self._pipeline.awaited:
             ledger.pass_gap(end.offset())
 
     def _take_error(self, name: Partition, meaning: Gone | Damaged | Trouble, now: float) -> None:
@@ -264,6 +268,8 @@ class Loop:
 
     def _drop_backlog(self, partitions: Sequence[Partition]) -> None:
         """Forget what was consumed and not received yet."""
+        if not (partitions and self._backlog):
+            return
         gone = set(partitions)
         self._backlog = [each for each in self._backlog if _name(each) not in gone]
 

@@ -96,15 +96,15 @@ class Outlook:
         if not self.problems or self._is_let_in_again(view, now):
             self._client_trouble = None
         detail = self._kafka.lasting("; ".join(self.problems.values()), now)
-        self._set_hold(HoldReason.KAFKA_UNAVAILABLE, detail, now)
+        self.set_hold(HoldReason.KAFKA_UNAVAILABLE, detail, now)
         if self._needs_dead_letters:
             seen = view.dead_letter_trouble or ""
             is_long = self._dead_letters.lasting(seen, now) or dead_letter_trouble
             detail = (seen or dead_letter_trouble) if is_long else ""
-            self._set_hold(HoldReason.DEAD_LETTER_UNAVAILABLE, detail, now)
-        self._set_hold(HoldReason.PARTITION_STALLED, self._stalls.look(now), now)
+            self.set_hold(HoldReason.DEAD_LETTER_UNAVAILABLE, detail, now)
+        self.set_hold(HoldReason.PARTITION_STALLED, self._stalls.look(now), now)
 
-    def _set_hold(self, reason: HoldReason, detail: str, now: float) -> None:
+    def set_hold(self, reason: HoldReason, detail: str, now: float) -> None:
         """Begin a hold, or end it if there is no detail."""
         throttle = self._pipeline.throttle
         if detail:

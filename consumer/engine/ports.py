@@ -13,6 +13,8 @@ from consumer.core.dead_letters import DeadLetter
 from consumer.core.message import Message
 from consumer.core.outcomes import Answer
 from consumer.core.positions import Going, Gone, Log
+from consumer.core.schemas.inquiries import Found as FoundSchema
+from consumer.core.schemas.inquiries import Inquiries
 from consumer.core.tally import Counts
 from consumer.core.throttle import HoldState
 
@@ -226,6 +228,24 @@ class DeadLettersPort(Protocol):
     def poll(self, timeout_seconds: float = 0.0) -> Sequence[Report]: ...  # noqa: D102
 
 
+# -- the schema registry --------------------------------------------------------------------------
+
+
+class SchemasPort(Protocol):
+    """See `registry.asker.Asker`. A schema is named by the prefix of the values written with it."""
+
+    def ask(self, prefix: bytes) -> None: ...  # noqa: D102
+    def found(self) -> Sequence[tuple[bytes, FoundSchema]]: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Schemas:
+    """Who is asked for schemas, and what is known of them: the records' reader looks there, too."""
+
+    port: SchemasPort
+    inquiries: Inquiries
+
+
 # -- what the cluster says ------------------------------------------------------------------------
 
 
@@ -378,3 +398,4 @@ class Ports:
     beat: Callable[[float], None]  # the loop turned at, on `clock`
     publish: Callable[[Published], None]
     before_probe: Callable[[], None]  # credentials are read again
+    schemas: Schemas | None = None  # if records name them

@@ -39,10 +39,13 @@ class StallWatch:
         """Return what is to be told of the stalled partitions; empty: there is none."""
         view, stalls = self._observer.view, self._stalls
         ends, unanswered, is_begun = view.ends, view.unanswered, self._assignment.is_begun
+        awaited = self._pipeline.awaited  # their records come, and can't be read
         waiting = [
             ledger
             for name, ledger in self._pipeline.ledgers.items()
-            if (ends.get(name, -1) > ledger.position or name in unanswered) and is_begun(ledger)
+            if (ends.get(name, -1) > ledger.position or name in unanswered)
+            and is_begun(ledger)
+            and name not in awaited
         ]
         is_paused = self._assignment.pausing or view.unreachable is not None
         stalls.look(waiting, now, is_paused=is_paused)

@@ -6,6 +6,7 @@ that are right are compared with each other (`agreement`).
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -21,7 +22,9 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from consumer.settings import agreement, checks, login, sources
+from consumer.core.mapping.mapping import Mapping as EventMapping
+from consumer.settings import agreement, checks, login, mappings, proxies, registry, sources
+from consumer.settings.mappings import MappingSource, Segments
 from consumer.settings.problems import (
     LinesError,
     SettingsError,
@@ -112,7 +115,33 @@ class Settings(BaseSettings):
     customerio_requests_per_second: float = Field(100.0, gt=0)
     customerio_timeout_seconds: _Seconds = 10.0
     retry_max_backoff_seconds: _Seconds = 60.0
+    event_format: Annotated[Literal["json", "schema-registry"], _any_case] = "json"
+    event_mapping: Annotated[
+        MappingSource | None,
+        BeforeValidator(mappings.mapping_source),
+        Field(description=mappings.MAPPINGS),
+    ] = None
+    event_segments: Annotated[
+        Segments | None,
+        BeforeValidator(mappings.segments),
+        Field(description=mappings.SEGMENTS),
+    ] = None
     event_id_type: Annotated[Literal["id", "email", "cio_id"], _any_case] = "id"
+    schema_registry_url: Annotated[
+        tuple[str, ...] | None, BeforeValidator(registry.urls), Field(description=registry.URLS)
+    ] = None
+    schema_registry_username: Annotated[
+        Annotated[str, AfterValidator(registry.username)] | None, Field(description="text")
+    ] = None
+    schema_registry_password: SecretStr | None = Field(None, description="text")
+    schema_registry_bearer_token: Annotated[
+        SecretStr | None, AfterValidator(checks.credential), Field(description="a token")
+    ] = None
+    schema_registry_ca_location: Annotated[str, AfterValidator(checks.certificates)] | None = Field(
+        None, description=_PATH
+    )
+    schema_registry_certificate_location: _Path = None
+    schema_registry_key_location: _Path = None
     batch_max_ids: int = Field(1000, ge=1, le=1000)
     batch_linger_seconds: float = Field(5.0, ge=0, le=86_400)
     buffer_max_ids: int = Field(200_000, ge=1)
@@ -148,8 +177,9 @@ class Settings(BaseSettings):
         *_: PydanticBaseSettingsSource,
         **__: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return our sources. What the class is called with is none: `load` passes ``environ``."""
-        return sources.sources(settings_cls, init_settings().get("environ"))
+        """Return our sources. What the class is called with is none: it is `load`'s arguments."""
+        given = {"environ": None, "chosen": {}, "unneeded": {}, **init_settings()}
+        return sources.sources(settings_cls, **given)
 
     @model_validator(mode="wrap")
     @classmethod
@@ -193,7 +223,14 @@ class Settings(BaseSettings):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is worth a word and no reason to stop: names that look like ours, and doubts."""
-        return (*self.found.warnings, *login.doubts(dict(self)))
+        given = dict(self)
+        doubts = (*login.doubts(given), *mappings.doubts(given), *registry.doubts(given))
+        return (*self.found.warnings, *doubts)
+
+    @property
+    def mapping(self) -> EventMapping | None:
+        """What reads the records, made anew; None: they are events."""
+        return mappings.compiled(self.event_mapping, self.event_segments, self.event_id_type)
 
     @property
     def heartbeat_interval_seconds(self) -> float:
@@ -210,8 +247,12 @@ class Settings(BaseSettings):
     @property
     def proxy_url(self) -> str | None:
         """The proxy between here and ``api_url``. May have credentials in it."""
-        variable = agreement.proxy_variable(self.api_url, self.found.proxies)
-        return agreement.with_scheme(self.found.proxies[variable]) if variable else None
+        return self.proxy_of(self.api_url)
+
+    def proxy_of(self, url: str) -> str | None:
+        """Return the proxy between here and a URL. May have credentials in it."""
+        variable = proxies.proxy_variable(url, self.found.proxies)
+        return proxies.with_scheme(self.found.proxies[variable]) if variable else None
 
     @property
     def credentials(self) -> Credentials:
@@ -232,6 +273,12 @@ class Settings(BaseSettings):
             SecretStr(text) if text else secret for text, secret in zip(texts, old, strict=True)
         )
         return site_id, api_key
+
+    def reread(self, secret: SecretStr | None, variable: str) -> str | None:
+        """Return a secret as it is now in ``SECRETS_DIR``, as of the start if it isn't there."""
+        file = self.found.files.get(variable)
+        text = sources.read_secret(file) if file else None
+        return text or (None if secret is None else secret.get_secret_value())
 
     def masked(self) -> dict[str, Any]:
         """Return the settings for a log line, without secrets."""
@@ -254,12 +301,19 @@ SECRETS = frozenset(
 """Variables that are set in one place only, and whose text is never shown."""
 
 
-def load(environ: Mapping[str, str] | None = None) -> Settings:
+def load(
+    environ: Mapping[str, str] | None = None,
+    *,
+    chosen: Mapping[str, str] = MappingProxyType({}),
+    unneeded: Mapping[str, str] = MappingProxyType({}),
+) -> Settings:
     """Return the settings of the process, or of ``environ`` alone (then without ``.env``).
 
+    ``chosen`` counts more than any place: what a command's options say. ``unneeded`` stands in for
+    variables that a command doesn't need, where they are not set.
     Raises SettingsError with everything that is wrong.
     """
-    return Settings(environ=environ)
+    return Settings(environ=environ, chosen=chosen, unneeded=unneeded)
 
 
 def _masked(value: object) -> object:
@@ -271,5 +325,7 @@ def _masked(value: object) -> object:
             return dict.fromkeys(value, "***")
         case Path():
             return str(value)
+        case MappingSource() | Segments():
+            return value.name
         case _:
             return value

@@ -5,16 +5,17 @@ A check returns a whole line, with the name of the setting to change.
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from consumer.settings.checks import http_parts
-from consumer.settings.exemptions import is_exempt
 from consumer.settings.librdkafka import VARIABLES
 from consumer.settings.login import LOGIN, login_problems
+from consumer.settings.mappings import mapping_problems
 from consumer.settings.problems import shown
 from consumer.settings.property_checks import number, property_problems
+from consumer.settings.proxies import proxy_variable, with_scheme
+from consumer.settings.registry import registry_problems
 from consumer.settings.subscription import covers
 
 API_URLS = {"us": "https://track.customer.io", "eu": "https://track-eu.customer.io"}
@@ -33,6 +34,8 @@ def disagreements(given: Mapping[str, Any]) -> Iterator[str]:
             line = check(*(given[name] for name in names))
             if line:
                 yield line
+    yield from mapping_problems(given)
+    yield from registry_problems(given)
     properties = {
         property_: _plain(given[variable.lower()])
         for property_, variable in VARIABLES.items()
@@ -57,25 +60,6 @@ def heartbeat_interval_seconds(protocol: str, session_seconds: float) -> float:
     ``classic``: as the daemon sets it. KIP-848: the broker's default, unless it can't be so.
     """
     return min(session_seconds / 6, 3.0 if protocol == "classic" else 5.0)
-
-
-def proxy_variable(url: str, proxies: Mapping[str, str]) -> str | None:
-    """Return the name of the variable that has the proxy for ``url``, as curl chooses it.
-
-    The scheme's before ALL_PROXY, lower case before upper; an empty one switches off.
-    """
-    if is_exempt(url, proxies.get("no_proxy", proxies.get("NO_PROXY", ""))):
-        return None
-    for name in (f"{urlsplit(url).scheme}_proxy", "all_proxy"):
-        variable = name if name in proxies else name.upper()
-        if proxies.get(variable):
-            return variable
-    return None
-
-
-def with_scheme(proxy: str) -> str:
-    """Return a proxy's URL; ``host:port`` alone means http, as everywhere."""
-    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def _plain(value: str | SecretStr) -> str:

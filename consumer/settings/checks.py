@@ -31,7 +31,7 @@ _LONGEST_PEM = 16 * 1024 * 1024
 _CONFIG = "accepts a JSON object of librdkafka's properties"
 
 
-_SEPARATED = frozenset({"kafka_bootstrap_servers", "kafka_topics"})
+_SEPARATED = frozenset({"kafka_bootstrap_servers", "kafka_topics", "event_segments"})
 _TOLD_BY_THEMSELVES = frozenset({"kafka_config", "customerio_site_id", "customerio_api_key"})
 
 

@@ -43,11 +43,15 @@ class Found:
 
 
 def sources(
-    settings: type[BaseSettings], environ: Mapping[str, str] | None
+    settings: type[BaseSettings],
+    environ: Mapping[str, str] | None,
+    chosen: Mapping[str, str],
+    unneeded: Mapping[str, str],
 ) -> tuple[PydanticBaseSettingsSource, ...]:
     """Return the three places, the first one first, and before them themselves as `_FOUND`.
 
     With an ``environ``, that mapping is used instead of the process's environment and ``.env``.
+    ``chosen`` comes before all places, ``unneeded`` behind them.
     """
     environment = _Environment(settings)
     dotenv = _DotEnv(settings)
@@ -56,7 +60,8 @@ def sources(
     else:
         environment.env_vars = environ
     places = environment, dotenv, _SecretsDirectory(settings)
-    return InitSettingsSource(settings, {_FOUND: places}), *places
+    first = InitSettingsSource(settings, {_FOUND: places, **chosen})
+    return first, *places, InitSettingsSource(settings, dict(unneeded))
 
 
 def found(places: "tuple[_Environment, _DotEnv, _SecretsDirectory]") -> Found:

@@ -247,7 +247,6 @@ def test_all_ports_are_the_daemon_s(release: Release) -> None:
 @pytest.mark.parametrize("of_member", [True, False], ids=["member", "check"])
 def test_pods_are_as_restricted_as_the_standard_asks(release: Release, *, of_member: bool) -> None:
     pod = release.pod if of_member else release.one("Pod")["spec"]
-    (container,) = pod["containers"]
     user = re.search(r"^USER (\d+):(\d+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert user
     assert pod["securityContext"] == {
@@ -257,11 +256,12 @@ def test_pods_are_as_restricted_as_the_standard_asks(release: Release, *, of_mem
         "fsGroup": int(user[2]),
         "seccompProfile": {"type": "RuntimeDefault"},
     }
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
+    for container in pod["containers"]:
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
     assert pod["automountServiceAccountToken"] is False
     assert pod["enableServiceLinks"] is False
 
@@ -317,8 +317,27 @@ def test_a_swapped_secret_is_read_again(tmp_path: Path) -> None:
 
 def test_every_volume_that_is_mounted_is_there(release: Release) -> None:
     for pod in (release.pod, release.one("Pod")["spec"]):
-        mounted = {each["name"] for each in pod["containers"][0]["volumeMounts"]}
-        assert mounted == {each["name"] for each in pod["volumes"]}
+        for container in pod["containers"]:
+            mounted = {each["name"] for each in container["volumeMounts"]}
+            assert mounted == {each["name"] for each in pod["volumes"]}
+
+
+@pytest.mark.parametrize(
+    ("options", "commands"),
+    [
+        ((), [["check"]]),
+        (("settings.EVENT_MAPPING=debezium",), [["check"], ["preview"]]),
+        (("settings.EVENT_FORMAT=schema-registry",), [["check"], ["preview"]]),
+    ],
+)
+def test_helm_test_previews_records_that_are_no_events(
+    options: tuple[str, ...], commands: list[list[str]]
+) -> None:
+    url = "settings.SCHEMA_REGISTRY_URL=http://registry:8081"
+    given = [part for each in (*options, url) for part in ("--set", each)]
+    pod = rendered("default", *given).one("Pod")["spec"]
+    assert [each["args"] for each in pod["containers"]] == commands
+    assert len({str({**each, "name": "", "args": []}) for each in pod["containers"]}) == 1
 
 
 def test_what_leaves_a_pod_goes_to_dns_kafka_and_the_api_only() -> None:
@@ -326,6 +345,17 @@ def test_what_leaves_a_pod_goes_to_dns_kafka_and_the_api_only() -> None:
     assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
     ports = [[each["port"] for each in rule["ports"]] for rule in policy["spec"]["egress"]]
     assert ports == [[53, 53], [9092], [443]]
+
+
+def test_and_to_the_schema_registry_if_there_is_one() -> None:
+    url = r"https://a.example/apis\,http://b:8081\,http://c\,https://d"
+    policy = rendered(
+        "default",
+        *("--set", "settings.EVENT_FORMAT=schema-registry"),
+        *("--set", f"settings.SCHEMA_REGISTRY_URL={url}"),
+    ).one("NetworkPolicy")
+    ports = [[each["port"] for each in rule["ports"]] for rule in policy["spec"]["egress"]]
+    assert ports == [[53, 53], [9092], [443], [443, 8081, 80]]
 
 
 # Selectors
@@ -456,6 +486,7 @@ def test_keda_logs_in_as_the_daemon_does() -> None:
         ("settings.DEAD_LETTER_TOPIC=a b", '("a b") is no topic\'s name'),
         ("settings.KAFKA_GROUP_ID=", "a group has a name"),
         ("settings.CUSTOMERIO_URL=track.customer.io", "is no URL of http or https"),
+        ("settings.EVENT_FORMAT=schema-registry", "say where the registry is"),
         ("settings.KAFKA_SECURITY_PROTOCOL=sasl_ssl", "say how to log in"),
         (
             "settings.KAFKA_SECURITY_PROTOCOL=sasl_ssl,settings.KAFKA_SASL_MECHANISM=PLAIN",

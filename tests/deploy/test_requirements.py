@@ -10,8 +10,12 @@ from packaging.utils import canonicalize_name
 from tests.deploy.tools import DEPLOY, ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+_EXTRAS = PROJECT["project"]["optional-dependencies"]
 DECLARED = {
-    "requirements.txt": PROJECT["project"]["dependencies"],
+    "requirements.txt": [
+        *PROJECT["project"]["dependencies"],
+        *(_EXTRAS["avro"] + _EXTRAS["protobuf"]),  # the image reads every format
+    ],
     "requirements-build.txt": PROJECT["build-system"]["requires"],
 }
 PROJECT_ITSELF = "segment-consumer (pyproject.toml)"

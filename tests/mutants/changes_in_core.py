@@ -544,11 +544,13 @@ CORE: tuple[Mutant, ...] = (
         breaks="I10",
         file="consumer/core/close_look.py",
         old="""
-            refusals.unreadable_in_a_row += 1
-            refusals.hold_at_limit(refusals.unreadable_in_a_row, mixed.detail, now)
+        if has_good:
+            self._refusals.unreadable_in_a_row = 0
+        else:
+            self._count_unreadable(details[-1], now)
         """,
         new="""
-            refusals.unreadable_in_a_row = 0
+        self._refusals.unreadable_in_a_row = 0
         """,
         tests=("tests/test_pipeline.py",),
     ),
@@ -557,14 +559,12 @@ CORE: tuple[Mutant, ...] = (
         breaks="I10",
         file="consumer/core/close_look.py",
         old="""
-                return True
-            names = cast("list[str]", event.ids)
-        self._refusals.unreadable_in_a_row = 0
+        if has_good:
+            self._refusals.unreadable_in_a_row = 0
 """,
         new="""
-                return True
-            names = cast("list[str]", event.ids)
-        self._refusals.unreadable_in_a_row += bool(self._refusals.unreadable_in_a_row)
+        if has_good:
+            self._refusals.unreadable_in_a_row += bool(self._refusals.unreadable_in_a_row)
 """,
         tests=("tests/test_pipeline.py",),
     ),
@@ -596,13 +596,11 @@ CORE: tuple[Mutant, ...] = (
         breaks="I11",
         file="consumer/core/close_look.py",
         old="""
-        if refusals.refuse(dead_letter, now, detail):
+        if self._refusals.refuse(dead_letter, now, detail):
             ledger.hold(offset, dead_letter, now)
-        refusals.hold_at_limit(
         """,
         new="""
-        refusals.refuse(dead_letter, now, detail)
-        refusals.hold_at_limit(
+        self._refusals.refuse(dead_letter, now, detail)
         """,
         tests=("tests/test_pipeline.py",),
     ),

@@ -651,8 +651,9 @@ LANES: tuple[Mutant, ...] = (
         name="a-run-ends-where-it-began",
         breaks="I1",
         file="consumer/core/intake.py",
-        old="_end_run(messages, taken - 1, ledger)",
-        new="pass",
+        old="""_end_run(messages, taken - 1, ledger)
+                topic, partition =""",
+        new="topic, partition =",
         tests=("tests/test_pipeline.py",),
     ),
     Mutant(

@@ -171,4 +171,42 @@ SETTINGS: tuple[Mutant, ...] = (
         new="if _NO_NAME.search(detail):",
         tests=("tests/test_check_advice.py",),
     ),
+    # -- mappings
+    Mutant(
+        name="a-wrong-table-of-segments-hides-the-mappings-problems",
+        breaks="every problem is told at once",
+        file="consumer/settings/mappings.py",
+        old="""
+    # As if it were there, if the table is wrong by itself: that is told already.
+""",
+        new="""
+    if "event_segments" not in given:
+        return
+""",
+        tests=("tests/test_settings_of_mappings.py",),
+    ),
+    Mutant(
+        name="a-mapping-has-an-id-type-of-its-own",
+        breaks="EVENT_ID_TYPE is what a change without a type is of",
+        file="consumer/settings/__init__.py",
+        old="mappings.compiled(self.event_mapping, self.event_segments, self.event_id_type)",
+        new='mappings.compiled(self.event_mapping, self.event_segments, "id")',
+        tests=("tests/test_settings_of_mappings.py",),
+    ),
+    Mutant(
+        name="a-file-goes-before-a-preset-of-its-name",
+        breaks="a preset's name is the preset's",
+        file="consumer/settings/mappings.py",
+        old="if text.lower() in presets.NAMES:",
+        new="if text.lower() in presets.NAMES and not __import__('os').path.exists(text):",
+        tests=("tests/test_settings_of_mappings.py",),
+    ),
+    Mutant(
+        name="only-the-first-problem-of-a-mapping-is-told",
+        breaks="every problem is told at once",
+        file="consumer/settings/mappings.py",
+        old="for problem in found:",
+        new="for problem in found[:1]:",
+        tests=("tests/test_settings_of_mappings.py",),
+    ),
 )

@@ -3,10 +3,9 @@
 from dataclasses import dataclass, field
 
 from tests.simulation.api import is_bad
-from tests.simulation.log import Lane, Record
+from tests.simulation.log import Change, Lane, Record
 
 SHARED = "any"
-Change = tuple[Lane, str, str]  # lane, action, id
 
 
 @dataclass(slots=True)
@@ -32,7 +31,7 @@ class Taken:
     order: dict[Record, int] = field(default_factory=dict)
     order_of_offset: dict[int, int] = field(default_factory=dict)
     latest: dict[Change, int] = field(default_factory=dict)  # the last record that says so
-    in_flight: dict[tuple[int, str], Flying] = field(default_factory=dict)  # by offset and id
+    in_flight: dict[tuple[int, Lane, str], Flying] = field(default_factory=dict)  # by offset
 
     def newest_opposite(self, lane: Lane, action: str, name: str) -> int:
         """Return the order of the last record that says the opposite; -1: none does."""
@@ -62,8 +61,8 @@ class Account:
         taken.handed[record] = now
         self._handed += 1
         taken.order[record] = taken.order_of_offset[record.offset] = self._handed
-        for name in record.names:
-            taken.latest[record.lane, record.action, name] = self._handed
+        for change in record.changes:
+            taken.latest[change] = self._handed
 
     def why_unsettled(self, record: Record) -> str:
         """Return why a record's offset must not be passed by a commit; empty: it may be."""
@@ -75,21 +74,23 @@ class Account:
         needs_dead_letter = (record.is_malformed or record.invalid) and not self._skips
         if needs_dead_letter and self.buried_sources.get(source, -1.0) < handed_at:
             return "has no acknowledged dead letter (I11)"
-        for name in record.names:
-            if not is_shared(name) and not self._is_settled(taken, record, name, handed_at):
+        for change in record.changes:
+            _, _, name = change
+            if not is_shared(name) and not self._is_settled(taken, record, change, handed_at):
                 return f"{name} is unsettled"
         return ""
 
-    def is_waiting(self, record: Record) -> bool:
-        """Whether a record has a good change that is unsettled."""
+    def waiting(self, record: Record) -> set[int]:
+        """Return the segments of the record's good changes that are unsettled."""
         taken = self.taken[record.partition]
         handed_at = taken.handed[record]
-        return any(
-            not is_shared(name)
-            and not is_bad(record.lane, name)
-            and not self._is_settled(taken, record, name, handed_at)
-            for name in record.names
-        )
+        return {
+            lane[0]
+            for lane, action, name in record.changes
+            if not is_shared(name)
+            and not is_bad(lane, name)
+            and not self._is_settled(taken, record, (lane, action, name), handed_at)
+        }
 
     def lowest_flying(self, partition: int) -> int | None:
         """Return the lowest offset of a change whose request has no good answer yet.
@@ -103,7 +104,7 @@ class Account:
         return min(
             (
                 offset
-                for (offset, name), change in flying
+                for (offset, _, name), change in flying
                 if not change.came_back
                 or (
                     taken.newest_opposite(change.lane, change.action, name) <= change.order
@@ -114,11 +115,11 @@ class Account:
             default=None,
         )
 
-    def _is_settled(self, taken: Taken, record: Record, name: str, handed_at: float) -> bool:
-        change = (record.lane, record.action, name)
-        if is_bad(record.lane, name):
+    def _is_settled(self, taken: Taken, record: Record, change: Change, handed_at: float) -> bool:
+        lane, action, name = change
+        if is_bad(lane, name):
             if self._skips or self.buried.get(change, -1.0) >= handed_at:
                 return True
         elif self.delivered.get(change, -1.0) >= handed_at:
             return True
-        return taken.newest_opposite(record.lane, record.action, name) > taken.order[record]
+        return taken.newest_opposite(lane, action, name) > taken.order[record]

@@ -70,6 +70,8 @@ def setup_of(protocol: str, size: Size, requests_per_second: float) -> Setup:
         look_seconds=12.0,
         is_torn=False,
         is_static=False,
+        is_mapped=False,
+        is_framed=False,
         rules=Rules(
             batch_max_ids=int(default("batch_max_ids")),
             linger_seconds=default("batch_linger_seconds"),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.simulation.group import Commit
 
 Lane = tuple[int, str]
+Change = tuple[Lane, str, str]  # lane, action, id
 TOPIC = "audience"
 
 
@@ -24,7 +25,9 @@ TOPIC = "audience"
 class Record:
     """A record and what it means; ``names`` as they are to be sent. No action: malformed.
 
-    ``is_lost``: nobody may have read it, and nobody can any more.
+    ``also`` are changes of other lanes, of a record that a mapping reads. ``is_partly``: something
+    else of it can't be read. ``is_ignored``: it concerns nobody. ``is_lost``: nobody may have read
+    it, and nobody can any more.
     """
 
     partition: int
@@ -35,9 +38,17 @@ class Record:
     action: str = ""
     names: tuple[str, ...] = ()
     invalid: int = 0
+    also: tuple[Change, ...] = ()
+    is_partly: bool = False
+    is_ignored: bool = False
     is_lost: bool = False
+    changes: tuple[Change, ...] = field(init=False)
     leader_epoch: int = field(init=False)
     message: FakeMessage = field(init=False)
+
+    def __post_init__(self) -> None:
+        own = tuple((self.lane, self.action, name) for name in self.names)
+        self.changes = own + self.also
 
     def written(self, leader_epoch: int) -> None:
         """Take in who wrote it to the log."""
@@ -53,8 +64,8 @@ class Record:
 
     @property
     def is_malformed(self) -> bool:
-        """Whether it can't be read."""
-        return self.value is not None and not self.action
+        """Whether it can't be read, or not all of it."""
+        return self.is_partly or not (self.value is None or self.action or self.is_ignored)
 
 
 class PartitionLog:

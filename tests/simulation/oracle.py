@@ -49,7 +49,7 @@ class Oracle(Watch):
     handings: dict[int, int] = field(default_factory=dict)
     owners: dict[int, int] = field(default_factory=dict)
     applied: dict[tuple[Lane, str], Applied] = field(default_factory=dict)
-    applications: dict[tuple[int, int, str], int] = field(default_factory=dict)
+    applications: dict[tuple[int, int, Lane, str], int] = field(default_factory=dict)
     requests: int = 0  # that were applied
     taken_back: int = 0  # commits, by repeated ones
     commits: dict[int, Commit] = field(default_factory=dict)  # the last that was of the log
@@ -184,7 +184,7 @@ class Oracle(Watch):
                 raise Violation(f"I5: {name} is of partition {partition}, which was given up")
             if not (is_shared(name) or is_bad(request.lane, name)):
                 order = taken.order_of_offset[offset]
-                taken.in_flight[offset, name] = Flying(
+                taken.in_flight[offset, request.lane, name] = Flying(
                     request.lane, request.action, order, request.sent_at
                 )
 
@@ -194,8 +194,9 @@ class Oracle(Watch):
         if not isinstance(answer, Answered) or not isinstance(outcome_of(answer), Delivered):
             for name, (partition, number, offset) in request.origins.items():
                 taken = account.taken[partition]
-                if taken.number == number and (offset, name) in taken.in_flight:
-                    taken.in_flight[offset, name].came_back = True
+                flying = taken.in_flight.get((offset, request.lane, name))
+                if taken.number == number and flying is not None:
+                    flying.came_back = True
             return
         for name, (partition, number, offset) in request.origins.items():
             change = (request.lane, request.action, name)
@@ -204,7 +205,7 @@ class Oracle(Watch):
             )
             taken = account.taken[partition]
             if taken.number == number:
-                taken.in_flight.pop((offset, name), None)
+                taken.in_flight.pop((offset, request.lane, name), None)
 
     def received(self, request: Request) -> None:
         """Look at a request as the API applies it (I2, I5)."""
@@ -229,7 +230,7 @@ class Oracle(Watch):
                     f" {before.action} of offset {before.offset}"
                 )
             self.applied[request.lane, name] = Applied(number, offset, request.action, owner)
-            key = (partition, offset, name)
+            key = (partition, offset, request.lane, name)
             self.applications[key] = self.applications.get(key, 0) + 1
 
     def check_healthy(self, process: "Process", failing: set[int], rules: Rules) -> None:
@@ -241,9 +242,9 @@ class Oracle(Watch):
             for record, handed_at in taken.handed.items() if taken is not None else ():
                 if handed_at > latest:
                     break
-                if record.lane[0] not in failing and account.is_waiting(record):
+                if waiting := account.waiting(record) - failing:
                     raise Violation(
-                        f"I8: {partition}:{record.offset} of {record.lane} waits since"
+                        f"I8: {partition}:{record.offset} of {sorted(waiting)} waits since"
                         f" {handed_at:.2f}, only segments {sorted(failing)} fail"
                     )
 

@@ -7,14 +7,19 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from consumer.core.pipeline import Pipeline
+from consumer.core.schemas.inquiries import Inquiries
+from consumer.core.schemas.reader import PlainReadings, SchemaReader
 from consumer.core.tally import Tally
 from consumer.core.throttle import Throttle
 from consumer.engine.loop import Loop
-from consumer.engine.ports import GiveUp, Ports, Published, View
+from consumer.engine.ports import GiveUp, Ports, Published, Schemas, View
+from tests.simulation.producer import MAPPING
+from tests.simulation.registry import Registry
 from tests.simulation.scheduler import Scheduler, Task
 from tests.simulation.setup import Setup
 
 if TYPE_CHECKING:
+    from consumer.core.mapping.reading import Reader
     from consumer.engine.ports import Partition
     from tests.simulation.carriers import Carriers
     from tests.simulation.client import Client
@@ -74,7 +79,13 @@ class Process:
             requests_per_second=setup.requests_per_second,
             max_backoff_seconds=setup.rules.max_backoff_seconds,
         )
-        pipeline = self.pipeline = Pipeline(setup.rules, "id", throttle, Tally())
+        reader: Reader | None = MAPPING if setup.is_mapped else None
+        schemas: Schemas | None = None
+        if setup.is_framed:
+            schemas = Schemas(Registry(self._clock, self._draw), Inquiries())
+            readings = MAPPING if setup.is_mapped else PlainReadings("id")
+            reader = SchemaReader(schemas.inquiries.known, readings)
+        pipeline = self.pipeline = Pipeline(setup.rules, "id", throttle, Tally(), reader)
         ports = Ports(
             member=self.client,
             lookup=self.lookup,
@@ -88,6 +99,7 @@ class Process:
             beat=_ignore,
             publish=lambda published: self._publish(self, published),
             before_probe=self.point,
+            schemas=schemas,
         )
         self.loop = loop_of(self, pipeline, ports)
         self.task = self._scheduler.spawn(f"process {self.number}", self._run)

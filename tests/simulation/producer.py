@@ -2,14 +2,30 @@
 
 import json
 import random
+from collections.abc import Sequence
+from dataclasses import replace
 
 from tests.simulation.account import SHARED
 from tests.simulation.api import BAD
-from tests.simulation.log import PartitionLog, Record
+from tests.simulation.log import Lane, PartitionLog, Record
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.setup import Setup
+from tests.support.mapped import mapping
 
 MAX_IDS_PER_RECORD = 14
+MAX_IDS_OF_MORE_CHANGES = 6
+"""Beside those, of a record that a mapping reads: two more changes of three ids each."""
+MAPPING = mapping(
+    """
+    [[rule]]
+    each = "changes"
+    segment_id = { path = "segment_id" }
+    action = { path = "action" }
+    id = { path = "ids" }
+    id_type = { path = "id_type" }
+    """
+)
+"""Reads the records of worlds in which they are no events."""
 UNREADABLE = (b"", b"\0\0\0\0\7{}", b"[]", b'{"segment_id":0}', b"\xff", b'{"action":"add"}')
 JUNK: tuple[object, ...] = (None, "", True, 1.5, ["x"], {"x": 1}, "x" * 300)
 
@@ -82,12 +98,45 @@ class Producer:
         if invalid and draw.random() < 0.3:
             names, given = [], []
         given += invalid
-        members: dict[str, object] = {"segment_id": segment, "action": action, "ids": given}
-        if id_type != "id":
-            members["id_type"] = id_type
-        value = json.dumps(members).encode()
         lane = (segment, id_type)
-        return Record(partition, offset, now, value, lane, action, tuple(names), len(invalid))
+        said = _said(lane, action, given)
+        record = Record(
+            partition,
+            offset,
+            now,
+            json.dumps(said).encode(),
+            lane,
+            action,
+            tuple(names),
+            len(invalid),
+        )
+        return self._framed(self._of_several(record, said) if self._setup.is_mapped else record)
+
+    def _framed(self, record: Record) -> Record:
+        """Return a record whose value names one of a few schemas, if those of the world do."""
+        if not self._setup.is_framed or record.value is None or self._draw.random() < 0.1:
+            return record
+        # Each schema is there from some record on, as when producers are renewed.
+        prefix = b"\0" + (1 + record.offset // 20 % 4).to_bytes(4)
+        return replace(record, value=prefix + record.value)
+
+    def _of_several(self, record: Record, said: dict[str, object]) -> Record:
+        """Return a record that a mapping reads: of one change, of several, of some, or of none."""
+        draw, changes, also = self._draw, [said], []
+        kind = draw.random()
+        if kind < 0.05:
+            value = b'{"changes": []}'
+            return Record(record.partition, record.offset, record.at, value, is_ignored=True)
+        segments = [each for each in self._setup.segments if each != record.lane[0]]
+        for segment in draw.sample(segments, min(len(segments), draw.choice((0, 1, 1, 2)))):
+            lane, action = (segment, record.lane[1]), draw.choice(("add", "remove"))
+            names = self._names(record.partition, draw.choice((1, 1, 3)), lane[1])
+            changes.insert(draw.randint(0, len(changes)), _said(lane, action, names))
+            also += [(lane, action, name) for name in names]
+        if is_partly := kind < 0.1:
+            changes.insert(draw.randint(0, len(changes)), {"segment_id": 0, "action": "add"})
+        value = json.dumps({"changes": changes}).encode()
+        return replace(record, value=value, also=tuple(also), is_partly=is_partly)
 
     def _names(self, partition: int, count: int, id_type: str) -> list[str]:
         draw = self._draw
@@ -102,3 +151,10 @@ class Producer:
                 name = f"c-{partition}-{draw.randrange(self._setup.customers)}"
             names[name if id_type == "id" else f"{name}-@example.com"] = None
         return list(names)
+
+
+def _said(lane: Lane, action: str, given: Sequence[object]) -> dict[str, object]:
+    """Return an event, or what stands for one in a record of several."""
+    segment_id, id_type = lane
+    said: dict[str, object] = {"segment_id": segment_id, "action": action, "ids": given}
+    return said if id_type == "id" else {**said, "id_type": id_type}

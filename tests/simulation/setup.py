@@ -37,6 +37,8 @@ class Setup:
     look_seconds: float  # how old what they saw of the leaders may be
     is_torn: bool  # connections are reset all the time
     is_static: bool  # the members have names
+    is_mapped: bool  # records are no events, and may say several things
+    is_framed: bool  # records name a schema, which a registry has that is slow and fails
     rules: Rules
     options: Options
 
@@ -113,6 +115,8 @@ def draw_setup(seed: int) -> Setup:
         look_seconds=random.Random(f"looks {seed}").choice((0.0, 2.0, 12.0)),
         is_torn=is_torn,
         is_static=protocol == "new" and draw.random() < 0.3,
+        is_mapped=random.Random(f"mapped {seed}").random() < 0.3,
+        is_framed=random.Random(f"framed {seed}").random() < 0.2,
         rules=rules,
         options=options,
     )

@@ -19,8 +19,8 @@ def check_last_words(world: "World") -> None:
     _check_stops(world)
     last: dict[tuple[Lane, str], str] = {}  # empty: of a record that may never have been read
     for record in world.producer.history:
-        for name in record.names:
-            last[record.lane, name] = "" if record.is_lost else record.action
+        for lane, action, name in record.changes:
+            last[lane, name] = "" if record.is_lost else action
     for (lane, name), action in last.items():
         if not action or is_shared(name) or is_bad(lane, name):
             continue
@@ -45,9 +45,9 @@ def _check_stops(world: "World") -> None:
 def _check_calm(world: "World") -> None:
     """Look for what a quiet deploy delivered twice (I9)."""
     said = Counter(
-        (record.partition, record.offset, name)
+        (record.partition, record.offset, lane, name)
         for record in world.producer.history
-        for name in record.names
+        for lane, _, name in record.changes
     )
     twice = [key for key, count in world.oracle.applications.items() if count > said[key]]
     if twice:

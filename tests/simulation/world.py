@@ -22,7 +22,7 @@ from tests.simulation.log import PartitionLog
 from tests.simulation.lookup import Lookup
 from tests.simulation.oracle import Oracle, Violation
 from tests.simulation.process import Process
-from tests.simulation.producer import MAX_IDS_PER_RECORD, Producer
+from tests.simulation.producer import MAX_IDS_OF_MORE_CHANGES, MAX_IDS_PER_RECORD, Producer
 from tests.simulation.requests import Requests
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.setup import Setup, draw_setup
@@ -150,7 +150,8 @@ class World:
         """Begin a new process."""
         setup, scheduler, draw = self.setup, self.scheduler, self.draw
         number = len(self.processes)
-        snapshots = Snapshots(setup.rules.buffer_max_ids, MAX_IDS_PER_RECORD)
+        most = MAX_IDS_PER_RECORD + (MAX_IDS_OF_MORE_CHANGES if setup.is_mapped else 0)
+        snapshots = Snapshots(setup.rules.buffer_max_ids, most)
         process = Process(
             number,
             setup,

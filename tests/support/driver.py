@@ -7,6 +7,7 @@ from consumer.core.attempts import Attempt
 from consumer.core.dead_letters import DeadLetter
 from consumer.core.events import IdType
 from consumer.core.ledger import Ledger
+from consumer.core.mapping.reading import Reader
 from consumer.core.message import Message
 from consumer.core.outcomes import Delivered, Hold, HoldReason, Outcome, Refused, Retry, RetryReason
 from consumer.core.pipeline import Pipeline
@@ -39,6 +40,7 @@ class Driver:
         default_id_type: IdType = "id",
         max_in_flight: int = 8,
         requests_per_second: float = 1000.0,
+        reader: Reader | None = None,
         **rules: object,
     ) -> None:
         given: dict[str, Any] = {
@@ -59,7 +61,7 @@ class Driver:
         )
         self.tally = Tally()
         self.pipeline = Pipeline(
-            Rules(**{**given, **rules}), default_id_type, self.throttle, self.tally
+            Rules(**{**given, **rules}), default_id_type, self.throttle, self.tally, reader
         )
         self.ledgers: list[Ledger] = []
         for partition in range(partitions):

@@ -43,7 +43,7 @@ def class_path(version: str = VERSION, artifact: str = "kafka_2.13") -> str:
     The ``artifact`` ``kafka-tools`` has what Kafka's own scripts run.
     """
     coordinates = _coordinates(version, artifact)
-    jars = _cached(coordinates)
+    jars = cached(coordinates)
     if not jars.is_dir():
         with alone(jars.parent):
             if not jars.is_dir():
@@ -51,9 +51,15 @@ def class_path(version: str = VERSION, artifact: str = "kafka_2.13") -> str:
     return os.pathsep.join(str(jar) for jar in sorted(jars.iterdir()))
 
 
+def cached(name: str) -> Path:
+    """Return where something that was fetched is kept."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "segment-consumer-tests" / name.replace(":", "_")
+
+
 def beside(version: str, name: str) -> Path:
     """Return where a file that belongs to the jars of a Kafka is kept, with them."""
-    return _cached(f"{_coordinates(version)}-{name}")
+    return cached(f"{_coordinates(version)}-{name}")
 
 
 def unavailable(what: str, how_to_get_it: str) -> NoReturn:
@@ -76,11 +82,6 @@ def alone(folder: Path) -> "Iterator[None]":
 def _coordinates(version: str, artifact: str = "kafka_2.13") -> str:
     logger = _LOGGER if version.startswith("4") else _OLD_LOGGER
     return f"org.apache.kafka:{artifact}:{version}+{logger}"
-
-
-def _cached(name: str) -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "segment-consumer-tests" / name.replace(":", "_")
 
 
 def _fetch(jars: Path, coordinates: str) -> None:

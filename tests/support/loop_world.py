@@ -17,6 +17,10 @@ from consumer.core.outcomes import Answer, Answered
 from consumer.core.pipeline import Pipeline
 from consumer.core.positions import Going, Log
 from consumer.core.rules import Rules
+from consumer.core.schemas.compiled import Compiled
+from consumer.core.schemas.inquiries import Found as FoundSchema
+from consumer.core.schemas.inquiries import Inquiries
+from consumer.core.schemas.reader import PlainReadings, SchemaReader
 from consumer.core.tally import Tally
 from consumer.core.throttle import Throttle
 from consumer.engine.loop import Loop
@@ -33,6 +37,7 @@ from consumer.engine.ports import (
     Published,
     Report,
     Result,
+    Schemas,
     View,
 )
 from consumer.observability.logs import Repeats
@@ -79,6 +84,7 @@ class World:
         asks_session: bool = False,
         offset_reset: str = "earliest",
         has_expression: bool = False,
+        registry: "Registry | None" = None,
         **rules: object,
     ) -> None:
         self.now = START
@@ -142,7 +148,9 @@ class World:
             requests_per_second=requests_per_second,
             max_backoff_seconds=60.0,
         )
-        self.pipeline = Pipeline(Rules(**given), "id", throttle, Tally())
+        inquiries = Inquiries()
+        reader = SchemaReader(inquiries.known, PlainReadings("id")) if registry else None
+        self.pipeline = Pipeline(Rules(**given), "id", throttle, Tally(), reader)
         options = Options(
             request_timeout_seconds=timeout_seconds,
             drain_timeout_seconds=drain_seconds,
@@ -175,8 +183,11 @@ class World:
                 beat=self.beats.append,
                 publish=self._publish,
                 before_probe=lambda: None,
+                schemas=Schemas(registry, inquiries) if registry else None,
             ),
         )
+        if registry:
+            registry.clock = lambda: self.now
         names = [(TOPIC, partition) for partition in range(partitions)]
         self.inside_consume.append(lambda: self.loop.assigned(names))
 
@@ -361,6 +372,28 @@ class World:
             return []
         dead_letters, self._dead_letters = self._dead_letters, []
         return [Report(dead_letter, None) for dead_letter in dead_letters]
+
+
+class Registry:
+    """Has the schemas that a test says, and takes its time. ``asked``: when for what."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[bytes], FoundSchema] = lambda _: Compiled("JSON Schema", "", None)
+        self.latency = 0.01
+        self.clock: Callable[[], float] = lambda: START
+        self.asked: list[tuple[float, bytes]] = []
+        self._flying: list[tuple[float, bytes]] = []
+
+    def ask(self, prefix: bytes) -> None:
+        """Take a question."""
+        self.asked.append((self.clock(), prefix))
+        self._flying.append((self.clock() + self.latency, prefix))
+
+    def found(self) -> Sequence[tuple[bytes, FoundSchema]]:
+        """Return the answers that are there."""
+        there = [each for each in self._flying if each[0] <= self.clock()]
+        self._flying = [each for each in self._flying if each not in there]
+        return [(prefix, self.answer(prefix)) for _, prefix in there]
 
 
 class _Member:

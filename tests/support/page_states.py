@@ -26,8 +26,10 @@ from consumer.observability.health import HealthServer
 from consumer.observability.status import Reporter
 
 STOPPED = ("held", "api-down", "kafka-away")
-QUIET = "partition-stalled"  # and from the other partitions all was delivered before
-STATES = ("well", "catching-up", *STOPPED, "stuck-segment", QUIET)
+STALLED = "partition-stalled"  # and from the other partitions all was delivered before
+NOTHING_FITS = "nothing-fits"
+QUIET = (STALLED, NOTHING_FITS)
+STATES = ("well", "catching-up", *STOPPED, "stuck-segment", *QUIET)
 HOUR = 3600.0
 _TROUBLE_SECONDS = 754.0  # since when it is as the state's name says
 _TOPIC = "customer.segment-membership.changes.v2"
@@ -54,7 +56,9 @@ class Scene:
 
     def _count(self, seconds: float, now: float) -> None:
         tally, wave = self._tally, 1 + 0.25 * math.sin(now / 300) + 0.05 * math.sin(now / 17)
-        is_quiet = self.state == QUIET and self._is_bad(now)
+        is_quiet = self.state in QUIET and self._is_bad(now)
+        if self.state == NOTHING_FITS and is_quiet:
+            tally.add("records_total", "ignored", n=round(850 * wave * seconds))
         incoming = 0.0 if is_quiet else 850 * wave * seconds
         rate = 1400 * wave if self.state == "catching-up" else 850 * wave
         stopped = self.state in STOPPED and self._is_bad(now)
@@ -73,7 +77,7 @@ class Scene:
         failing = {"api-down": "connection", "held": "401", "stuck-segment": "503"}
         if self.state in failing and self._is_bad(now):
             tally.add("requests_total", "add", failing[self.state], n=max(1, round(seconds / 20)))
-        elif int(now) % 400 < 20 and self.state not in ("kafka-away", QUIET):
+        elif int(now) % 400 < 20 and self.state not in ("kafka-away", *QUIET):
             tally.add("requests_total", "add", "429", n=2)
         tally.add("commits_total", "ok", n=max(1, round(seconds)))
 
@@ -81,7 +85,7 @@ class Scene:
         bad, tells_api = self._is_bad(now), self.state in ("held", "api-down", "stuck-segment")
         error = self._error() if bad and tells_api else ""
         partitions = tuple(self._partition(number, bad, now, error) for number in range(16))
-        stopped, is_quiet = bad and self.state in STOPPED, bad and self.state == QUIET
+        stopped, is_quiet = bad and self.state in STOPPED, bad and self.state in QUIET
         return Published(
             at=now,
             is_stopping=False,
@@ -137,15 +141,14 @@ class Scene:
                 )
             case _:
                 return ()
-        probe = None if self.state in ("kafka-away", QUIET) else now + 12
+        probe = None if self.state in ("kafka-away", *QUIET) else now + 12
         return (HoldState(reason, self.began, detail, next_probe=probe),)
 
     def _partition(self, number: int, bad: bool, now: float, error: str) -> PartitionState:
-        if bad and self.state == QUIET:
-            at, unread = 81_200_231 + number * 1000, 41_286 if number == 3 else 0
-            return PartitionState(
-                _TOPIC, number, at, at, at + unread, False, None, is_stalled=number == 3
-            )
+        if bad and self.state in QUIET:
+            at, is_stalled = 81_200_231 + number * 1000, number == 3 and self.state == STALLED
+            end = at + (41_286 if is_stalled else 0)
+            return PartitionState(_TOPIC, number, at, at, end, False, None, is_stalled=is_stalled)
         stuck = bad and (self.state != "stuck-segment" or number == 3)
         lag = int(self._lag / 16) + 17 * number
         blocker = None
@@ -170,7 +173,7 @@ class Scene:
         )
 
     def _lanes(self, now: float, error: str) -> tuple[LaneState, ...]:
-        if self.state == QUIET and self._is_bad(now):
+        if self.state in QUIET and self._is_bad(now):
             return ()
         lanes = [
             LaneState(60 + n, "email" if n % 3 else "id", 900 - 40 * n, 0, 4.9 - n / 5, 0, "", 0.0)

@@ -8,6 +8,8 @@ from confluent_kafka.admin import AclOperation, AdminClient, ConsumerGroupDescri
 
 from consumer.commands.check.connection import Connection
 from consumer.commands.check.finding import Finding, State, count
+from consumer.commands.check.records import records_finding
+from consumer.commands.check.registry import registry_finding
 from consumer.commands.check.session import session_finding
 from consumer.commands.check.topics import topic_findings
 from consumer.engine.ports import Partition
@@ -36,6 +38,7 @@ def kafka_findings(settings: Settings) -> Iterator[Finding]:
         yield found
         if topics is None:
             yield Finding(State.SKIPPED, "topics, group, dead letters", "no broker to ask")
+            yield from _registry_findings(settings, None, ())
             return
         member = connection.member()
     except KafkaException as error:  # of what a client is created with
@@ -44,6 +47,10 @@ def kafka_findings(settings: Settings) -> Iterator[Finding]:
     try:
         partitions, findings = topic_findings(settings, topics, connection, member)
         yield from findings
+        registry = list(_registry_findings(settings, member, partitions))
+        yield from registry
+        if partitions:
+            yield records_finding(settings, member, partitions, _obstacle(findings, registry))
         group = _group_finding(settings, connection.group())
         yield group
         if group.state is not State.FAILED and partitions:
@@ -52,6 +59,22 @@ def kafka_findings(settings: Settings) -> Iterator[Finding]:
         member.close()
     yield _dead_letter_finding(settings, connection.admin)
     yield session_finding(settings, connection.admin)
+
+
+def _registry_findings(
+    settings: Settings, member: Member | None, partitions: Sequence[Partition]
+) -> Iterator[Finding]:
+    """Yield what the Schema Registry says of the newest records, if records name schemas."""
+    if settings.event_format == "schema-registry":
+        yield registry_finding(settings, member, partitions)
+
+
+def _obstacle(topics: Sequence[Finding], registry: Sequence[Finding]) -> str:
+    """Return why records can't be tried; empty: they can."""
+    if any(each.state is State.FAILED for each in topics):
+        return "not all topics can be read"
+    has_schemas = all(each.state is State.GOOD for each in registry)
+    return "" if has_schemas else "no registry to ask for their schemas"
 
 
 def _group_finding(settings: Settings, asked: Group) -> Finding:

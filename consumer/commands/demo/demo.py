@@ -1,28 +1,36 @@
 """The demo from its introduction to its verdict."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TextIO
 
 from consumer import clock
+from consumer.commands.demo.engage_story import EngageStory
 from consumer.commands.demo.feeder import TOPIC
-from consumer.commands.demo.screen import Screen
 from consumer.commands.demo.stage import Stage, StageError
+from consumer.commands.demo.story import Story
 from consumer.commands.demo.text import Progress, complaints, introduction, on_the_way
 from consumer.commands.demo.verdict import Evidence, Finding, findings, outcomes
+from consumer.commands.screen import Screen
 
 _LINE_SECONDS = 1.0
 _STANDSTILL_SECONDS = 30.0
 
 
-def run(stream: TextIO | None, events: int, *, keep: bool, colours: bool) -> int:
+STORIES: Mapping[str | None, type[Story]] = {None: Story, EngageStory.mapping: EngageStory}
+"""What is told, by the mapping that reads it."""
+
+
+def run(
+    stream: TextIO | None, events: int, *, keep: bool, colours: bool, mapping: str | None = None
+) -> int:
     """Play the demo; return 0 if everything was verified, 1 if not.
 
     With ``keep`` it goes on with a few events until it is interrupted, and is verified then.
     """
     screen = Screen(stream, colours=colours)
     try:
-        return _Demo(screen, events, keep=keep).play()
+        return _Demo(screen, STORIES[mapping](events), keep=keep).play()
     except KeyboardInterrupt:
         screen.line("\n  Interrupted: nothing was verified, and nothing is left behind.")
     except (StageError, OSError) as error:
@@ -33,9 +41,9 @@ def run(stream: TextIO | None, events: int, *, keep: bool, colours: bool) -> int
 class _Demo:
     """One performance."""
 
-    def __init__(self, screen: Screen, events: int, *, keep: bool) -> None:
+    def __init__(self, screen: Screen, story: Story, *, keep: bool) -> None:
         self._screen = screen
-        self._stage = Stage(events)
+        self._stage = Stage(story)
         self._stage.feeder.goes_on = keep
         self._began_at = clock.now()
         self._progress = Progress(self._stage, self._began_at)
@@ -43,7 +51,7 @@ class _Demo:
         self._seen: object = None
 
     def play(self) -> int:
-        self._say(introduction(self._stage.address, self._screen.paint))
+        self._say(introduction(self._stage, self._screen.paint))
         self._stage.raise_curtain()
         self._watch()
         seconds = clock.now() - self._began_at

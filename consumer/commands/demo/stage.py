@@ -39,10 +39,10 @@ class StageError(Exception):
 class Stage:
     """Build it, ``raise_curtain``, watch, ``lower_curtain``. Owned by one thread."""
 
-    def __init__(self, events: int) -> None:
+    def __init__(self, story: Story) -> None:
         self._log = io.StringIO()
         logs.configure("info", "json", self._log)
-        self.weather = Weather(events)
+        self.weather = Weather(story.events)
         self.standin = Standin(fault=self.weather).start()
         self._host = _embedded_broker()
         self.settings = settings.load(
@@ -55,13 +55,12 @@ class Stage:
                 "CUSTOMERIO_API_KEY": "key",
                 "CUSTOMERIO_URL": self.standin.url,
                 **TIMES,
+                **_mapping_of(story),
             }
         )
         partitions = _create_topics(self._host, TOPIC, self.settings.dead_letter_topic)
         self.board = daemon.board_of(self.settings)
-        self.feeder = Feeder(
-            Story(events), self.settings.kafka_bootstrap_servers, partitions, self.board
-        )
+        self.feeder = Feeder(story, self.settings.kafka_bootstrap_servers, partitions, self.board)
         self._server = HealthServer(
             "127.0.0.1", 0, self.board, self.settings.liveness_timeout_seconds, __version__
         )
@@ -104,6 +103,12 @@ class Stage:
             self.exit_code = daemon.run_until(self.settings, self.board, self._stopper)
         except Exception as error:  # noqa: BLE001 - whatever it was, the summary tells it
             self.failure = f"the daemon gave up: {type(error).__name__}: {error}"
+
+
+def _mapping_of(story: Story) -> dict[str, str]:
+    if story.mapping is None:
+        return {}
+    return {"EVENT_MAPPING": story.mapping, "EVENT_SEGMENTS": json.dumps(dict(story.segments))}
 
 
 def _embedded_broker() -> Producer:

@@ -13,7 +13,7 @@ import json
 import random
 from bisect import bisect
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
 
 EVENTS = range(1_000, 5_000_001)
@@ -56,8 +56,13 @@ class Story:
     ``members`` has for each lane every id with whether its last event says that it is in.
     ``malformed`` are the values that can't be read, ``refused`` the ids that the API refuses and
     ``invalid`` the number of those that can't be one. ``turns`` counts changes that took an earlier
-    one back.
+    one back. ``ignored`` are the records that concern no segment. ``mapping`` and ``segments`` are
+    what reads the records, if they are no events, and ``junk`` is what can't be read.
     """
+
+    mapping: str | None = None
+    segments: Mapping[str, int] = {}
+    junk: tuple[bytes, ...] = _JUNK
 
     def __init__(self, events: int, seed: int = 1) -> None:
         self.events = events
@@ -67,6 +72,7 @@ class Story:
         self.refused: set[tuple[int, str]] = set()
         self.invalid = 0
         self.tombstones = 0
+        self.ignored = 0
         self.ids = Counter({"add": 0, "remove": 0})
         self.turns = 0
         self._random = random.Random(seed)
@@ -110,11 +116,17 @@ class Story:
             address = f"Customer{customer}@Example.com"
             name = address.lower()
             action = self._change((segment_id, "email"), name)
-            return _record(name, segment_id, action, id=address, id_type="email")
+            return self._said(name, segment_id, action, address, "email")
         name = f"customer-{customer}"
         action = self._change((segment_id, "id"), name)
+        return self._said(name, segment_id, action, name, "id")
+
+    def _said(self, key: str, segment_id: int, action: str, name: str, id_type: str) -> Record:
+        """Return the record of one change."""
+        if id_type != "id":
+            return _record(key, segment_id, action, id=name, id_type=id_type)
         value = f'{{"segment_id":{segment_id},"action":"{action}","id":"{name}"}}'
-        return name.encode(), value.encode()
+        return key.encode(), value.encode()
 
     def _change(self, lane: Lane, name: str) -> str:
         """Let a customer enter who is out and leave who is in; now and then say it again."""
@@ -154,7 +166,7 @@ class Story:
         return b"customer-17", None
 
     def _junk(self) -> Record:
-        value = _JUNK[self.unreadable % len(_JUNK)]
+        value = self.junk[self.unreadable % len(self.junk)]
         self.malformed[value] += 1
         return b"customer-17", value
 
@@ -179,7 +191,7 @@ class Story:
     def _to_be_refused(self, segment_id: int, name: str) -> Record:
         self.refused.add((segment_id, name))
         self.ids["add"] += 1
-        return _record(name, segment_id, "add", id=name)
+        return self._said(name, segment_id, "add", name, "id")
 
 
 def _record(key: str, segment_id: int, action: str, **members: object) -> Record:

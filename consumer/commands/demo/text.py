@@ -15,17 +15,20 @@ _SHOWN_LOGS = 5
 _WIDTH = 84
 
 
-def introduction(address: str, paint: Paint) -> Iterator[str]:
+def introduction(stage: Stage, paint: Paint) -> Iterator[str]:
     """Yield what this is and where to look."""
     yield ""
     yield f"  {paint(f'segment-consumer {__version__}', 'bold')}: the real daemon between an"
     yield "  embedded Kafka and a stand-in of Customer.io's API. Nothing leaves this machine."
     yield ""
     for name, path in (("page", "/"), ("metrics", "/metrics"), ("status", "/status")):
-        yield f"  {name:<8}  {paint(f'http://{address}{path}', 'cyan')}"
+        yield f"  {name:<8}  {paint(f'http://{stage.address}{path}', 'cyan')}"
     first, *others = (f"{name}={value}" for name, value in TIMES.items())
     yield paint(f"  settings  the defaults, but for shorter times: {first},", "dim")
     yield paint(f"            {', '.join(others)}", "dim")
+    if mapping := stage.feeder.story.mapping:
+        table = "EVENT_SEGMENTS has their audiences"
+        yield paint(f"  records   as in Segment's calls: EVENT_MAPPING={mapping}; {table}", "dim")
     yield ""
 
 
@@ -77,6 +80,7 @@ def on_the_way(stage: Stage, seconds: float) -> Iterator[str]:
             f"{story.told:,} events with {ids:,} ids became {api.accepted:,} accepted requests,"
             f" {api.ids / max(1, api.accepted):,.0f} ids each on average, in {seconds:.1f} s."
         ),
+        *([f"{story.ignored:,} records concern no segment: ignored."] if story.ignored else []),
         f"{story.turns:,} changes took back an earlier one of the same customer and segment.",
         (
             f"The API was down for a while (503 to {seen['down']} requests) and throttled (429 to"

@@ -93,6 +93,7 @@ def _accounts(story: Story, snapshot: Snapshot) -> Finding:
         "ids to remove": (total("ids_received_total", "remove"), story.ids["remove"]),
         "malformed records": (total("records_total", "malformed"), story.unreadable),
         "tombstones": (total("records_total", "tombstone"), story.tombstones),
+        "records ignored": (total("records_total", "ignored"), story.ignored),
         "records": (total("records_total"), story.told),
         "ids held": (held, 0),
         "ids released": (ended["released"], 0),

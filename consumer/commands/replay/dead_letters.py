@@ -5,12 +5,12 @@ the ids that it was sent.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from consumer.core.dead_letters import HEADER_PREFIX, DeadLetterReason, headers_of
-from consumer.core.decoder import EventDecoder
-from consumer.core.events import Event, IdType, Malformed, Mixed
+from consumer.core.dead_letters import HEADER_PREFIX, DeadLetterReason, HasHeaders, headers_of
+from consumer.core.events import Event, Mixed
+from consumer.core.mapping.reading import Changes, SureReader
 from consumer.core.message import Message
 
 UNKNOWN = "-"
@@ -22,7 +22,7 @@ _STATUS = re.compile(r"\d{3}\b")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a dead letter asks for, as far as it can be read."""
+    """One thing that a dead letter asks for, as far as it can be read."""
 
     segment_id: int
     action: str
@@ -51,11 +51,11 @@ class Selection:
         """Whether some are left out."""
         return bool(self.reasons or self.segments)
 
-    def takes(self, labels: Labels, change: Change | None) -> bool:
-        """Whether the dead letter was asked for."""
+    def takes(self, labels: Labels, changes: Sequence[Change]) -> bool:
+        """Whether the dead letter was asked for: of several segments, one is enough."""
         has_reason = not self.reasons or labels.reason in self.reasons
-        segment_id = None if change is None else change.segment_id
-        return has_reason and (not self.segments or segment_id in self.segments)
+        segments = {change.segment_id for change in changes}
+        return has_reason and (not self.segments or not self.segments.isdisjoint(segments))
 
 
 class Sieve:
@@ -65,19 +65,19 @@ class Sieve:
     """
 
     def __init__(
-        self, selection: Selection, default_id_type: IdType, say: Callable[[str], None]
+        self, selection: Selection, reader: SureReader, say: Callable[[str], None]
     ) -> None:
         self.taken = 0
         self.without_value = 0
         self._selection = selection
-        self._decoder = EventDecoder(default_id_type)
+        self._reader = reader
         self._say = say
 
     def takes(self, message: Message) -> bool:
         """Whether a dead letter was chosen."""
         labels = labels_of(message)
-        change = change_of(message, self._decoder) if self._selection.segments else None
-        if not self._selection.takes(labels, change):
+        changes = changes_of(message, self._reader) if self._selection.segments else ()
+        if not self._selection.takes(labels, changes):
             return False
         self.taken += 1
         if labels.is_truncated:
@@ -91,28 +91,31 @@ class Sieve:
 
 def labels_of(message: Message) -> Labels:
     """Return what the dead letter's headers say."""
-    headers = dict(_own_headers(message))
+    return labels_in(message, message.value())
+
+
+def labels_in(record: HasHeaders, value: bytes | None) -> Labels:
+    """Return what the headers of a dead letter with that value say."""
+    headers = dict(_own_headers(record))
     reason = headers.get("reason", "")
     return Labels(
         reason=reason if reason in set(DeadLetterReason) else UNKNOWN,
         source=_only(_SOURCE, headers.get("source", "")),
         time=_only(_TIME, headers.get("time", "")),
         detail=_showable(reason, headers.get("detail", "")),
-        is_truncated=headers.get("truncated") == "true" and message.value() is None,
+        is_truncated=headers.get("truncated") == "true" and value is None,
     )
 
 
-def change_of(message: Message, decoder: EventDecoder) -> Change | None:
-    """Return what the dead letter asks for; None: it can't be read."""
-    value = message.value()
-    match None if value is None else decoder.look_closely(value):
-        case None | Malformed():
-            return None
+def changes_of(message: Message, reader: SureReader) -> tuple[Change, ...]:
+    """Return what the dead letter asks for, in order; nothing: it can't be read."""
+    match reader.read(message.value(), message):
         case Event() as event:
-            return Change(int(event.segment_id), event.action, _count(event))
-        case Mixed(good, segment_id, action, _, invalid):
-            count = len(invalid) + (0 if good is None else _count(good))
-            return Change(segment_id, action, count)
+            return (_change(event),)
+        case Changes(changes):
+            return tuple(map(_change, changes))
+        case _:
+            return ()
 
 
 def place_of(message: Message) -> str:
@@ -120,11 +123,18 @@ def place_of(message: Message) -> str:
     return f"{message.topic()}:{message.partition()}:{message.offset()}"
 
 
+def _change(change: Event | Mixed) -> Change:
+    event = change.event if isinstance(change, Mixed) else change
+    invalid = len(change.invalid) if isinstance(change, Mixed) else 0
+    count = invalid + (0 if event is None else _count(event))
+    return Change(int(change.segment_id), change.action, count)
+
+
 def _count(event: Event) -> int:
     return len(event.ids) if isinstance(event.ids, list) else 1
 
 
-def _own_headers(message: Message) -> Iterator[tuple[str, str]]:
+def _own_headers(message: HasHeaders) -> Iterator[tuple[str, str]]:
     for name, value in headers_of(message) or ():
         if name.startswith(HEADER_PREFIX):
             text = value.decode(errors="replace") if isinstance(value, bytes) else value or ""

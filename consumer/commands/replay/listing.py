@@ -2,11 +2,17 @@
 
 from collections.abc import Callable
 
-from consumer.commands.replay.dead_letters import UNKNOWN, Selection, change_of, labels_of, place_of
+from consumer.commands.replay.dead_letters import (
+    UNKNOWN,
+    Change,
+    Selection,
+    changes_of,
+    labels_of,
+    place_of,
+)
 from consumer.commands.replay.member import BoundedMember, EndOfSpan
 from consumer.commands.replay.voice import Voice, counted
-from consumer.core.decoder import EventDecoder
-from consumer.core.events import IdType
+from consumer.core.mapping.reading import SureReader
 from consumer.core.message import Message
 from consumer.core.positions import Gone
 from consumer.engine.ports import Damaged, Partition, Trouble
@@ -21,26 +27,23 @@ _WAIT_SECONDS = 0.1
 class Listing:
     """Writes what ``selection`` takes. No id of a person is in it."""
 
-    def __init__(self, selection: Selection, default_id_type: IdType, voice: Voice) -> None:
+    def __init__(self, selection: Selection, reader: SureReader, voice: Voice) -> None:
         self._selection = selection
-        self._decoder = EventDecoder(default_id_type)
+        self._reader = reader
         self._voice = voice
         self._dead_letters = 0
 
     def takes(self, message: Message) -> bool:
         """Whether a dead letter was chosen; it is written at once."""
-        labels, change = labels_of(message), change_of(message, self._decoder)
-        if not self._selection.takes(labels, change):
+        labels, changes = labels_of(message), changes_of(message, self._reader)
+        if not self._selection.takes(labels, changes):
             return False
-        asked = (UNKNOWN,) * 3
-        if change is not None:
-            asked = (str(change.segment_id), change.action, str(change.ids))
         place = f"{message.partition()}:{message.offset()}"
         detail = labels.detail
         if labels.is_truncated:
             detail = f"its value was too big for this topic, the source has it; {detail}"
         self._dead_letters += 1
-        self._write((place, labels.time, labels.reason, *asked, labels.source, detail))
+        self._write((place, labels.time, labels.reason, *_asked(changes), labels.source, detail))
         return True
 
     def write(
@@ -74,3 +77,13 @@ class Listing:
     def _write(self, cells: tuple[str, ...]) -> None:
         padded = (cell.ljust(width) for cell, width in zip(cells, _WIDTHS, strict=True))
         self._voice.line("  ".join(padded).rstrip())
+
+
+def _asked(changes: tuple[Change, ...]) -> tuple[str, str, str]:
+    """Return the segments and actions, and how many ids they are about."""
+    if not changes:
+        return UNKNOWN, UNKNOWN, UNKNOWN
+    segments = dict.fromkeys(str(change.segment_id) for change in changes)
+    actions = dict.fromkeys(change.action for change in changes)
+    ids = sum(change.ids for change in changes)
+    return ",".join(segments), ",".join(actions), str(ids)

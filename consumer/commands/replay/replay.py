@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TextIO
 
-from consumer import __version__, clock, crashes, daemon
+from consumer import __version__, clock, crashes, daemon, readers
 from consumer.commands.replay.dead_letters import Selection, Sieve
 from consumer.commands.replay.listing import Listing
 from consumer.commands.replay.member import (
@@ -16,6 +16,7 @@ from consumer.commands.replay.member import (
     LoneQuestions,
 )
 from consumer.commands.replay.progress import Progress, Score
+from consumer.commands.replay.reader import DeadLetterReader
 from consumer.commands.replay.survey import InterruptedSurveyError, Spans, Survey
 from consumer.commands.replay.voice import Voice, counted
 from consumer.core.positions import Going
@@ -83,7 +84,9 @@ class Replay:
         self._choice = choice
         self._voice = voice
         self._stopper = stopper
-        self._sieve = Sieve(choice.selection, settings.event_id_type, voice.line)
+        self._mapping = readers.patient_reader_of(settings)
+        self._reader = DeadLetterReader(self._mapping, settings.event_id_type)
+        self._sieve = Sieve(choice.selection, self._reader, voice.line)
 
     def run(self) -> int:
         """Return the exit code."""
@@ -147,6 +150,7 @@ class Replay:
             member=member,
             lookup=lookup,
             dead_letters=dead_letters,
+            pipeline=daemon.pipeline_of(self._settings, self._reader if self._mapping else None),
             is_done=progress.is_done,
         )
         score = Score.of(board.snapshot)
@@ -196,7 +200,7 @@ class Replay:
 
     def _list(self, spans: Spans) -> int:
         ends = {name: span.end for name, span in spans.items()}
-        listing = Listing(self._choice.selection, self._settings.event_id_type, self._voice)
+        listing = Listing(self._choice.selection, self._reader, self._voice)
         member = BoundedMember(self._properties(), ends, listing.takes)
         member.start({name: Going(span.start) for name, span in spans.items()}, paused=False)
         is_whole = listing.write(member, set(spans), lambda: self._stopper.asked)

@@ -42,12 +42,16 @@ value may be says values.schema.json.
 {{- $wrong = append $wrong (printf "settings.CUSTOMERIO_URL (%s) is no URL of http or https with a host, a port and a path at most" $settings.CUSTOMERIO_URL) -}}
 {{- end -}}
 
+{{- if and (eq $settings.EVENT_FORMAT "schema-registry") (not $settings.SCHEMA_REGISTRY_URL) -}}
+{{- $wrong = append $wrong "settings.SCHEMA_REGISTRY_URL is empty, and settings.EVENT_FORMAT is schema-registry: say where the registry is" -}}
+{{- end -}}
+
 {{- range $name := list "CUSTOMERIO_SITE_ID" "CUSTOMERIO_API_KEY" -}}
 {{- if not (or $secrets.existingSecret (index $secrets $name)) -}}
 {{- $wrong = append $wrong (printf "secrets.%s is empty and there is no secrets.existingSecret: the daemon needs credentials of the Track API" $name) -}}
 {{- end -}}
 {{- end -}}
-{{- range $name := list "CUSTOMERIO_SITE_ID" "CUSTOMERIO_API_KEY" "KAFKA_SASL_PASSWORD" "KAFKA_SSL_KEY_PASSWORD" "KAFKA_CONFIG" -}}
+{{- range $name := list "CUSTOMERIO_SITE_ID" "CUSTOMERIO_API_KEY" "KAFKA_SASL_PASSWORD" "KAFKA_SSL_KEY_PASSWORD" "SCHEMA_REGISTRY_PASSWORD" "SCHEMA_REGISTRY_BEARER_TOKEN" "KAFKA_CONFIG" -}}
 {{- if and $secrets.existingSecret (index $secrets $name) -}}
 {{- $wrong = append $wrong (printf "secrets.%s and secrets.existingSecret are both set: put it into the existing Secret, under its name" $name) -}}
 {{- end -}}

@@ -1,11 +1,11 @@
-"""How the demo's lines look: with colours on a terminal, unless NO_COLOR asks for none."""
+"""How lines look: with colours on a terminal, unless NO_COLOR asks for none."""
 
 from typing import TextIO
 
 from consumer.commands.output import Output
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
-_ASCII = str.maketrans({"✓": "+", "✗": "x"})
+_ASCII = str.maketrans({"✓": "+", "✗": "x", "…": "...", "→": "->", "█": "#", "░": "."})
 
 
 class Screen(Output):
@@ -15,11 +15,11 @@ class Screen(Output):
         super().__init__(stream)
         self._colours = colours and self.isatty()
 
-    def line(self, text: str = "") -> None:
-        """Write a line."""
+    def write(self, text: str) -> None:
+        """Write a text."""
         if not self.takes(text):
             text = text.translate(_ASCII).encode("ascii", "replace").decode()
-        super().line(text)
+        super().write(text)
 
     def paint(self, text: str, colour: str) -> str:
         """Return ``text`` in a colour, if there are any."""

@@ -1,0 +1,88 @@
+"""Where the careful plan stands in a record: at its top, or at an entry of a walk."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec import Raw
+
+from consumer.core.mapping.beside import Record, header_text, key_text
+from consumer.core.mapping.connect import payload_of
+from consumer.core.mapping.paths import Path, Source
+from consumer.core.mapping.view import View
+
+
+class UnreadableError(Exception):
+    """What a path leads to can't be read; the message says why."""
+
+
+class WrongError(Exception):
+    """Part of a record can't be read; the message says which and why, without an id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A record, the entries that were walked to, from its value on, and their keys.
+
+    No entries: the record has no value.
+    """
+
+    record: Record
+    entries: tuple[View, ...]
+    keys: tuple[str | int, ...] = ()
+
+    def entered(self, key: str | int, entry: View) -> "Scope":
+        """Return the scope of an entry inside of this one."""
+        return replace(self, entries=(*self.entries, entry), keys=(*self.keys, key))
+
+    def found(self, path: Path) -> Iterator[View | None]:
+        """Yield what is at a path; None for each of its ways that leads nowhere."""
+        match path.source:
+            case Source.VALUE if self.entries:
+                yield from self.entries[path.level].follow(path.steps)
+            case Source.VALUE:
+                yield None
+            case Source.ENTRY_KEY:
+                yield View.of(self.keys[path.level - 1])
+            case Source.TOPIC:
+                yield View.of(self.record.topic())
+            case _:
+                yield from self._beside(path)
+
+    def _beside(self, path: Path) -> Iterator[View | None]:
+        try:
+            if path.source is Source.HEADER:
+                text = header_text(self.record, path.header)
+            elif path.steps:
+                yield self._in_the_key(path)
+                return
+            else:
+                text = key_text(self.record)
+        except UnicodeDecodeError:
+            raise UnreadableError("it is no UTF-8 text") from None
+        yield None if text is None else View.of(text)
+
+    def _in_the_key(self, path: Path) -> View | None:
+        key = self.record.key()
+        if key is None:
+            return None
+        try:
+            key.decode()
+            whole = msgspec.json.decode(key, type=Raw)
+        except (msgspec.MsgspecError, RecursionError):
+            raise UnreadableError("the key is no JSON") from None
+        return (payload_of(whole) or View(whole)).at(path.steps)
+
+    def one(self, path: Path) -> View | None:
+        """Return what is at a path without stars; None if it leads nowhere."""
+        return next(self.found(path), None)
+
+    def has(self, path: Path) -> bool:
+        """Whether something is there that isn't null."""
+        found = self.one(path)
+        return found is not None and not found.is_null
+
+
+def what_is_at(path: Path, found: View | None) -> str:
+    """Say what stands at a path, but for what it says itself."""
+    return f'nothing is at "{path}"' if found is None else f'"{path}" is {found.a_kind}'

@@ -1,0 +1,1 @@
+"""The Schema Registry: asks it for schemas, on a thread of its own. Implements engine.ports."""
