@@ -94,6 +94,7 @@ def _preview(chosen: "argparse.Namespace", _: Stopper) -> int:
         from_file=chosen.from_file,
         mapping=chosen.mapping,
         show_ids=chosen.show_ids,
+        may_be_empty=chosen.allow_empty,
         as_json=chosen.json,
     )
     loaded = preview.load(choice)
@@ -192,6 +193,9 @@ def _add_preview_options(preview: "argparse.ArgumentParser") -> None:
         "--show-ids", action="store_true", help="show the ids of persons, not only how many"
     )
     preview.add_argument(
+        "--allow-empty", action="store_true", help="that there are no records yet is no failure"
+    )
+    preview.add_argument(
         "--json", action="store_true", help="for programs: an object a line, the summary at last"
     )
     preview.add_argument(
@@ -202,8 +206,8 @@ def _add_preview_options(preview: "argparse.ArgumentParser") -> None:
     )
     preview.epilog = (
         "Joins no group, commits nothing, calls no API and needs no credentials of it. Exit code:"
-        " 0 all can be read (ignored ones count as such), 1 some can't, or there are none, 2 wrong"
-        " settings, mapping or options."
+        " 0 all can be read (ignored ones count as such), 1 some can't, or there are none (without"
+        " --allow-empty), 2 wrong settings, mapping or options."
     )
 
 

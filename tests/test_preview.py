@@ -21,7 +21,7 @@ from consumer.commands.preview.schemas import ImpatientFetch
 from consumer.commands.preview.summary import summary
 from consumer.commands.preview.table import Table
 from consumer.commands.preview.tally import Tally
-from consumer.commands.preview.verdict import verdict_of
+from consumer.commands.preview.verdict import DOUBTFUL, verdict_of
 from consumer.commands.screen import Screen
 from consumer.core.events import Event, Malformed, Mixed
 from consumer.core.mapping.reading import NO_RULE, Changes
@@ -225,9 +225,24 @@ def test_the_verdict_is_one_sentence(samples: list[Sample], exit_code: int, sent
     assert (verdict.exit_code, verdict.sentence) == (exit_code, sentence)
 
 
+def test_that_there_is_nothing_yet_is_a_failure_unless_it_is_allowed() -> None:
+    """`helm test` of a new deployment: its topics may be new, too."""
+    codes = [
+        verdict_of(tallied(*samples), 1000, "a", has_trouble=False, may_be_empty=True).exit_code
+        for samples in ((), (ADDED,), (ADDED, MALFORMED))
+    ]
+    assert codes == [ALL, ALL, NOT_ALL]
+    empty = verdict_of(tallied(), 1000, "a", has_trouble=False, may_be_empty=True)
+    assert (empty.mark, empty.sentence) == (
+        DOUBTFUL,
+        "No record was found in a: `run` would wait for the first one.",
+    )
+    assert verdict_of(tallied(), 1000, "a", has_trouble=False).exit_code == NOT_ALL
+
+
 def test_trouble_with_a_topic_is_no_success_whatever_else_was_read() -> None:
     assert verdict_of(tallied(ADDED), 1000, "a", has_trouble=True).exit_code == NOT_ALL
-    nothing = verdict_of(tallied(), 1000, "a", has_trouble=True)
+    nothing = verdict_of(tallied(), 1000, "a", has_trouble=True, may_be_empty=True)
     assert (nothing.exit_code, "wait until" in nothing.sentence) == (NOT_ALL, True)
 
 

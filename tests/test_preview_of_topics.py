@@ -171,6 +171,8 @@ def test_what_another_preset_would_read_is_said(preview: Preview) -> None:
 def test_an_empty_topic_is_not_good(preview: Preview) -> None:
     output = preview.run(expect=NOT_ALL)
     assert f"✗ No record was found in {preview.topic}: `run` would wait" in output
+    allowed = preview.run("--allow-empty")
+    assert f"! No record was found in {preview.topic}: `run` would wait" in allowed
 
 
 def test_a_topic_that_is_not_there_is_told_beside_what_can_be_read(preview: Preview) -> None:

@@ -35,7 +35,8 @@ def parsed(text: str) -> Any:  # noqa: ANN401 - whatever the YAML is
 
 def documents(text: str) -> list[Manifest]:
     """Return the manifests in a YAML stream."""
-    return [parsed(part) for part in f"\n{text}".split("\n---\n") if parsed(part)]
+    parts = [f"{part}\n" for part in f"\n{text}".split("\n---\n")]  # a text may end with the line
+    return [parsed(part) for part in parts if parsed(part)]
 
 
 def template(
@@ -95,6 +96,10 @@ class Release:
     def settings(self) -> Mapping[str, str]:
         """The ConfigMap that becomes the environment."""
         name = self.container["envFrom"][0]["configMapRef"]["name"]
+        return self.config_map(name)
+
+    def config_map(self, name: str) -> Mapping[str, str]:
+        """Return what is in a ConfigMap of this release."""
         (found,) = [each for each in self.all("ConfigMap") if each["metadata"]["name"] == name]
         data: dict[str, str] = found["data"]
         return data

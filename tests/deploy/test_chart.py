@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from consumer import settings, stopper
+from consumer import presets, settings, stopper
 from consumer.core.metrics import PREFIX
 from consumer.core.snapshot import Board, initial_snapshot
 from consumer.observability import health
@@ -28,6 +28,8 @@ from tests.deploy.chart import (
     values,
 )
 from tests.deploy.tools import CHART, DEPLOY, HELM, ROOT, module, run, tool
+from tests.support.daemon import Daemon
+from tests.support.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.long("the deployment")
 NEEDS = (*HELM, "kubernetes-validate")
@@ -135,6 +137,29 @@ def test_the_schema_has_the_daemon_s_bounds() -> None:
         assert allowed == [set(v["enum"]) for v in of_daemon if "enum" in v], name
 
 
+EXISTING = {"mapping.toml": presets.text_of("segment-engage"), "segments.toml": "vip = 56\n"}
+"""What is in a ConfigMap that isn't the chart's."""
+
+
+def settings_with_files(release: Release, folder: Path) -> dict[str, str]:
+    """Return a pod's settings; the files that they name are in ``folder`` instead of the pod."""
+    mounts = {each["name"]: each["mountPath"] for each in release.container["volumeMounts"]}
+    given = dict(release.settings)
+    for volume in release.pod["volumes"]:
+        if volume["name"] == "mapping":
+            name = volume["configMap"]["name"]
+            place = folder / "mapping"
+            place.mkdir()
+            for key, text in (
+                EXISTING if name == "audiences" else release.config_map(name)
+            ).items():
+                (place / key).write_text(text)
+            for variable in ("EVENT_MAPPING", "EVENT_SEGMENTS"):
+                if variable in given:
+                    given[variable] = given[variable].replace(mounts["mapping"], str(place))
+    return given
+
+
 @pytest.mark.parametrize("name", MATRIX)
 def test_the_daemon_takes_what_the_chart_gives_it(name: str, tmp_path: Path) -> None:
     release = rendered(name)
@@ -143,7 +168,7 @@ def test_the_daemon_takes_what_the_chart_gives_it(name: str, tmp_path: Path) -> 
         secret = each["stringData"]
     for key, text in secret.items():
         (tmp_path / key).write_text(text)
-    given = {**release.settings, "SECRETS_DIR": str(tmp_path)}
+    given = {**settings_with_files(release, tmp_path), "SECRETS_DIR": str(tmp_path)}
     # The files of the TLS Secret are not here, and librdkafka would look for them.
     given = {key: text for key, text in given.items() if not key.endswith("_LOCATION")}
     (tmp_path / "KAFKA_SSL_KEY_PASSWORD").unlink(missing_ok=True)
@@ -151,6 +176,74 @@ def test_the_daemon_takes_what_the_chart_gives_it(name: str, tmp_path: Path) -> 
         given["KAFKA_GROUP_INSTANCE_ID"] = f"{release.workload['metadata']['name']}-0"
     loaded = settings.load(given)
     assert not loaded.warnings
+
+
+# A mapping
+
+
+def test_rules_and_segments_are_files_that_say_what_the_values_say(tmp_path: Path) -> None:
+    given = settings_with_files(rendered("everything"), tmp_path)
+    asked = parsed((CHART / "ci/everything-values.yaml").read_text())["mapping"]
+    table = {str(key): segment for key, segment in asked["segments"].items()}
+    assert json.loads(Path(given["EVENT_SEGMENTS"]).read_text()) == table
+    (rules,) = json.loads(Path(given["EVENT_MAPPING"]).read_text()).values()
+    assert rules == json.loads(json.dumps(asked["rules"])), "keys of JSON are texts"
+
+
+def test_a_file_s_text_is_mounted_as_it_is(tmp_path: Path) -> None:
+    text = presets.text_of("debezium")
+    (tmp_path / "my.toml").write_text(text)
+    release = rendered("default", "--set-file", f"mapping.text={tmp_path / 'my.toml'}")
+    given = settings_with_files(release, tmp_path)
+    assert Path(given["EVENT_MAPPING"]).read_text() == text
+    assert "EVENT_SEGMENTS" not in given
+
+
+def test_a_preset_takes_the_table_of_the_values() -> None:
+    release = rendered(
+        "default", "--set", "settings.EVENT_MAPPING=segment-engage,mapping.segments.vip=56"
+    )
+    assert release.settings["EVENT_MAPPING"] == "segment-engage"
+    assert release.settings["EVENT_SEGMENTS"].endswith("/segments.json")
+
+
+def test_another_mapping_is_a_rollout() -> None:
+    def annotations(*options: str) -> Any:  # noqa: ANN401 - of a manifest
+        return rendered("everything", *options).workload["spec"]["template"]["metadata"]
+
+    assert annotations("--set", "mapping.segments.vip=58") != annotations()
+    assert annotations("--set", "mapping.rules[1].action=add") != annotations()
+    assert annotations("--set", "secrets.CUSTOMERIO_API_KEY=new") == annotations()
+
+
+@pytest.mark.parametrize("command", ["run", "check", "preview"])
+def test_a_wrong_mapping_is_said_in_the_pod_s_first_line(command: str, tmp_path: Path) -> None:
+    """And in its status, where `kubectl describe` shows it."""
+    wrong = "mapping.rules[0].action=add,mapping.rules[0].segmentid=5,mapping.rules[0].id.path=who"
+    release = rendered("default", "--set", wrong)
+    for container in (release.container, *release.one("Pod")["spec"]["containers"]):
+        assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
+    for name in ("CUSTOMERIO_SITE_ID", "CUSTOMERIO_API_KEY"):
+        (tmp_path / name).write_text("secret")
+    given = {**settings_with_files(release, tmp_path), "SECRETS_DIR": str(tmp_path)}
+    with Daemon(given, arguments=(command,)) as process:
+        assert process.wait(PATIENCE_SECONDS) == 2
+        first = (process.errors + process.output).splitlines()[0]
+    assert first.startswith("EVENT_MAPPING: got '"), first
+    assert "mapping.json': rule 1" in first
+    assert "segmentid" in process.errors
+
+
+def test_a_config_map_of_others_has_the_names_that_are_said() -> None:
+    release = rendered("static-autoscaled")
+    assert not [each for each in release.all("ConfigMap") if "mapping" in each["metadata"]["name"]]
+    for pod in (release.pod, release.one("Pod")["spec"]):
+        (volume,) = [each for each in pod["volumes"] if each["name"] == "mapping"]
+        assert volume["configMap"] == {"name": "audiences"}
+    names = [release.settings[name] for name in ("EVENT_MAPPING", "EVENT_SEGMENTS")]
+    assert [name.rpartition("/")[2] for name in names] == ["mapping.toml", "segments.toml"]
+    other = rendered("static-autoscaled", "--set", "mapping.existingConfigMap=new").workload
+    assert other["spec"]["template"] != release.workload["spec"]["template"], "a rollout"
 
 
 # Budgets, ports and paths
@@ -323,20 +416,22 @@ def test_every_volume_that_is_mounted_is_there(release: Release) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "commands"),
+    ("option", "previews"),
     [
-        ((), [["check"]]),
-        (("settings.EVENT_MAPPING=debezium",), [["check"], ["preview"]]),
-        (("settings.EVENT_FORMAT=schema-registry",), [["check"], ["preview"]]),
+        ("replicas=2", False),
+        ("settings.EVENT_MAPPING=debezium", True),
+        ("settings.EVENT_FORMAT=schema-registry", True),
+        ("mapping.rules[0].action=add", True),
+        ("mapping.text=x", True),
+        ("mapping.existingConfigMap=mine", True),
     ],
 )
-def test_helm_test_previews_records_that_are_no_events(
-    options: tuple[str, ...], commands: list[list[str]]
-) -> None:
+def test_helm_test_previews_records_that_are_no_events(option: str, *, previews: bool) -> None:
+    """Of a new deployment the topics may be new, too: that there is nothing yet is no failure."""
     url = "settings.SCHEMA_REGISTRY_URL=http://registry:8081"
-    given = [part for each in (*options, url) for part in ("--set", each)]
-    pod = rendered("default", *given).one("Pod")["spec"]
-    assert [each["args"] for each in pod["containers"]] == commands
+    pod = rendered("default", "--set", option, "--set", url).one("Pod")["spec"]
+    commands = [each["args"] for each in pod["containers"]]
+    assert commands == [["check"], *([["preview", "--allow-empty"]] if previews else [])]
     assert len({str({**each, "name": "", "args": []}) for each in pod["containers"]}) == 1
 
 
@@ -487,6 +582,32 @@ def test_keda_logs_in_as_the_daemon_does() -> None:
         ("settings.KAFKA_GROUP_ID=", "a group has a name"),
         ("settings.CUSTOMERIO_URL=track.customer.io", "is no URL of http or https"),
         ("settings.EVENT_FORMAT=schema-registry", "say where the registry is"),
+        (
+            "settings.EVENT_MAPPING=debezium,mapping.text=x",
+            "settings.EVENT_MAPPING, mapping.text are all set: there is one mapping",
+        ),
+        ("mapping.text=x,mapping.rules[0].action=add", "mapping.rules, mapping.text are all set"),
+        (
+            "settings.EVENT_MAPPING=debezium,mapping.existingConfigMap=mine",
+            "settings.EVENT_MAPPING, mapping.existingConfigMap with mapping.mappingKey are all set",
+        ),
+        (
+            r'settings.EVENT_SEGMENTS=\{"a":1\},mapping.segments.a=1,mapping.text=x',
+            "settings.EVENT_SEGMENTS, mapping.segments are all set: there is one table",
+        ),
+        ("mapping.segments.vip=56", "mapping.segments is set, but no mapping that would ask it"),
+        (
+            "mapping.existingConfigMap=mine,mapping.text=x",
+            "mapping.text and mapping.existingConfigMap are both set",
+        ),
+        ("mapping.existingConfigMap=mine,mapping.mappingKey=", "but no key of it"),
+        (
+            "mapping.existingConfigMap=mine,mapping.mappingKey=,mapping.segmentsKey=s",
+            "mapping.existingConfigMap with mapping.segmentsKey is set, but no mapping",
+        ),
+        ("mapping.text=x,mapping.segments.vip=0", "minimum: got 0, want 1"),
+        ("mapping.text=x,mapping.segments.vip=many", "got string, want integer"),
+        ("mapping.rules=debezium", "got string, want array"),
         ("settings.KAFKA_SECURITY_PROTOCOL=sasl_ssl", "say how to log in"),
         (
             "settings.KAFKA_SECURITY_PROTOCOL=sasl_ssl,settings.KAFKA_SASL_MECHANISM=PLAIN",

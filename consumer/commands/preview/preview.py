@@ -30,6 +30,7 @@ class Choice:
     from_file: str | None = None
     mapping: str | None = None
     show_ids: bool = False
+    may_be_empty: bool = False
     as_json: bool = False
 
 
@@ -65,10 +66,10 @@ def run(
     )
     bar = Bar(errors)
     if choice.from_file is None:
-        return _shown(of_topics(loaded, choice.last, bar), loaded, show, bar)
+        return _shown(of_topics(loaded, choice.last, bar), loaded, choice, show, bar)
     try:
         with _opened(choice.from_file) as file:
-            return _shown(of_file(loaded, file, choice.from_file), loaded, show, bar)
+            return _shown(of_file(loaded, file, choice.from_file), loaded, choice, show, bar)
     except OSError as error:
         why = error.strerror or type(error).__name__
         Output(errors).line(f"--from-file: got {choice.from_file!r}: {why}; accepts a file, or -")
@@ -81,7 +82,9 @@ def _opened(name: str) -> "nullcontext[BinaryIO] | BinaryIO":
     return Path(name).open("rb")
 
 
-def _shown(source: Source, loaded: Settings, show: ForPeople | ForPrograms, bar: Bar) -> int:
+def _shown(
+    source: Source, loaded: Settings, choice: Choice, show: ForPeople | ForPrograms, bar: Bar
+) -> int:
     tally = Tally()
     bar.clear()
     show.begin(source.name, loaded)
@@ -91,7 +94,12 @@ def _shown(source: Source, loaded: Settings, show: ForPeople | ForPrograms, bar:
         bar.clear()
         show.show(samples)
     bar.clear()
-    trouble = bool(source.troubles)
-    verdict = verdict_of(tally, loaded.batch_max_ids, source.name, has_trouble=trouble)
+    verdict = verdict_of(
+        tally,
+        loaded.batch_max_ids,
+        source.name,
+        has_trouble=bool(source.troubles),
+        may_be_empty=choice.may_be_empty,
+    )
     show.conclude(tally, verdict, source.troubles, loaded)
     return verdict.exit_code

@@ -21,15 +21,23 @@ class Verdict:
     exit_code: int
 
 
-def verdict_of(tally: Tally, batch_max_ids: int, source: str, *, has_trouble: bool) -> Verdict:
-    """Return what samples come to; ``has_trouble``: not all that was asked for could be read."""
+def verdict_of(
+    tally: Tally, batch_max_ids: int, source: str, *, has_trouble: bool, may_be_empty: bool = False
+) -> Verdict:
+    """Return what samples come to; ``has_trouble``: not all that was asked for could be read.
+
+    ``may_be_empty``: that there are no records is no failure.
+    """
     mark, sentence = _judged(tally, batch_max_ids, source)
     if has_trouble and tally.read:
         mark, sentence = BAD, f"Not all could be read, see above. Of what was: {sentence}"
     elif has_trouble:
         mark, sentence = BAD, "`run` would wait until what is said above is mended."
+    elif may_be_empty and not tally.read:
+        mark = DOUBTFUL
     all_readable = tally.whole + tally.by_outcome["ignored"] == tally.read
-    exit_code = 0 if tally.read and all_readable and not has_trouble else 1
+    is_enough = tally.read > 0 or may_be_empty
+    exit_code = 0 if is_enough and all_readable and not has_trouble else 1
     return Verdict(mark, sentence, hint_of(tally), exit_code)
 
 

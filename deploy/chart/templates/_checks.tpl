@@ -46,6 +46,37 @@ value may be says values.schema.json.
 {{- $wrong = append $wrong "settings.SCHEMA_REGISTRY_URL is empty, and settings.EVENT_FORMAT is schema-registry: say where the registry is" -}}
 {{- end -}}
 
+{{- with $values.mapping -}}
+{{- $mappings := list -}}
+{{- $tables := list -}}
+{{- if $settings.EVENT_MAPPING -}}{{- $mappings = append $mappings "settings.EVENT_MAPPING" -}}{{- end -}}
+{{- if $settings.EVENT_SEGMENTS -}}{{- $tables = append $tables "settings.EVENT_SEGMENTS" -}}{{- end -}}
+{{- if .rules -}}{{- $mappings = append $mappings "mapping.rules" -}}{{- end -}}
+{{- if .text -}}{{- $mappings = append $mappings "mapping.text" -}}{{- end -}}
+{{- if .segments -}}{{- $tables = append $tables "mapping.segments" -}}{{- end -}}
+{{- if .existingConfigMap -}}
+{{- range $name := list "rules" "text" "segments" -}}
+{{- if index $values.mapping $name -}}
+{{- $wrong = append $wrong (printf "mapping.%s and mapping.existingConfigMap are both set: put it into the existing ConfigMap" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if .mappingKey -}}{{- $mappings = append $mappings "mapping.existingConfigMap with mapping.mappingKey" -}}{{- end -}}
+{{- if .segmentsKey -}}{{- $tables = append $tables "mapping.existingConfigMap with mapping.segmentsKey" -}}{{- end -}}
+{{- if not (or .mappingKey .segmentsKey) -}}
+{{- $wrong = append $wrong "mapping.existingConfigMap is set, but no key of it: set mapping.mappingKey or mapping.segmentsKey" -}}
+{{- end -}}
+{{- end -}}
+{{- if gt (len $mappings) 1 -}}
+{{- $wrong = append $wrong (printf "%s are all set: there is one mapping, so set one and empty the others" (join ", " $mappings)) -}}
+{{- end -}}
+{{- if gt (len $tables) 1 -}}
+{{- $wrong = append $wrong (printf "%s are all set: there is one table of segments, so set one and empty the others" (join ", " $tables)) -}}
+{{- end -}}
+{{- if and $tables (not $mappings) -}}
+{{- $wrong = append $wrong (printf "%s is set, but no mapping that would ask it: an event names its segment itself" (join ", " $tables)) -}}
+{{- end -}}
+{{- end -}}
+
 {{- range $name := list "CUSTOMERIO_SITE_ID" "CUSTOMERIO_API_KEY" -}}
 {{- if not (or $secrets.existingSecret (index $secrets $name)) -}}
 {{- $wrong = append $wrong (printf "secrets.%s is empty and there is no secrets.existingSecret: the daemon needs credentials of the Track API" $name) -}}

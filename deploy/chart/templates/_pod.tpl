@@ -44,6 +44,8 @@ priorityClassName: {{ . }}
 {{- define "segment-consumer.container" -}}
 image: {{ include "segment-consumer.image" . }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
+# Why it ended, for instance what is wrong with a setting, is in the pod's status, too.
+terminationMessagePolicy: FallbackToLogsOnError
 securityContext: {{- include "segment-consumer.containerSecurity" . | nindent 2 }}
 envFrom:
   - configMapRef:
@@ -55,6 +57,11 @@ volumeMounts:
   {{- if .Values.kafkaTls.existingSecret }}
   - name: kafka-tls
     mountPath: /etc/segment-consumer/kafka-tls
+    readOnly: true
+  {{- end }}
+  {{- if include "segment-consumer.mappingConfigMap" . }}
+  - name: mapping
+    mountPath: /etc/segment-consumer/mapping
     readOnly: true
   {{- end }}
   {{- with .Values.extraVolumeMounts }}
@@ -73,6 +80,11 @@ volumeMounts:
   secret:
     secretName: {{ . }}
     defaultMode: 0440
+{{- end }}
+{{- with include "segment-consumer.mappingConfigMap" . }}
+- name: mapping
+  configMap:
+    name: {{ . }}
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}
