@@ -259,6 +259,7 @@ def test_a_browser_shows_what_is_published_and_runs_nothing_of_it(tmp_path: Path
         ("api-down", "Held", "Nothing is delivered: "),
         ("stuck-segment", "Running, with failures", "Segment 41 fails; the others go on."),
         ("kafka-away", "Held", "Nothing is delivered: Kafka, or a topic, can't be "),
+        ("registry-down", "Held", "In trouble: a schema can't be had."),
         ("partition-stalled", "Held", "In trouble: records wait in a partition, and none comes."),
         ("nothing-fits", "Running", "Reading "),
     ],

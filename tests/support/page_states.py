@@ -29,9 +29,11 @@ STOPPED = ("held", "api-down", "kafka-away")
 STALLED = "partition-stalled"  # and from the other partitions all was delivered before
 NOTHING_FITS = "nothing-fits"
 QUIET = (STALLED, NOTHING_FITS)
-STATES = ("well", "catching-up", *STOPPED, "stuck-segment", *QUIET)
+REGISTRY_DOWN = "registry-down"  # some partitions wait for a schema, the others go on
+STATES = ("well", "catching-up", *STOPPED, "stuck-segment", REGISTRY_DOWN, *QUIET)
 HOUR = 3600.0
 _TROUBLE_SECONDS = 754.0  # since when it is as the state's name says
+_AWAITS_SCHEMA = (3, 7, 11)
 _TOPIC = "customer.segment-membership.changes.v2"
 
 
@@ -139,9 +141,16 @@ class Scene:
                 detail = (
                     f"nothing comes from {_TOPIC}:3:81203231: _BAD_MSG: Local: Bad message format"
                 )
+            case "registry-down":
+                reason = HoldReason.SCHEMA_REGISTRY_UNAVAILABLE
+                detail = (
+                    f"{len(_AWAITS_SCHEMA)} partitions wait for schema 41: https://registry.example:"
+                    " connecting to registry.example:443: Connection refused"
+                )
             case _:
                 return ()
-        probe = None if self.state in ("kafka-away", *QUIET) else now + 12
+        only_told = self.state in ("kafka-away", REGISTRY_DOWN, *QUIET)
+        probe = None if only_told else now + 12
         return (HoldState(reason, self.began, detail, next_probe=probe),)
 
     def _partition(self, number: int, bad: bool, now: float, error: str) -> PartitionState:
@@ -149,6 +158,12 @@ class Scene:
             at, is_stalled = 81_200_231 + number * 1000, number == 3 and self.state == STALLED
             end = at + (41_286 if is_stalled else 0)
             return PartitionState(_TOPIC, number, at, at, end, False, None, is_stalled=is_stalled)
+        if bad and self.state == REGISTRY_DOWN:
+            if number in _AWAITS_SCHEMA:
+                at = 81_200_231 + number * 1000
+                end = at + round(53 * (now - self.began))
+                return PartitionState(_TOPIC, number, at, at, end, True, None)
+            bad = False
         stuck = bad and (self.state != "stuck-segment" or number == 3)
         lag = int(self._lag / 16) + 17 * number
         blocker = None
