@@ -33,7 +33,7 @@ LABEL org.opencontainers.image.title="segment-consumer" \
 COPY --from=build /opt/segment-consumer /opt/segment-consumer
 # The base comes without the compiled standard library, and a read-only file system keeps none:
 # what the commands import is compiled here, once.
-RUN ["/opt/segment-consumer/bin/python3", "-c", "import argparse, consumer.__main__, consumer.daemon, consumer.core.schemas.avro, consumer.core.schemas.protobuf, consumer.commands.check.check, consumer.commands.demo.demo, consumer.commands.replay.replay"]
+RUN ["/opt/segment-consumer/bin/python3", "-c", "import argparse, consumer.__main__, consumer.daemon, consumer.core.schemas.avro, consumer.core.schemas.protobuf, consumer.commands.check.check, consumer.commands.demo.demo, consumer.commands.preview.preview, consumer.commands.replay.replay"]
 # Two dozen threads, of which one at a time has Python: more than two of the C library's arenas only
 # keep memory that nobody uses.
 ENV PATH=/opt/segment-consumer/bin:$PATH \

@@ -207,6 +207,20 @@ def test_a_preset_takes_the_table_of_the_values() -> None:
     assert release.settings["EVENT_SEGMENTS"].endswith("/segments.json")
 
 
+def test_the_guide_s_mapping_is_one(tmp_path: Path) -> None:
+    guide = (DEPLOY / "README.md").read_text()
+    (example,) = re.findall(r"```yaml\n(mapping:.*?)```", guide, re.DOTALL)
+    (tmp_path / "my-values.yaml").write_text(example)
+    release = rendered("default", "--values", str(tmp_path / "my-values.yaml"))
+    given = settings_with_files(release, tmp_path)
+    for name in ("CUSTOMERIO_SITE_ID", "CUSTOMERIO_API_KEY"):
+        (tmp_path / name).write_text("secret")
+    loaded = settings.load({**given, "SECRETS_DIR": str(tmp_path)})
+    assert loaded.mapping is not None
+    assert loaded.event_segments is not None
+    assert dict(loaded.event_segments.ids) == {"vip": 56, "churned": 57}
+
+
 def test_another_mapping_is_a_rollout() -> None:
     def annotations(*options: str) -> Any:  # noqa: ANN401 - of a manifest
         return rendered("everything", *options).workload["spec"]["template"]["metadata"]

@@ -4,6 +4,7 @@ import re
 import tomllib
 
 from consumer import settings
+from consumer.__main__ import COMMANDS
 from tests.deploy.image import DOCKERFILE, base_name
 from tests.deploy.tools import ROOT
 
@@ -30,6 +31,14 @@ def test_nothing_goes_to_the_build_but_what_it_copies() -> None:
 def test_the_image_exposes_the_default_port() -> None:
     (port,) = re.findall(r"^EXPOSE (\d+)$", DOCKERFILE, re.MULTILINE)
     assert int(port) == settings.Settings.model_fields["http_port"].default
+
+
+def test_what_every_command_and_format_imports_is_compiled_in_the_image() -> None:
+    """It is done once: the file system that the image runs on is read-only."""
+    (compiled,) = re.findall(r'^RUN \[.*"import (.+)"\]$', DOCKERFILE, re.MULTILINE)
+    commands = {f"consumer.commands.{name}.{name}" for name in COMMANDS if name != "run"}
+    formats = {"consumer.core.schemas.avro", "consumer.core.schemas.protobuf"}
+    assert commands | formats | {"consumer.daemon"} <= set(compiled.split(", "))
 
 
 def test_i7_threads_keep_no_arenas_of_their_own() -> None:
