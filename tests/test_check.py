@@ -387,6 +387,24 @@ def test_records_of_which_none_fits_are_not_ok(
     assert "-> looks like a Debezium envelope: try --mapping debezium" in line
 
 
+def test_records_of_which_no_id_is_valid_are_not_ok(
+    settings: dict[str, object], broker: Broker, topic: str
+) -> None:
+    """As where EVENT_ID_TYPE is wrong: all can be read, and nothing would be delivered."""
+    put(broker, topic, *[ADDED] * 3)
+    answer = check({**settings, "EVENT_ID_TYPE": "email"})
+    assert answer.exit_code == 1
+    line = answer.about("records as events")
+    assert line.startswith("FAILED")
+    assert (
+        "0 of the newest 3 fit, 3 would be refused; most often: an email address has no @" in line
+    )
+    put(broker, topic, b'{"segment_id": 56, "action": "add", "ids": ["a@example.com", "bob"]}')
+    line = check({**settings, "EVENT_ID_TYPE": "email"}).about("records as events")
+    assert line.startswith("warning")
+    assert "1 of the newest 4 fit, 4 would be refused, as a whole or in part; most" in line
+
+
 @pytest.mark.parametrize(
     ("mapping", "state", "words"),
     [

@@ -47,6 +47,9 @@ PARTLY = Sample(
     (Change(56, "add", "id", ("bob",), ('""', "{}"), "an id is empty"),),
     'rule 2, id: nothing is at "userId"',
 )
+NOBODY = Sample(
+    "audiences:1:8", "readable", (Change(56, "add", "id", (), ('""',), "an id is empty"),)
+)
 IGNORED = Sample("audiences:1:9", "ignored", (), "no rule fits")
 MALFORMED = Sample("audiences:1:10", "malformed", (), 'rule 1, id: nothing is at "userId"')
 WAITING = Sample("audiences:1:11", "waiting", (), "its schema 7: http://r: connection refused")
@@ -198,9 +201,14 @@ def test_a_reason_counts_a_record_once_and_knows_the_first() -> None:
             [MALFORMED, IGNORED],
             NOT_ALL,
             (
-                "`run` would deliver nothing: of 2 records none can be read:"
-                ' rule 1, id: nothing is at "userId".'
+                "`run` would deliver nothing: of 2 records 1 would be ignored, and none of the"
+                ' others can be read: rule 1, id: nothing is at "userId".'
             ),
+        ),
+        (
+            [NOBODY, MALFORMED],
+            NOT_ALL,
+            "`run` would deliver nothing: of 2 records none can be read: an id is empty.",
         ),
         (
             [ADDED, MALFORMED, PARTLY],
@@ -223,6 +231,16 @@ def test_a_reason_counts_a_record_once_and_knows_the_first() -> None:
 def test_the_verdict_is_one_sentence(samples: list[Sample], exit_code: int, sentence: str) -> None:
     verdict = verdict_of(tallied(*samples), 1000, "audiences", has_trouble=False)
     assert (verdict.exit_code, verdict.sentence) == (exit_code, sentence)
+
+
+def test_a_record_fits_if_an_id_of_it_would_be_delivered() -> None:
+    assert [tallied(each).fit for each in (ADDED, PARTLY, NOBODY, IGNORED, MALFORMED)] == [
+        1,
+        1,
+        0,
+        0,
+        0,
+    ]
 
 
 def test_that_there_is_nothing_yet_is_a_failure_unless_it_is_allowed() -> None:

@@ -105,6 +105,14 @@ PREVIEW: tuple[Mutant, ...] = (
         tests=(f"{_TESTS}::test_that_there_is_nothing_yet_is_a_failure_unless_it_is_allowed",),
     ),
     Mutant(
+        name="records-of-which-no-id-is-valid-fit",
+        breaks="contract: check",
+        file=f"{_FOLDER}/tally.py",
+        old="self.fit += any(change.ids for change in sample.changes)",
+        new='self.fit += sample.outcome == "readable"',
+        tests=(f"{_TESTS}::test_a_record_fits_if_an_id_of_it_would_be_delivered",),
+    ),
+    Mutant(
         name="what-concerns-nobody-is-a-hint",
         breaks="the hint helps",
         file=f"{_FOLDER}/verdict.py",

@@ -39,6 +39,8 @@ def _of_tally(tried: str, tally: Tally) -> Finding:
         came_back += f", {ignored} would be ignored"
     if tally.refused:
         came_back += f", {tally.refused} would be refused"
+        is_partly_fit = tally.fit + ignored + tally.refused > tally.read
+        came_back += ", as a whole or in part" if is_partly_fit else ""
     outcomes = ("malformed", "waiting", "invalid id") if tally.refused else ()
     reason = next(tally.reasons(*outcomes), None)
     if reason is not None:

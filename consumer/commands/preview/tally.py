@@ -33,6 +33,7 @@ class Tally:
     """Counts samples, in the order of reading."""
 
     read: int = 0
+    fit: int = 0  # with an id that would be delivered
     whole: int = 0  # without those that are ignored
     by_outcome: Counter[Outcome] = field(default_factory=Counter)
     invalid_ids: int = 0
@@ -46,6 +47,7 @@ class Tally:
         """Count a sample."""
         self.read += 1
         self.by_outcome[sample.outcome] += 1
+        self.fit += any(change.ids for change in sample.changes)
         self.whole += sample.is_whole and sample.outcome == "readable"
         if sample.hint:
             self.hints[sample.outcome][sample.hint] += 1
@@ -76,11 +78,6 @@ class Tally:
     def refused(self) -> int:
         """How many records would be refused, as a whole or a part of them."""
         return self.read - self.whole - self.by_outcome["ignored"] - self.by_outcome["waiting"]
-
-    @property
-    def fit(self) -> int:
-        """How many records say something that would be delivered, at least a part of them."""
-        return self.by_outcome["readable"]
 
     def reasons(self, *outcomes: str) -> Iterator[Reason]:
         """Yield the reasons, the most frequent one first; those of ``outcomes``, if any."""

@@ -73,7 +73,9 @@ def _judged(tally: Tally, batch_max_ids: int, source: str) -> tuple[str, str]:
         return DOUBTFUL, f"`run` would deliver nothing: {which} would be ignored: {why}."
     if not tally.ids:
         why = _most_frequent(tally, "malformed", "invalid id")
-        return BAD, f"`run` would deliver nothing: of {all_of_them} none can be read: {why}."
+        ignored = f"{outcomes['ignored']:,} would be ignored, and " if outcomes["ignored"] else ""
+        none = f"{ignored}none of the others" if ignored else "none"
+        return BAD, f"`run` would deliver nothing: of {all_of_them} {none} can be read: {why}."
     if tally.refused:
         what = f"{ids} in {requests}, and refuse {tally.refused:,} of {all_of_them}"
         return DOUBTFUL, f"`run` would deliver {what}, as a whole or in part."
