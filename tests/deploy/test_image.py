@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from consumer import presets
 from tests.deploy.image import Image
 from tests.deploy.test_requirements import pins
 from tests.deploy.tools import IMAGE, ROOT, run, tool
@@ -71,6 +72,23 @@ def test_it_runs_as_nobody_in_particular_and_can_write_nowhere(image: Image) -> 
     assert said.startswith("65532 65532\n")
     assert re.findall(r"Cap(?:Inh|Prm|Eff|Bnd|Amb):\s*(\w+)", said) == ["0" * 16] * 5
     assert said.strip().endswith("[]")
+
+
+@pytest.mark.parametrize("name", presets.NAMES)
+def test_it_has_the_presets(image: Image, name: str) -> None:
+    assert image.run("preview", "--show-mapping", name) == presets.text_of(name)
+
+
+def test_it_reads_every_format(image: Image) -> None:
+    said = image.run(
+        "-c",
+        "from consumer.core.schemas.compiled import Source\n"
+        "from consumer.core.schemas.compiler import compiled\n"
+        """texts = {"AVRO": '{"type": "string"}', "JSON": "{}", "PROTOBUF": "message A {}"}\n"""
+        "print(*(compiled(Source(kind, text)).kind for kind, text in texts.items()))",
+        entrypoint="python3",
+    )
+    assert said.split() == ["Avro", "JSON", "Schema", "Protobuf"]
 
 
 def test_it_has_the_pinned_packages_and_no_others(image: Image) -> None:
