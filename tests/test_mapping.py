@@ -502,6 +502,7 @@ def test_what_is_good_of_a_walk_is_read() -> None:
     assert read(PROFILES, {"action": "add", "profiles": profiles}) == [
         (1, "add", "id", ["a"]),
         (2, "add", "id", ["a"]),
+        (3, "add", "id", ["c"]),
         (
             'rule 1, segment_id: "audience" is a number: an integer, 1 to 2147483647;'
             ' rule 1, each: nothing is at "audiences"'

@@ -67,13 +67,13 @@ def _read(rule: Rule, scope: Scope) -> Reading:
     changes: list[Event | Mixed] = []
     details: dict[str, None] = {}  # each once, in order
     places = 0
-    try:
-        for place in _walk(rule, scope, 0):
-            places += 1
+    for place in _walk(rule, scope, 0):
+        places += 1
+        if isinstance(place, WrongError):
+            details[str(place)] = None
+        else:
             for change in rule.changes:
                 _add(change, place, changes, details)
-    except WrongError as wrong:
-        details[str(wrong)] = None
     malformed = Malformed("; ".join(details)) if details else None
     if not changes:
         return malformed or (TO_BE_IGNORED if places else NOTHING_TO_WALK)
@@ -95,14 +95,16 @@ def _add(
             changes.append(change)
 
 
-def _walk(rule: Rule, scope: Scope, depth: int) -> Iterator[Scope]:
+def _walk(rule: Rule, scope: Scope, depth: int) -> Iterator[Scope | WrongError]:
+    """Yield every place that the walks lead to, and what is wrong where there is nothing to walk."""
     if depth == len(rule.each):
         yield scope
         return
     path = rule.each[depth]
     found = scope.one(path)
     if found is None or found.kind not in {"list", "object"}:
-        raise WrongError(f"rule {rule.number}, each: {what_is_at(path, found)}")
+        yield WrongError(f"rule {rule.number}, each: {what_is_at(path, found)}")
+        return
     for index, entry in enumerate(found.items()):
         yield from _walk(rule, scope.entered(index, entry), depth + 1)
     for name, entry in found.members().items():
