@@ -1,5 +1,6 @@
 """A mapping reads records as the language says, rule by rule."""
 
+import json
 from typing import Any
 
 import pytest
@@ -658,7 +659,8 @@ id = { path = "i" }
     assert read(other, {"t": "fax"})[0][2] == "cio_id"
     own = field('id_type = { path = "t" }')
     assert read(own, {"t": "cio_id"})[0][2] == "cio_id"
-    assert read(own, {"t": None}) == 'rule 1, id_type: "t" is null'
+    assert read(own, {"t": None})[0][2] == "id"
+    assert read(own, {"t": []}) == 'rule 1, id_type: "t" is a list'
 
 
 def test_without_an_id_type_the_setting_decides() -> None:
@@ -683,7 +685,7 @@ def test_without_an_id_type_the_setting_decides() -> None:
         (1.5, ([], ["1.5"])),
         (56.0, ([], ["56.0"])),
         (True, ([], ["true"])),
-        (None, ([], ["null"])),
+        ([None], ([], ["null"])),
         ("x" * 151, ([], ['"' + "x" * 151 + '"'])),
         ("é" * 76, ([], ['"' + "\\u00e9" * 76 + '"'])),
         (["a", "", 1.5, "b", {"c": 1}], (["a", "b"], ['""', "1.5", '{"c": 1}'])),
@@ -747,22 +749,38 @@ def test_what_is_no_id_at_all_is_malformed() -> None:
     )
 
 
-def test_null_is_passed_over_only_if_something_else_is_there() -> None:
+def test_null_is_nothing_and_a_record_without_an_id_is_kept_whole() -> None:
+    """To dead-letter the null alone would lose what another mapping could read."""
     by = field('id = [{ path = "i" }, { path = "j", id_type = "email" }]')
     assert read(by, {"i": None, "j": "a@b"}) == [(56, "add", "email", ["a@b"])]
-    assert read(by, {"i": None, "j": None}) == [(56, "add", "id", [], ["null"])]
-    assert read(by, {"i": [None], "j": "a@b"}) == [(56, "add", "email", ["a@b"])]
+    for nobody in ({"i": None, "j": None}, {"i": None}, {"j": None}, {}):
+        assert read(by, nobody) == 'rule 1, id: nothing is at "i" or "j"'
+
+
+@pytest.mark.parametrize("blank", ["", [], [""], [None], ["", None]])
+def test_what_is_blank_is_passed_over_only_if_something_else_is_there(blank: object) -> None:
+    """A field of Protobuf that nobody set is an empty text, or list."""
+    by = field('id = [{ path = "i" }, { path = "j", id_type = "email" }]')
+    assert read(by, {"i": blank, "j": "a@b"}) == [(56, "add", "email", ["a@b"])]
+    alone = read(by, {"i": blank})
+    for also_blank in (None, "", [], [None]):
+        assert read(by, {"i": blank, "j": also_blank}) == alone
+    if blank == []:
+        assert alone == 'rule 1, id: the list at "i" is empty'
+    else:
+        invalid = [json.dumps(each) for each in (blank if isinstance(blank, list) else [blank])]
+        assert alone == [(56, "add", "id", [], invalid)]
 
 
 def test_places_of_a_star_where_nothing_is_are_told() -> None:
     by = field('id = { path = "people[*].id" }')
-    people = [{"id": "a"}, {}, {"id": 5}, None]
     told = 'rule 1, id: nothing is at "people[*].id" in some of the places'
-    assert read(by, {"people": people}) == [(56, "add", "id", ["a", "5"]), told]
-    assert read(by, {"people": [{"id": "a"}, None]}) == [(56, "add", "id", ["a"]), told]
+    for nobody in ({}, {"id": None}, None):
+        people = [{"id": "a"}, nobody, {"id": 5}]
+        assert read(by, {"people": people}) == [(56, "add", "id", ["a", "5"]), told]
     nothing: list[dict[str, Any]] = [{"people": []}, {"people": [{}]}, {}, {"people": 5}]
-    for nobody in nothing:
-        assert read(by, nobody) == 'rule 1, id: nothing is at "people[*].id"'
+    for record in nothing:
+        assert read(by, record) == 'rule 1, id: nothing is at "people[*].id"'
 
 
 def test_half_a_surrogate_pair_is_no_id() -> None:

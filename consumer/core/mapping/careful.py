@@ -159,7 +159,7 @@ def _looked_up(
         found = scope.one(lookup.path)
     except UnreadableError as error:
         return WrongError(f'{place}: "{lookup.path}": {error}')
-    if found is None and lookup.missing is not None:
+    if (found is None or found.is_null) and lookup.missing is not None:
         return lookup.missing
     words = found.words() if found else ()
     if not words:

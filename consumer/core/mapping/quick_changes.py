@@ -120,7 +120,7 @@ def _asked(
     table, otherwise, missing = value.table or {}, value.otherwise, value.missing
 
     def meaning_of(found: Any) -> T | Verdict | None:  # noqa: ANN401 - whatever is there
-        if found is UNSET:
+        if found is UNSET or found is None:
             return missing
         word = found if type(found) is str else word_in(found, table)
         return None if word is None else table.get(word, otherwise)

@@ -43,6 +43,11 @@ class View:
         return self.kind == "null"
 
     @property
+    def is_blank(self) -> bool:
+        """Whether it is null or an empty text."""
+        return self.is_null or bytes(self.written) == b'""'
+
+    @property
     def a_kind(self) -> str:
         """Name the kind with its article."""
         kind = self.kind
