@@ -96,7 +96,7 @@ def _add(
 
 
 def _walk(rule: Rule, scope: Scope, depth: int) -> Iterator[Scope | WrongError]:
-    """Yield every place that the walks lead to, and what is wrong where there is nothing to walk."""
+    """Yield each place that the walks lead to, and what is wrong where there is nothing to walk."""
     if depth == len(rule.each):
         yield scope
         return
