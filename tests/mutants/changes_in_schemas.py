@@ -78,7 +78,7 @@ SCHEMAS: tuple[Mutant, ...] = (
         name="one-that-waits-is-read-on",
         breaks="a partition that waits is paused",
         file=_WATCH,
-        old="self._assignment.hold_back(new)",
+        old="self._assignment.hold_back(awaited)",
         new="pass",
         tests=_OF_LOOP,
     ),
@@ -98,6 +98,22 @@ SCHEMAS: tuple[Mutant, ...] = (
             self._resting.pop(name, None)
 """,
         new="",
+        tests=_OF_LOOP,
+    ),
+    Mutant(
+        name="one-whose-position-is-lost-waits-on",
+        breaks="a pause never outlives its reason",
+        file=_ASSIGNMENT,
+        old="if self._pipeline.awaited.pop(name, None) is not None:",
+        new="if False:",
+        tests=_OF_LOOP,
+    ),
+    Mutant(
+        name="one-that-waits-is-held-back-once-only",
+        breaks="a partition that waits is paused",
+        file=_ASSIGNMENT,
+        old="held_back = {name for name in names if self._resting.get(name) != math.inf}",
+        new="held_back = {name for name in names if name not in self._resting}",
         tests=_OF_LOOP,
     ),
     Mutant(
