@@ -233,6 +233,16 @@ def test_what_is_needed_no_more_is_not_asked_for_and_fails_nobody() -> None:
     assert inquiries.turn([TWO], 10.0) == [TWO]
 
 
+def test_the_minute_of_what_was_needed_no_more_begins_anew() -> None:
+    inquiries = well()
+    ask(inquiries, NOWHERE, 0.0)
+    inquiries.turn([], 10.0)
+    ask(inquiries, NOWHERE, 1000.0)
+    assert ONE not in inquiries.known
+    ask(inquiries, NOWHERE, 1000.0 + NOT_THERE_SECONDS)
+    assert isinstance(inquiries.known[ONE], Malformed)
+
+
 def test_an_answer_that_comes_late_is_kept_all_the_same() -> None:
     inquiries = well()
     inquiries.turn([ONE, TWO], 0.0)

@@ -65,6 +65,8 @@ class Inquiries:
         if not needed and not self._needed:
             return []
         kept = {prefix: each for prefix, each in self._needed.items() if prefix in needed}
+        for prefix in self._needed.keys() - kept.keys():  # its minute is one in which it is needed
+            self._not_there_since.pop(prefix, None)
         new = [prefix for prefix in needed if prefix not in kept and prefix not in self.known]
         self._needed = kept | {prefix: _Inquiry() for prefix in new}
         asked = sum(each.asked_at < math.inf for each in self._needed.values())
