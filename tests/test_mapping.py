@@ -891,6 +891,55 @@ def test_a_path_to_nothing_of_the_value_leaves_it_alone() -> None:
     assert read(by, b"null", Beside(of_key=b"a")) is None
 
 
+# -- keys that a table lacks --------------------------------------------------------------------
+
+
+def test_keys_that_the_table_lacks_are_told_of_changes_that_it_would_read() -> None:
+    by = mapping(
+        """
+[[rule]]
+when = { traits = { exists = true } }
+each = "traits"
+segment_id = { path = "@key", map = "segments", ignore = true }
+action = { path = "@value", add = ["true"], remove = ["false"], ignore = ["none"] }
+id = [{ path = "$.user" }, { path = "$.traits.email", id_type = "email" }]
+[[rule]]
+when = { audience = { exists = true } }
+segment_id = { path = "audience", map = { vip = 1 } }
+action = "add"
+id = { path = "users" }
+[[rule]]
+when = { other = { exists = true } }
+[[rule.change]]
+segment_id = { path = "other", map = { vip = 1 }, default = 2 }
+action = "add"
+id = "x"
+[[rule.change]]
+segment_id = { path = "more" }
+action = "add"
+id = "x"
+""",
+        SEGMENTS,
+    )
+
+    def unlisted(value: object) -> tuple[str, ...]:
+        found = by.unlisted_keys(encoded(value), NOTHING_BESIDE)
+        assert by.unlisted_keys_of_decoded(value, NOTHING_BESIDE) == found
+        return found
+
+    traits = {"vip": True, "new": True, "plan": "pro", "late": "none", "old": False, "x": None}
+    assert unlisted({"traits": traits, "user": "u"}) == ("new", "old")
+    assert unlisted({"audience": 7.0}) == ("7",)
+    for nothing in ({"other": "z", "more": 5}, {"audience": "vip"}, {"audience": ["a"]}, {}, None):
+        assert unlisted(nothing) == ()
+    for value in (b"{", b"\xff", None):
+        assert by.unlisted_keys(value, NOTHING_BESIDE) == ()
+    assert by.unlisted_keys(b'\xef\xbb\xbf{"audience": "a"}', NOTHING_BESIDE) == ("a",)
+    wrong_paths: list[tuple[object, object]] = [("u-1", "u-1"), ("u-1", ["u-1"]), ("a@b", "u-1")]
+    for audience, users in wrong_paths:  # that lead to a person
+        assert unlisted({"audience": audience, "users": users}) == ()
+
+
 # -- Connect's envelope -------------------------------------------------------------------------
 
 
