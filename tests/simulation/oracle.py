@@ -5,6 +5,7 @@ id of an attempt remembers, to know which record a request is about.
 """
 
 import json
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -242,11 +243,15 @@ class Oracle(Watch):
         latest = process.now() - rules.linger_seconds - HEALTHY_WAIT_SECONDS
         for partition in process.client.membership.owned:
             taken = account.taken.get(partition)
-            end = process.reads_up_to(partition)
-            for record, handed_at in taken.handed.items() if taken is not None else ():
+            if taken is None:
+                continue
+            unread_from = process.unread_from(partition)
+            if unread_from < math.inf:
+                taken.unread = unread_from, process.now()
+            for record, handed_at in taken.handed.items():
                 if handed_at > latest:
                     break
-                if record.offset >= end:
+                if record.offset >= taken.unread[0] and taken.unread[1] > latest:
                     continue
                 if waiting := account.waiting(record) - failing:
                     raise Violation(

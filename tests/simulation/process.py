@@ -206,7 +206,7 @@ class Process:
         """Return the world's time, without being stopped."""
         return self._scheduler.now
 
-    def reads_up_to(self, partition: int) -> float:
+    def unread_from(self, partition: int) -> float:
         """Return the offset of the record of a partition that waits for its schema; inf: none."""
         name = (TOPIC, partition)
         waits = name in self.pipeline.awaited and name in self.pipeline.ledgers
