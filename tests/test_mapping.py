@@ -321,6 +321,22 @@ id = {{ path = "{path}" }}
     assert read(by, value) == [(56, "add", "id", ids)]
 
 
+def test_a_map_is_walked_though_another_path_names_a_member_of_it() -> None:
+    """Its members were taken for none, and the next place of ids counted."""
+    by = mapping("""
+[[rule]]
+when = { "people.boss" = { exists = false } }
+segment_id = 56
+action = "add"
+id = [{ path = "people[*].id" }, { path = "author" }]
+""")
+    assert read(by, {"people": {"x": {"id": "a"}, "y": {"id": "b"}}, "author": "c"}) == [
+        (56, "add", "id", ["a", "b"])
+    ]
+    assert read(by, {"people": [{"id": "a"}], "author": "c"}) == [(56, "add", "id", ["a"])]
+    assert read(by, {"people": 5, "author": "c"}) == [(56, "add", "id", ["c"])]
+
+
 def test_a_text_is_not_walked() -> None:
     by = mapping("""
 [[rule]]
