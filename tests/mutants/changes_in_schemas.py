@@ -197,11 +197,9 @@ SCHEMAS: tuple[Mutant, ...] = (
         old="""        if stream.read(1):
             raise UnfitError
         return found
-
-    def decode_deep""",
+""",
         new="""        return found
-
-    def decode_deep""",
+""",
         tests=("tests/test_avro.py",),
     ),
     Mutant(
