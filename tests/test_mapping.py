@@ -166,6 +166,12 @@ def test_a_record_that_no_rule_fits_is_ignored() -> None:
         assert read(UPDATES, record) is None
 
 
+def test_an_event_of_the_plain_shape_is_read_only_if_a_rule_reads_it() -> None:
+    event = {"segment_id": 56, "action": "add", "id": "a"}
+    assert read(UPDATES, event) is None
+    assert read(COMPACTED, event) == 'rule 2, id: nothing is at "customer_id"'
+
+
 def test_the_first_rule_that_fits_counts() -> None:
     by = mapping("""
 [[rule]]
