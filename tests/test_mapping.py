@@ -357,6 +357,20 @@ def test_a_star_leads_to_no_single_thing() -> None:
     assert View.of("a").at((Every(),)) is None
 
 
+BINARY_KEY = (
+    'rule 2, id: "$key": it begins with a zero byte, as a schema\'s id and numbers do, and no text'
+)
+
+
+def test_a_framed_key_is_not_sent_as_an_id() -> None:
+    """Nobody has such an id, and the API takes it without a word."""
+    key = b'\0\0\0\0\7{"segment_id": 56, "customer_id": "a"}'
+    assert read(COMPACTED, None, Beside(of_key=key)) == (
+        'rule 1, segment_id: "$key.segment_id": it begins with a zero byte,'
+        " as a schema's id and numbers do, and no text"
+    )
+
+
 def test_a_key_is_text_and_its_members_are_there_if_it_is_json() -> None:
     by = mapping("""
 [[rule]]
@@ -385,6 +399,8 @@ id = { path = "$key" }
         (b"null", [(2, "add", "id", ["null"])]),
         ("Zoë".encode(), [(2, "add", "id", ["Zoë"])]),
         (b"\xff", 'rule 2, id: "$key": it is no UTF-8 text'),
+        (b"\0\0\0\0\7\6abc", BINARY_KEY),
+        (b"\0\0\0\0\0\0\0\7", BINARY_KEY),
         (None, 'rule 2, id: nothing is at "$key"'),
     ]:
         assert read(by, {}, Beside(of_key=key)) == says, key

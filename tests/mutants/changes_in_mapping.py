@@ -93,6 +93,14 @@ MAPPING: tuple[Mutant, ...] = (
         new="if found is None and lookup.missing is not None:",
         tests=_ALL,
     ),
+    Mutant(
+        name="a-framed-key-is-text",
+        breaks="$key is text",
+        file="consumer/core/mapping/beside.py",
+        old='if key is not None and key[:1] == b"\\0":',
+        new="if False:",
+        tests=_EXAMPLES,
+    ),
     # -- what it says
     Mutant(
         name="an-unknown-word-counts-before-what-is-to-be-ignored",
