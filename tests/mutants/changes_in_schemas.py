@@ -182,6 +182,22 @@ SCHEMAS: tuple[Mutant, ...] = (
         tests=_OF_INQUIRIES,
     ),
     Mutant(
+        name="what-is-needed-again-is-asked-for-again",
+        breaks="asked for once",
+        file=_INQUIRIES,
+        old="_Inquiry(asked_at=now if prefix in self._unanswered else math.inf)",
+        new="_Inquiry()",
+        tests=_OF_INQUIRIES,
+    ),
+    Mutant(
+        name="a-minute-long-ago-counts",
+        breaks="not there is tried for a minute",
+        file=_INQUIRIES,
+        old="            self._not_there_since.pop(prefix, None)\n        new",
+        new="            pass\n        new",
+        tests=_OF_INQUIRIES,
+    ),
+    Mutant(
         name="one-that-does-not-answer-is-waited-for-in-silence",
         breaks="I8",
         file=_INQUIRIES,
