@@ -17,7 +17,7 @@ from consumer.observability.log_format import kind_of
 from consumer.stopper import end_hard
 
 NEEDED_THREADS = frozenset(
-    {"MainThread", "credentials", "http", "log", "lookup", "observer", "stopper"}
+    {"MainThread", "credentials", "http", "log", "lookup", "observer", "registry", "stopper"}
 )
 """Without one of them the daemon would be deaf, dumb or blind. A carrier is replaced, and a
 connection's thread is that client's only."""

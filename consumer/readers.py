@@ -32,14 +32,11 @@ def reader_of(settings: Settings, schemas: Schemas | None) -> Reader | None:
     return SchemaReader(schemas.inquiries.known, _readings(settings))
 
 
-def patient_reader_of(settings: Settings, fetch: Fetch | None = None) -> SureReader | None:
-    """Return one that waits for each schema that it needs, as commands may that do one thing.
-
-    ``fetch`` asks for a schema; None: as `fetch_of` does.
-    """
+def patient_reader_of(settings: Settings) -> SureReader | None:
+    """Return one that waits for each schema that it needs, as commands may that do one thing."""
     if settings.event_format != "schema-registry":
         return settings.mapping
-    return PatientReader(fetch or fetch_of(settings), _readings(settings))
+    return PatientReader(fetch_of(settings), _readings(settings))
 
 
 def fetch_of(settings: Settings) -> Fetch:

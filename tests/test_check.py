@@ -18,6 +18,8 @@ from confluent_kafka.admin import (
 from consumer.commands.check.api import ApiCheck, _verdict
 from consumer.commands.check.check import run
 from consumer.commands.check.finding import State
+from consumer.commands.check.records import finding_of
+from consumer.commands.preview.sample import Change, Sample
 from consumer.core.outcomes import Answered
 from consumer.settings import Settings, load
 from tests.support.authorizer import AUTHORIZER
@@ -421,6 +423,32 @@ def test_the_mapping_is_tried(
     assert line.startswith(state)
     assert words in line
     assert answer.exit_code == int(state == "FAILED")
+
+
+def test_it_is_looked_farther_back_where_records_of_a_segment_are_rare(
+    settings: dict[str, object], broker: Broker, topic: str
+) -> None:
+    put(broker, topic, *[ROW] * 3, *[b"{}"] * 200)
+    answer = check(settings, EVENT_MAPPING="debezium")
+    line = answer.about("records by EVENT_MAPPING=debezium")
+    assert line.startswith("ok")
+    assert "3 of the newest 203 fit, 200 would be ignored" in line
+    assert answer.exit_code == 0
+
+
+def test_one_topic_of_several_that_is_all_ignored_is_named() -> None:
+    good = Sample("a:0:1", "readable", (Change(1, "add", "id", ("ann",)),))
+    ignored = Sample("b:0:1", "ignored", (), "no rule fits")
+    found = finding_of("x", {"a": [good, ignored], "b": [ignored], "c": [good]})
+    assert (found.state, found.came_back) == (
+        State.WARNING,
+        "2 of the newest 4 fit, 2 would be ignored; most often: no rule fits (b:0:1); none of b",
+    )
+    assert "right only if records of a segment are rarer than that here" in found.to_do
+    assert finding_of("x", {"a": [good, ignored]}).state is State.GOOD
+    nothing = finding_of("x", {"b": [ignored]})
+    assert nothing.state is State.FAILED
+    assert "rarer" in nothing.to_do
 
 
 def test_without_the_registry_nobody_can_say(

@@ -233,6 +233,27 @@ def test_what_is_needed_no_more_is_not_asked_for_and_fails_nobody() -> None:
     assert inquiries.turn([TWO], 10.0) == [TWO]
 
 
+def test_what_is_needed_again_is_not_asked_for_while_the_answer_is_awaited() -> None:
+    """A partition that comes and goes beside a registry that hangs."""
+    inquiries = well()
+    assert inquiries.turn([ONE], 0.0) == [ONE]
+    assert inquiries.turn([], 1.0) == []
+    assert inquiries.turn([ONE], 2.0) == []
+    assert inquiries.trouble(2.0 + OVERDUE_SECONDS)
+    inquiries.take(ONE, DOWN, 30.0)
+    assert inquiries.turn([ONE], 31.0) == [ONE]
+
+
+def test_the_minute_of_what_was_needed_no_more_begins_anew() -> None:
+    inquiries = well()
+    ask(inquiries, NOWHERE, 0.0)
+    inquiries.turn([], 10.0)
+    ask(inquiries, NOWHERE, 1000.0)
+    assert ONE not in inquiries.known
+    ask(inquiries, NOWHERE, 1000.0 + NOT_THERE_SECONDS)
+    assert isinstance(inquiries.known[ONE], Malformed)
+
+
 def test_an_answer_that_comes_late_is_kept_all_the_same() -> None:
     inquiries = well()
     inquiries.turn([ONE, TWO], 0.0)

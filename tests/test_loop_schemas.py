@@ -237,11 +237,36 @@ def test_a_log_that_is_cut_off_meanwhile_goes_on_at_the_cut() -> None:
     assert committed(world, 0) == RECORDS
 
 
+def test_one_whose_position_is_lost_waits_for_what_it_needs_there() -> None:
+    """The topic was made anew, to be rid of a schema that nobody can read, or the log was cut."""
+    registry = knowing(OLD)
+    world = a_world(registry).run_until(10)
+    assert world.holds() == {HOLD}
+    world.records = 30
+    world.leader_epoch = 4
+    world.errors.append(FakeMessage(TOPIC, 0, 30, error=Gone(30, is_compared=True)))
+    world.run_until(20)
+    assert world.pipeline.awaited == {}
+    assert world.holds() == set()
+    world.records = 40
+    world.run_until(30)
+    assert world.pipeline.ledgers[FIRST].position == 40
+    assert delivered(world)[0][-10:] == [*range(30, 40)]
+    world.records = RECORDS
+    world.run_until(40)
+    assert world.holds() == {HOLD}
+    assert not world.is_read(0)
+    assert world.pipeline.ledgers[FIRST].position == NEW_FROM
+
+
 def test_a_damaged_batch_meanwhile_ends_no_wait() -> None:
     registry = knowing(OLD)
     world = a_world(registry).run_until(10)
     world.loop.assignment.rest([FIRST], world.now)  # as it is of a damaged batch
+    seen: set[bool] = set()
+    world.before_consume = lambda _: seen.add(world.is_read(0))
     world.run_until(60)
+    assert seen == {False}  # else all of it is fetched, and thrown away
     assert committed(world, 0) == NEW_FROM
     registry.answer = lambda _: JSON
     world.run_until(90)

@@ -70,7 +70,8 @@ def several(*changes: str) -> bytes:
 
 
 def _id(name: str) -> object:
-    return None if name == "null" else name
+    """Return an id; ``null`` stands for one that is none: as an item of a list, which is an id."""
+    return [None] if name == "null" else name
 
 
 def waiting(driver: Driver) -> list[Any]:

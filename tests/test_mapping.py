@@ -1,5 +1,6 @@
 """A mapping reads records as the language says, rule by rule."""
 
+import json
 from typing import Any
 
 import pytest
@@ -165,6 +166,12 @@ def test_a_record_that_no_rule_fits_is_ignored() -> None:
         assert read(UPDATES, record) is None
 
 
+def test_an_event_of_the_plain_shape_is_read_only_if_a_rule_reads_it() -> None:
+    event = {"segment_id": 56, "action": "add", "id": "a"}
+    assert read(UPDATES, event) is None
+    assert read(COMPACTED, event) == 'rule 2, id: nothing is at "customer_id"'
+
+
 def test_the_first_rule_that_fits_counts() -> None:
     by = mapping("""
 [[rule]]
@@ -320,6 +327,22 @@ id = {{ path = "{path}" }}
     assert read(by, value) == [(56, "add", "id", ids)]
 
 
+def test_a_map_is_walked_though_another_path_names_a_member_of_it() -> None:
+    """Its members were taken for none, and the next place of ids counted."""
+    by = mapping("""
+[[rule]]
+when = { "people.boss" = { exists = false } }
+segment_id = 56
+action = "add"
+id = [{ path = "people[*].id" }, { path = "author" }]
+""")
+    assert read(by, {"people": {"x": {"id": "a"}, "y": {"id": "b"}}, "author": "c"}) == [
+        (56, "add", "id", ["a", "b"])
+    ]
+    assert read(by, {"people": [{"id": "a"}], "author": "c"}) == [(56, "add", "id", ["a"])]
+    assert read(by, {"people": 5, "author": "c"}) == [(56, "add", "id", ["c"])]
+
+
 def test_a_text_is_not_walked() -> None:
     by = mapping("""
 [[rule]]
@@ -332,6 +355,20 @@ id = [{ path = "s[*]" }, { path = "s.*" }, { path = "i" }]
 
 def test_a_star_leads_to_no_single_thing() -> None:
     assert View.of("a").at((Every(),)) is None
+
+
+BINARY_KEY = (
+    'rule 2, id: "$key": it begins with a zero byte, as a schema\'s id and numbers do, and no text'
+)
+
+
+def test_a_framed_key_is_not_sent_as_an_id() -> None:
+    """Nobody has such an id, and the API takes it without a word."""
+    key = b'\0\0\0\0\7{"segment_id": 56, "customer_id": "a"}'
+    assert read(COMPACTED, None, Beside(of_key=key)) == (
+        'rule 1, segment_id: "$key.segment_id": it begins with a zero byte,'
+        " as a schema's id and numbers do, and no text"
+    )
 
 
 def test_a_key_is_text_and_its_members_are_there_if_it_is_json() -> None:
@@ -362,6 +399,8 @@ id = { path = "$key" }
         (b"null", [(2, "add", "id", ["null"])]),
         ("Zoë".encode(), [(2, "add", "id", ["Zoë"])]),
         (b"\xff", 'rule 2, id: "$key": it is no UTF-8 text'),
+        (b"\0\0\0\0\7\6abc", BINARY_KEY),
+        (b"\0\0\0\0\0\0\0\7", BINARY_KEY),
         (None, 'rule 2, id: nothing is at "$key"'),
     ]:
         assert read(by, {}, Beside(of_key=key)) == says, key
@@ -502,6 +541,7 @@ def test_what_is_good_of_a_walk_is_read() -> None:
     assert read(PROFILES, {"action": "add", "profiles": profiles}) == [
         (1, "add", "id", ["a"]),
         (2, "add", "id", ["a"]),
+        (3, "add", "id", ["c"]),
         (
             'rule 1, segment_id: "audience" is a number: an integer, 1 to 2147483647;'
             ' rule 1, each: nothing is at "audiences"'
@@ -657,7 +697,8 @@ id = { path = "i" }
     assert read(other, {"t": "fax"})[0][2] == "cio_id"
     own = field('id_type = { path = "t" }')
     assert read(own, {"t": "cio_id"})[0][2] == "cio_id"
-    assert read(own, {"t": None}) == 'rule 1, id_type: "t" is null'
+    assert read(own, {"t": None})[0][2] == "id"
+    assert read(own, {"t": []}) == 'rule 1, id_type: "t" is a list'
 
 
 def test_without_an_id_type_the_setting_decides() -> None:
@@ -680,9 +721,11 @@ def test_without_an_id_type_the_setting_decides() -> None:
         (["a"], (["a"],)),
         ("", ([], ['""'])),
         (1.5, ([], ["1.5"])),
-        (56.0, ([], ["56.0"])),
+        (56.0, (["56"],)),
+        (["a", -5.0], (["a", "-5"],)),
+        (2.0**53, ([], ["9007199254740992.0"])),
         (True, ([], ["true"])),
-        (None, ([], ["null"])),
+        ([None], ([], ["null"])),
         ("x" * 151, ([], ['"' + "x" * 151 + '"'])),
         ("é" * 76, ([], ['"' + "\\u00e9" * 76 + '"'])),
         (["a", "", 1.5, "b", {"c": 1}], (["a", "b"], ['""', "1.5", '{"c": 1}'])),
@@ -746,22 +789,38 @@ def test_what_is_no_id_at_all_is_malformed() -> None:
     )
 
 
-def test_null_is_passed_over_only_if_something_else_is_there() -> None:
+def test_null_is_nothing_and_a_record_without_an_id_is_kept_whole() -> None:
+    """To dead-letter the null alone would lose what another mapping could read."""
     by = field('id = [{ path = "i" }, { path = "j", id_type = "email" }]')
     assert read(by, {"i": None, "j": "a@b"}) == [(56, "add", "email", ["a@b"])]
-    assert read(by, {"i": None, "j": None}) == [(56, "add", "id", [], ["null"])]
-    assert read(by, {"i": [None], "j": "a@b"}) == [(56, "add", "email", ["a@b"])]
+    for nobody in ({"i": None, "j": None}, {"i": None}, {"j": None}, {}):
+        assert read(by, nobody) == 'rule 1, id: nothing is at "i" or "j"'
+
+
+@pytest.mark.parametrize("blank", ["", [], [""], [None], ["", None]])
+def test_what_is_blank_is_passed_over_only_if_something_else_is_there(blank: object) -> None:
+    """A field of Protobuf that nobody set is an empty text, or list."""
+    by = field('id = [{ path = "i" }, { path = "j", id_type = "email" }]')
+    assert read(by, {"i": blank, "j": "a@b"}) == [(56, "add", "email", ["a@b"])]
+    alone = read(by, {"i": blank})
+    for also_blank in (None, "", [], [None]):
+        assert read(by, {"i": blank, "j": also_blank}) == alone
+    if blank == []:
+        assert alone == 'rule 1, id: the list at "i" is empty'
+    else:
+        invalid = [json.dumps(each) for each in (blank if isinstance(blank, list) else [blank])]
+        assert alone == [(56, "add", "id", [], invalid)]
 
 
 def test_places_of_a_star_where_nothing_is_are_told() -> None:
     by = field('id = { path = "people[*].id" }')
-    people = [{"id": "a"}, {}, {"id": 5}, None]
     told = 'rule 1, id: nothing is at "people[*].id" in some of the places'
-    assert read(by, {"people": people}) == [(56, "add", "id", ["a", "5"]), told]
-    assert read(by, {"people": [{"id": "a"}, None]}) == [(56, "add", "id", ["a"]), told]
+    for nobody in ({}, {"id": None}, None):
+        people = [{"id": "a"}, nobody, {"id": 5}]
+        assert read(by, {"people": people}) == [(56, "add", "id", ["a", "5"]), told]
     nothing: list[dict[str, Any]] = [{"people": []}, {"people": [{}]}, {}, {"people": 5}]
-    for nobody in nothing:
-        assert read(by, nobody) == 'rule 1, id: nothing is at "people[*].id"'
+    for record in nothing:
+        assert read(by, record) == 'rule 1, id: nothing is at "people[*].id"'
 
 
 def test_half_a_surrogate_pair_is_no_id() -> None:
@@ -868,6 +927,55 @@ def test_a_path_to_nothing_of_the_value_leaves_it_alone() -> None:
         assert read(by, value, Beside(of_key=b"a")) == [(56, "add", "id", ["a"])]
     assert read(by, b"\xff", Beside(of_key=b"\xff")).startswith("rule 1, id: ")
     assert read(by, b"null", Beside(of_key=b"a")) is None
+
+
+# -- keys that a table lacks --------------------------------------------------------------------
+
+
+def test_keys_that_the_table_lacks_are_told_of_changes_that_it_would_read() -> None:
+    by = mapping(
+        """
+[[rule]]
+when = { traits = { exists = true } }
+each = "traits"
+segment_id = { path = "@key", map = "segments", ignore = true }
+action = { path = "@value", add = ["true"], remove = ["false"], ignore = ["none"] }
+id = [{ path = "$.user" }, { path = "$.traits.email", id_type = "email" }]
+[[rule]]
+when = { audience = { exists = true } }
+segment_id = { path = "audience", map = { vip = 1 } }
+action = "add"
+id = { path = "users" }
+[[rule]]
+when = { other = { exists = true } }
+[[rule.change]]
+segment_id = { path = "other", map = { vip = 1 }, default = 2 }
+action = "add"
+id = "x"
+[[rule.change]]
+segment_id = { path = "more" }
+action = "add"
+id = "x"
+""",
+        SEGMENTS,
+    )
+
+    def unlisted(value: object) -> tuple[str, ...]:
+        found = by.unlisted_keys(encoded(value), NOTHING_BESIDE)
+        assert by.unlisted_keys_of_decoded(value, NOTHING_BESIDE) == found
+        return found
+
+    traits = {"vip": True, "new": True, "plan": "pro", "late": "none", "old": False, "x": None}
+    assert unlisted({"traits": traits, "user": "u"}) == ("new", "old")
+    assert unlisted({"audience": 7.0}) == ("7",)
+    for nothing in ({"other": "z", "more": 5}, {"audience": "vip"}, {"audience": ["a"]}, {}, None):
+        assert unlisted(nothing) == ()
+    for value in (b"{", b"\xff", None):
+        assert by.unlisted_keys(value, NOTHING_BESIDE) == ()
+    assert by.unlisted_keys(b'\xef\xbb\xbf{"audience": "a"}', NOTHING_BESIDE) == ("a",)
+    wrong_paths: list[tuple[object, object]] = [("u-1", "u-1"), ("u-1", ["u-1"]), ("a@b", "u-1")]
+    for audience, users in wrong_paths:  # that lead to a person
+        assert unlisted({"audience": audience, "users": users}) == ()
 
 
 # -- Connect's envelope -------------------------------------------------------------------------

@@ -376,6 +376,23 @@ def test_only_the_most_frequent_reasons_are_shown() -> None:
     assert "  and 3 other reasons\n" in summed(*many)
 
 
+def test_keys_that_the_table_of_segments_lacks_are_listed_the_most_frequent_first() -> None:
+    churned = replace(IGNORED, unlisted=("churned", "new\x1b"))
+    vip = replace(ADDED, unlisted=("vip", "churned"))
+    assert (
+        "\n\n  not in the table of segments:\n"
+        "           2  churned\n"
+        "           1  new\N{REPLACEMENT CHARACTER}\n"
+        "           1  vip\n\n"
+    ) in summed(churned, vip)
+    many = replace(IGNORED, unlisted=tuple(f"key {each}" for each in range(23)))
+    assert "  and 3 other keys\n" in summed(many)
+    assert "not in the table" not in summed(*SAMPLES)
+    verdict = verdict_of(tallied(churned), 1000, "audiences", has_trouble=False)
+    found = json.loads(summary_line(tallied(churned, vip), verdict, [], 1000))["summary"]
+    assert found["unlisted"][0] == {"key": "churned", "records": 2}
+
+
 def test_programs_get_the_same_without_ids_unless_they_are_asked_for() -> None:
     line = json.loads(record_line(PARTLY, show_ids=False))
     assert line == {
@@ -558,6 +575,23 @@ def test_a_mapping_of_the_command_line_counts_more_than_the_settings(events: Pat
     assert code == ALL
     assert "all 2 records would be ignored: no rule fits" in output
     assert "→ these are events as they are: run without EVENT_MAPPING" in output
+
+
+def test_what_is_to_be_put_into_the_table_of_segments_is_shown(tmp_path: Path) -> None:
+    calls = [
+        {"type": "track", "event": "Audience Entered", "properties": {"audience_key": key}}
+        for key in ("vip", "churned", "churned")
+    ]
+    traits = {"type": "identify", "traits": {"vip": True, "new": False, "plan": "pro"}}
+    lines = [json.dumps({**call, "userId": "u-1"}) for call in [*calls, traits, calls[0]]]
+    (tmp_path / "calls.jsonl").write_text("\n".join(lines))
+    code, output, _ = command(
+        *("--from-file", str(tmp_path / "calls.jsonl"), "--mapping", "segment-engage"),
+        EVENT_SEGMENTS='{"vip": 56}',
+    )
+    assert code == ALL
+    shown = output.partition("not in the table of segments:")[2].partition("\n\n")[0]
+    assert shown.split() == ["2", "churned", "1", "new"]
 
 
 def test_the_topic_of_a_files_records_is_the_first_that_is_named(

@@ -328,6 +328,42 @@ def test_an_edition_is_known() -> None:
     assert read(text, b"\0\x0a\x01x") == {"id": "x", "n": []}
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        "option features.message_encoding = DELIMITED;",
+        "option features = { message_encoding: DELIMITED };",
+        "message F { E e = 1 [features.message_encoding = DELIMITED]; }",
+        "message F { string s = 1 [features.field_presence = IMPLICIT]; }",
+    ],
+)
+def test_a_feature_that_changes_what_is_read_is_refused(option: str) -> None:
+    """It would be read as a message that lacks the field, and dead-lettered."""
+    text = f'edition = "2023"; {option} message E {{ string id = 1; }}'
+    with pytest.raises(UnusableError, match="of an edition whose"):
+        protobuf(text)
+    read_alike = text.replace("DELIMITED", "LENGTH_PREFIXED").replace("IMPLICIT", "EXPLICIT")
+    assert protobuf(read_alike).decode is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '\ufeffsyntax = "proto3"; message E { string id = 1; }',
+        "syntax = 'pro' \"to3\"; message E { string id = 1; }",
+    ],
+)
+def test_what_protoc_takes_besides_is_taken(text: str) -> None:
+    assert read(text, b"\0\x0a\x01x") == {"id": "x"}
+    assert resolved(file_of("schema0.proto", text)) == resolved(files_of(text)[-1])
+
+
+def test_a_long_text_is_looked_at_once() -> None:
+    """One of blanks that ends in something else was looked at from each of them."""
+    with pytest.raises(UnusableError):
+        protobuf("A" + " " * 1_000_000 + "{")
+
+
 def test_it_is_called_by_its_messages() -> None:
     assert str(protobuf(EVENT)) == "Protobuf shop.audiences.Change or shop.audiences.Second"
 

@@ -14,6 +14,7 @@ from consumer.core.schemas.answers import Failed, NotThere
 from consumer.core.schemas.compiled import Compiled
 from consumer.core.schemas.inquiries import Found
 from consumer.core.schemas.reader import PlainReadings
+from consumer.crashes import NEEDED_THREADS
 from consumer.customerio.network import basic
 from consumer.registry import registry as client
 from consumer.registry.asker import Asker
@@ -309,6 +310,18 @@ def test_the_thread_brings_what_it_was_asked_for(registry: Registry, served: Ser
     assert [prefix for prefix, _ in found] == [by_id, b"\0\0\0\0\7", by_guid]
     assert [type(each) for _, each in found] == [Compiled, NotThere, Compiled]
     assert asker.found() == []
+
+
+def test_without_its_thread_the_daemon_ends_rather_than_wait_for_ever() -> None:
+    names: list[str] = []
+
+    def fetch(_: bytes) -> Found:
+        names.append(threading.current_thread().name)
+        return NotThere("the schema is not found")
+
+    Asker(fetch).ask(b"\0\0\0\0\7")
+    eventually(lambda: names, PATIENCE_SECONDS, "a question")
+    assert set(names) <= NEEDED_THREADS
 
 
 def test_nobody_waits_for_it(registry: Registry, served: Served) -> None:

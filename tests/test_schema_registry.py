@@ -4,6 +4,7 @@ The registry is Apicurio; where GUIDs, a login or faults are asked for, a stand-
 """
 
 import json
+import threading
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +18,7 @@ from tests.support.cluster import Record
 from tests.support.daemon import Daemon
 from tests.support.protoc import message
 from tests.support.registry import Registry, Served, status
-from tests.support.scenario import PATIENCE_SECONDS, assert_accounted
+from tests.support.scenario import DRAIN_SECONDS, PATIENCE_SECONDS, assert_accounted
 from tests.support.waiting import eventually
 from tests.test_avro import a_field, written
 from tests.test_end_to_end import await_unready, headers_of_ours
@@ -334,6 +335,28 @@ def test_a_restart_in_the_midst_of_waiting_loses_and_repeats_nothing(
         scenario.await_all_committed()
     assert scenario.api.counters().ids == 40
     assert len(scenario.api.members(56)) == 40
+
+
+def test_i9_a_stop_does_not_wait_for_a_registry_that_hangs(scenario: "Scenario") -> None:
+    registry, over = Registry(), threading.Event()
+    prefix, _ = registry.add(EVENT)
+    registry.fault = lambda _: over.wait(PATIENCE_SECONDS)
+    scenario.produce([Record("k", prefix + written(EVENT, event("add", "a")), partition=0)])
+    scenario.produce([Record("k", json.dumps(event("add", "plain")), partition=1)])
+    try:
+        with Served(registry) as served:
+            daemon = start(scenario, served.url)
+            scenario.await_accepted(1)
+            eventually(lambda: registry.asked, PATIENCE_SECONDS, "a question")
+            daemon.stop()
+            (stopped,) = daemon.logs("stopped")
+            assert stopped["released"] == 0
+            assert stopped["seconds"] < DRAIN_SECONDS
+            over.set()
+    finally:
+        over.set()
+    assert scenario.api.members(56) == {"plain"}
+    assert scenario.committed().get(0, 0) == 0
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])

@@ -152,9 +152,8 @@ class Assignment:
         return anew
 
     def hold_back(self, names: Iterable[Partition]) -> None:
-        """Stop reading partitions until they are to `go_on`."""
-        reading = self._pipeline.ledgers.keys() - self._waiting.keys()
-        held_back = reading.intersection(names)
+        """Stop reading partitions until they are to `go_on`, if that isn't so already."""
+        held_back = {name for name in names if self._resting.get(name) != math.inf}
         if held_back:
             self._resting.update(dict.fromkeys(held_back, math.inf))
             self._is_paused |= held_back
@@ -261,6 +260,8 @@ class Assignment:
     def _await(self, partitions: Sequence[Partition], gone: Gone | None) -> None:
         for name in partitions:
             self._waiting[name] = _Question(next(self._numbers), gone)
+            if self._pipeline.awaited.pop(name, None) is not None:
+                self._resting.pop(name, None)  # where it begins it may need another schema, or none
             self._is_paused.discard(name)  # it is not read, and begins as all others are then
         self._is_asked = False
 

@@ -6,7 +6,7 @@ fails is told as ``schema-registry-unavailable``, which stops nobody else.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from consumer.core.outcomes import HoldReason
 from consumer.core.pipeline import Pipeline
@@ -26,7 +26,6 @@ class SchemaWatch:
     _outlook: Outlook
     _schemas: Schemas | None
     _say: Say
-    _held_back: set[Partition] = field(default_factory=set)
     _told: str = ""
 
     def turn(self, now: float) -> Sequence[Partition]:
@@ -38,9 +37,7 @@ class SchemaWatch:
             return ()
         awaited = self._pipeline.awaited
         port, inquiries = self._schemas.port, self._schemas.inquiries
-        new = awaited.keys() - self._held_back
-        if new:
-            self._assignment.hold_back(new)
+        self._assignment.hold_back(awaited)
         for prefix, found in port.found():
             inquiries.take(prefix, found, now)
             if isinstance(found, NotThere):
@@ -51,7 +48,6 @@ class SchemaWatch:
             del awaited[name]
         if arrived:
             self._assignment.go_on(arrived)
-        self._held_back = set(awaited)
         for prefix in inquiries.turn(dict.fromkeys(awaited.values()), now):
             port.ask(prefix)
         self._tell(inquiries.trouble(now), now)
@@ -59,7 +55,7 @@ class SchemaWatch:
 
     def _tell(self, trouble: str, now: float) -> None:
         if trouble:
-            count = len(self._held_back)
+            count = len(self._pipeline.awaited)
             partitions = f"{count} partition{'s wait' if count > 1 else ' waits'}"
             trouble = f"{partitions} for {trouble}"
         if trouble != self._told:

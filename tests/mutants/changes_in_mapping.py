@@ -11,8 +11,8 @@ MAPPING: tuple[Mutant, ...] = (
         name="a-rule-without-conditions-reads-what-has-no-value",
         breaks="a tombstone is passed over",
         file="consumer/core/mapping/careful.py",
-        old="if rule.reads_no_value is (value is None) and _fits(rule, scope):",
-        new="if _fits(rule, scope):",
+        old="is_meant = rule.reads_no_value is not has_value",
+        new="is_meant = True",
         tests=_ALL,
     ),
     Mutant(
@@ -43,8 +43,8 @@ MAPPING: tuple[Mutant, ...] = (
         name="the-envelope-of-connect-stays-on",
         breaks="Connect's envelope is taken off before any rule",
         file="consumer/core/mapping/mapping.py",
-        old="return self._reading_of(payload_of(whole) or View(whole), record)",
-        new="return self._reading_of(View(whole), record)",
+        old="return payload_of(whole) or View(whole)",
+        new="return View(whole)",
         tests=_ALL,
     ),
     Mutant(
@@ -53,6 +53,52 @@ MAPPING: tuple[Mutant, ...] = (
         file="consumer/core/mapping/connect.py",
         old='return written is not UNSET and bytes(written)[:1] in {b"{", b"n"}',
         new="return written is not UNSET",
+        tests=_EXAMPLES,
+    ),
+    # -- what is nothing
+    Mutant(
+        name="what-is-behind-a-place-that-can-not-be-walked-is-lost",
+        breaks="what can be read of a record is delivered",
+        file="consumer/core/mapping/careful.py",
+        old="""        if isinstance(place, WrongError):
+            details[str(place)] = None
+        else:""",
+        new="""        if isinstance(place, WrongError):
+            details[str(place)] = None
+            break
+        else:""",
+        tests=_EXAMPLES,
+    ),
+    Mutant(
+        name="null-is-an-id",
+        breaks="null is nothing",
+        file="consumer/core/mapping/ids.py",
+        old="there = [view for view in found if view is not None and not view.is_null]",
+        new="there = [view for view in found if view is not None]",
+        tests=_EXAMPLES,
+    ),
+    Mutant(
+        name="an-empty-text-is-an-id-before-another",
+        breaks="a field of Protobuf that nobody set is nothing",
+        file="consumer/core/mapping/ids.py",
+        old="not all(view.is_blank for view in given)",
+        new="not all(view.is_null for view in given)",
+        tests=_EXAMPLES,
+    ),
+    Mutant(
+        name="a-type-that-is-null-is-none-of-the-table",
+        breaks="null is nothing",
+        file="consumer/core/mapping/careful.py",
+        old="if (found is None or found.is_null) and lookup.missing is not None:",
+        new="if found is None and lookup.missing is not None:",
+        tests=_ALL,
+    ),
+    Mutant(
+        name="a-framed-key-is-text",
+        breaks="$key is text",
+        file="consumer/core/mapping/beside.py",
+        old='if key is not None and key[:1] == b"\\0":',
+        new="if False:",
         tests=_EXAMPLES,
     ),
     # -- what it says
@@ -75,9 +121,9 @@ MAPPING: tuple[Mutant, ...] = (
     Mutant(
         name="a-number-with-a-fraction-is-rounded",
         breaks="words are compared as text",
-        file="consumer/core/mapping/words.py",
-        old="if value.is_integer() and abs(value) < LARGEST_INTEGRAL:",
-        new="if abs(value) < LARGEST_INTEGRAL:",
+        file="consumer/core/events.py",
+        old="is_one = number.is_integer() and abs(number) < _LARGEST_INTEGRAL",
+        new="is_one = abs(number) < _LARGEST_INTEGRAL",
         tests=_ALL,
     ),
     Mutant(

@@ -4,6 +4,9 @@ from tests.mutants.mutant import Mutant
 
 _FOLDER = "consumer/commands/preview"
 _TESTS = "tests/test_preview.py"
+_OF_KEYS = (
+    "tests/test_mapping.py::test_keys_that_the_table_lacks_are_told_of_changes_that_it_would_read"
+)
 
 PREVIEW: tuple[Mutant, ...] = (
     Mutant(
@@ -127,5 +130,55 @@ PREVIEW: tuple[Mutant, ...] = (
         old='return None if known and known.endswith(f"={mapping}") else known',
         new="return known",
         tests=(f"{_TESTS}::test_what_reads_it_already_is_no_hint",),
+    ),
+    Mutant(
+        name="keys-of-what-is-no-change-are-missing-in-the-table",
+        breaks="what is listed is to be put into the table",
+        file="consumer/core/mapping/unlisted.py",
+        old="if action is IGNORE or isinstance(action, WrongError):",
+        new="if False:",
+        tests=(_OF_KEYS,),
+    ),
+    Mutant(
+        name="an-id-is-listed-as-a-key",
+        breaks="the ids only with --show-ids",
+        file="consumer/core/mapping/unlisted.py",
+        old="word in lookup.table or word in _ids(change, scope)",
+        new="word in lookup.table",
+        tests=(_OF_KEYS,),
+    ),
+    Mutant(
+        name="an-address-is-listed-as-a-key",
+        breaks="the ids only with --show-ids",
+        file="consumer/core/mapping/unlisted.py",
+        old='        if "@" not in key\n',
+        new="",
+        tests=(_OF_KEYS,),
+    ),
+    Mutant(
+        name="what-has-a-default-is-missing-in-the-table",
+        breaks="what is listed is to be put into the table",
+        file="consumer/core/mapping/unlisted.py",
+        old=" or isinstance(lookup.otherwise, int):",
+        new=":",
+        tests=(_OF_KEYS,),
+    ),
+    Mutant(
+        name="the-check-looks-no-farther",
+        breaks="rare records are no failure",
+        file="consumer/commands/check/records.py",
+        old="if ignored:  # most",
+        new="if False:  # most",
+        tests=(
+            "tests/test_check.py::test_it_is_looked_farther_back_where_records_of_a_segment_are_rare",
+        ),
+    ),
+    Mutant(
+        name="a-topic-that-is-all-ignored-is-fine-beside-others",
+        breaks="0 of many is not ok",
+        file="consumer/commands/check/records.py",
+        old="if tally.fit and not tally.refused and not silent:",
+        new="if tally.fit and not tally.refused:",
+        tests=("tests/test_check.py::test_one_topic_of_several_that_is_all_ignored_is_named",),
     ),
 )

@@ -78,7 +78,7 @@ SCHEMAS: tuple[Mutant, ...] = (
         name="one-that-waits-is-read-on",
         breaks="a partition that waits is paused",
         file=_WATCH,
-        old="self._assignment.hold_back(new)",
+        old="self._assignment.hold_back(awaited)",
         new="pass",
         tests=_OF_LOOP,
     ),
@@ -98,6 +98,22 @@ SCHEMAS: tuple[Mutant, ...] = (
             self._resting.pop(name, None)
 """,
         new="",
+        tests=_OF_LOOP,
+    ),
+    Mutant(
+        name="one-whose-position-is-lost-waits-on",
+        breaks="a pause never outlives its reason",
+        file=_ASSIGNMENT,
+        old="if self._pipeline.awaited.pop(name, None) is not None:",
+        new="if False:",
+        tests=_OF_LOOP,
+    ),
+    Mutant(
+        name="one-that-waits-is-held-back-once-only",
+        breaks="a partition that waits is paused",
+        file=_ASSIGNMENT,
+        old="held_back = {name for name in names if self._resting.get(name) != math.inf}",
+        new="held_back = {name for name in names if name not in self._resting}",
         tests=_OF_LOOP,
     ),
     Mutant(
@@ -166,6 +182,22 @@ SCHEMAS: tuple[Mutant, ...] = (
         tests=_OF_INQUIRIES,
     ),
     Mutant(
+        name="what-is-needed-again-is-asked-for-again",
+        breaks="asked for once",
+        file=_INQUIRIES,
+        old="_Inquiry(asked_at=now if prefix in self._unanswered else math.inf)",
+        new="_Inquiry()",
+        tests=_OF_INQUIRIES,
+    ),
+    Mutant(
+        name="a-minute-long-ago-counts",
+        breaks="not there is tried for a minute",
+        file=_INQUIRIES,
+        old="            self._not_there_since.pop(prefix, None)\n        new",
+        new="            pass\n        new",
+        tests=_OF_INQUIRIES,
+    ),
+    Mutant(
         name="one-that-does-not-answer-is-waited-for-in-silence",
         breaks="I8",
         file=_INQUIRIES,
@@ -181,11 +213,9 @@ SCHEMAS: tuple[Mutant, ...] = (
         old="""        if stream.read(1):
             raise UnfitError
         return found
-
-    def decode_deep""",
+""",
         new="""        return found
-
-    def decode_deep""",
+""",
         tests=("tests/test_avro.py",),
     ),
     Mutant(

@@ -1,5 +1,6 @@
 """What one process was given, sent and heard of: what it may commit, seen from outside."""
 
+import math
 from dataclasses import dataclass, field
 
 from tests.simulation.api import is_bad
@@ -28,6 +29,7 @@ class Taken:
 
     number: int
     handed: dict[Record, float] = field(default_factory=dict)  # when
+    unread: tuple[float, float] = math.inf, 0.0  # from where on, and when that was so last
     order: dict[Record, int] = field(default_factory=dict)
     order_of_offset: dict[int, int] = field(default_factory=dict)
     latest: dict[Change, int] = field(default_factory=dict)  # the last record that says so

@@ -5,6 +5,7 @@ id of an attempt remembers, to know which record a request is about.
 """
 
 import json
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -234,14 +235,24 @@ class Oracle(Watch):
             self.applications[key] = self.applications.get(key, 0) + 1
 
     def check_healthy(self, process: "Process", failing: set[int], rules: Rules) -> None:
-        """Look for changes that waited too long while only these segments failed (I4, I8)."""
+        """Look for changes that waited too long while only these segments failed (I4, I8).
+
+        What is behind a record whose schema isn't there yet waits for that.
+        """
         account = self.accounts[process.number]
         latest = process.now() - rules.linger_seconds - HEALTHY_WAIT_SECONDS
         for partition in process.client.membership.owned:
             taken = account.taken.get(partition)
-            for record, handed_at in taken.handed.items() if taken is not None else ():
+            if taken is None:
+                continue
+            unread_from = process.unread_from(partition)
+            if unread_from < math.inf:
+                taken.unread = unread_from, process.now()
+            for record, handed_at in taken.handed.items():
                 if handed_at > latest:
                     break
+                if record.offset >= taken.unread[0] and taken.unread[1] > latest:
+                    continue
                 if waiting := account.waiting(record) - failing:
                     raise Violation(
                         f"I8: {partition}:{record.offset} of {sorted(waiting)} waits since"

@@ -13,6 +13,7 @@ from consumer.core.tally import Tally
 from consumer.core.throttle import Throttle
 from consumer.engine.loop import Loop
 from consumer.engine.ports import GiveUp, Ports, Published, Schemas, View
+from tests.simulation.log import TOPIC
 from tests.simulation.producer import MAPPING
 from tests.simulation.registry import Registry
 from tests.simulation.scheduler import Scheduler, Task
@@ -204,6 +205,12 @@ class Process:
     def now(self) -> float:
         """Return the world's time, without being stopped."""
         return self._scheduler.now
+
+    def unread_from(self, partition: int) -> float:
+        """Return the offset of the record of a partition that waits for its schema; inf: none."""
+        name = (TOPIC, partition)
+        waits = name in self.pipeline.awaited and name in self.pipeline.ledgers
+        return self.pipeline.ledgers[name].position if waits else math.inf
 
     def trace(self, *what: object) -> None:
         """Take down what happened."""

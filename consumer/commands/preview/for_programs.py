@@ -55,6 +55,9 @@ def summary_line(
             }
             for each in tally.reasons()
         ],
+        "unlisted": [
+            {"key": key, "records": records} for key, records in tally.unlisted.most_common()
+        ],
         "troubles": list(troubles),
         "verdict": verdict.sentence,
         "try": verdict.to_try or None,

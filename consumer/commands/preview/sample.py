@@ -41,7 +41,8 @@ class Change:
 class Sample:
     """One record; ``place`` says which, ``detail`` why it, or a part of it, is not read.
 
-    ``hint``: what would read it, if that is known.
+    ``hint``: what would read it, if that is known. ``unlisted``: the keys of segments that it names
+    and the mapping's table doesn't have.
     """
 
     place: str
@@ -49,6 +50,7 @@ class Sample:
     changes: tuple[Change, ...] = ()
     detail: str = ""
     hint: str | None = None
+    unlisted: tuple[str, ...] = ()
 
     @property
     def is_whole(self) -> bool:

@@ -1,7 +1,7 @@
 """Where a preview's samples come from: the newest records of the topics, or a file's lines."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from confluent_kafka import KafkaException
@@ -10,14 +10,16 @@ from consumer.commands.check.connection import Connection
 from consumer.commands.check.finding import Finding, State
 from consumer.commands.check.topics import topic_findings
 from consumer.commands.preview.bar import Bar
+from consumer.commands.preview.keys import KeyWatch
 from consumer.commands.preview.lines import STANDARD_INPUT, lines_of
 from consumer.commands.preview.newest import Told, newest
 from consumer.commands.preview.sample import Sample, sample_of
 from consumer.commands.preview.schemas import ImpatientFetch
 from consumer.core.mapping.beside import Record
 from consumer.core.message import Message
-from consumer.core.schemas.reader import PlainReadings
-from consumer.readers import fetch_of, patient_reader_of
+from consumer.core.schemas.reader import PlainReadings, Readings
+from consumer.readers import fetch_of
+from consumer.registry.patient import PatientReader
 from consumer.settings import Settings
 
 PATIENCE_SECONDS = 10.0
@@ -36,10 +38,13 @@ class Judge:
     """Makes samples of records by the settings' mapping and schemas, waiting for these."""
 
     def __init__(self, settings: Settings) -> None:
+        mapping = settings.mapping
         self._name = settings.event_mapping.name if settings.event_mapping else ""
         self._fetch = ImpatientFetch(fetch_of(settings))
-        mapping = patient_reader_of(settings, self._fetch)
-        self._reader = PlainReadings(settings.event_id_type) if mapping is None else mapping
+        self._watch = None if mapping is None else KeyWatch(mapping)
+        readings: Readings = self._watch or PlainReadings(settings.event_id_type)
+        is_framed = settings.event_format == "schema-registry"
+        self._reader = PatientReader(self._fetch, readings) if is_framed else readings
 
     def of_message(self, message: Message) -> Sample:
         """Return what becomes of a record of Kafka's."""
@@ -52,8 +57,11 @@ class Judge:
             yield self._sample(line.place, line.content, line)
 
     def _sample(self, place: str, value: bytes | None, record: Record) -> Sample:
+        if self._watch is not None:
+            self._watch.unlisted = ()  # not all that is read gets to it
         reading = self._reader.read(value, record)
-        return sample_of(place, value, reading, self._fetch.failures, self._name)
+        sample = sample_of(place, value, reading, self._fetch.failures, self._name)
+        return replace(sample, unlisted=self._watch.unlisted) if self._watch else sample
 
 
 def of_file(settings: Settings, file: BinaryIO, name: str) -> Source:

@@ -9,6 +9,7 @@ from consumer.commands.preview.tally import Reason, Tally
 from consumer.commands.preview.verdict import COLOURS, Verdict, count_of
 
 _SHOWN_REASONS = 10
+_SHOWN_KEYS = 20
 _OF_REASONS = CHANGES | {"invalid id": "red"}
 _WIDTHS = (10, 7, 7)  # segment, records, ids
 _CHANGE = len("remove")
@@ -29,6 +30,7 @@ def summary(tally: Tally, verdict: Verdict, paint: Paint, width: int | None) -> 
         yield from _of_reason(reason, paint, width)
     if len(reasons) > _SHOWN_REASONS:
         yield f"  and {count_of(len(reasons) - _SHOWN_REASONS, 'other reason')}"
+    yield from _of_unlisted(tally, width)
     yield ""
     text = f"{verdict.sentence} (exit code {verdict.exit_code})"
     first, *more = folded(printable(text), width, 4)
@@ -38,6 +40,20 @@ def summary(tally: Tally, verdict: Verdict, paint: Paint, width: int | None) -> 
         first, *more = folded(f"→ {verdict.to_try}", width, 4)
         yield f"    {paint(first, 'cyan')}"
         yield from (f"      {paint(each, 'cyan')}" for each in more)
+
+
+def _of_unlisted(tally: Tally, width: int | None) -> Iterator[str]:
+    """Yield the keys that are to be put into the table, if these audiences are meant."""
+    if tally.unlisted:
+        yield ""
+        yield "  not in the table of segments:"
+    for key, records in tally.unlisted.most_common(_SHOWN_KEYS):
+        begin = f"  {records:>10,}  "
+        first, *more = folded(printable(key), width, len(begin))
+        yield begin + first
+        yield from (" " * len(begin) + each for each in more)
+    if len(tally.unlisted) > _SHOWN_KEYS:
+        yield f"  and {count_of(len(tally.unlisted) - _SHOWN_KEYS, 'other key')}"
 
 
 def _row(segment: str, change: str, records: str, ids: str, id_type: str) -> str:

@@ -39,6 +39,7 @@ class Tally:
     invalid_ids: int = 0
     sums: dict[tuple[int, IdType, Action], Sum] = field(default_factory=dict)
     hints: dict[Outcome, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    unlisted: Counter[str] = field(default_factory=Counter)  # keys of segments, by records
     _last: dict[Lane, dict[str, Action]] = field(default_factory=dict)
     _reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
     _first: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -49,6 +50,7 @@ class Tally:
         self.by_outcome[sample.outcome] += 1
         self.fit += any(change.ids for change in sample.changes)
         self.whole += sample.is_whole and sample.outcome == "readable"
+        self.unlisted.update(sample.unlisted)
         if sample.hint:
             self.hints[sample.outcome][sample.hint] += 1
         reasons: list[tuple[str, str]] = [

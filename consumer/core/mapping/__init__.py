@@ -15,5 +15,6 @@ From a file to a reading:
     document  text -> tables        parser, forms  tables -> `language.Rule`s, or every problem
     structs, getters, plan          the quick plan: what a good record looks like, as types
     view, scope, careful            the careful plan: whatever else there is, and what is wrong
+    unlisted                        what a table of segments lacks, for a preview
     mapping                         the two together, which is what the intake calls
 """

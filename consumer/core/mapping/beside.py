@@ -17,12 +17,30 @@ class Record(Protocol):
     def headers(self) -> Headers | None: ...  # noqa: D102
 
 
+class BinaryKeyError(ValueError):
+    """A key that is no text, though its bytes could pass for one."""
+
+    def __init__(self) -> None:
+        super().__init__("it begins with a zero byte, as a schema's id and numbers do, and no text")
+
+
+def key_of(record: Record) -> bytes | None:
+    """Return a record's key, if it may be text; raise BinaryKeyError.
+
+    Framed by a schema's id, most keys are UTF-8: they would be sent as ids that nobody has.
+    """
+    key = record.key()
+    if key is not None and key[:1] == b"\0":
+        raise BinaryKeyError
+    return key
+
+
 def key_text(record: Record) -> str | None:
-    """Return a record's key as text; None if it has none; raise UnicodeDecodeError.
+    """Return a record's key as text; None if it has none; raise UnicodeDecodeError, BinaryKeyError.
 
     Converters write a text with quotes around it, or in Connect's envelope: those are taken off.
     """
-    key = record.key()
+    key = key_of(record)
     if key is None:
         return None
     text = key.decode()

@@ -43,14 +43,18 @@ T = TypeVar("T")
 def reading_of(rules: list[Rule], record: Record, value: View | None) -> Reading:
     """Return what a record says, by the first rule that fits; ``value`` is JSON from end to end."""
     scope = Scope(record, (value,) if value else ())
+    rule = rule_for(rules, scope)
+    return NO_RULE if rule is None else _read(rule, scope)
+
+
+def rule_for(rules: list[Rule], scope: Scope) -> Rule | None:
+    """Return the first rule that fits a record, at whose top the scope is."""
+    has_value = bool(scope.entries)
     for rule in rules:
-        if rule.reads_no_value is (value is None) and _fits(rule, scope):
-            return _read(rule, scope)
-    return NO_RULE
-
-
-def _fits(rule: Rule, scope: Scope) -> bool:
-    return all(_holds(condition, scope) for condition in rule.when)
+        is_meant = rule.reads_no_value is not has_value
+        if is_meant and all(_holds(condition, scope) for condition in rule.when):
+            return rule
+    return None
 
 
 def _holds(condition: Condition, scope: Scope) -> bool:
@@ -67,13 +71,13 @@ def _read(rule: Rule, scope: Scope) -> Reading:
     changes: list[Event | Mixed] = []
     details: dict[str, None] = {}  # each once, in order
     places = 0
-    try:
-        for place in _walk(rule, scope, 0):
-            places += 1
+    for place in walk(rule, scope):
+        places += 1
+        if isinstance(place, WrongError):
+            details[str(place)] = None
+        else:
             for change in rule.changes:
                 _add(change, place, changes, details)
-    except WrongError as wrong:
-        details[str(wrong)] = None
     malformed = Malformed("; ".join(details)) if details else None
     if not changes:
         return malformed or (TO_BE_IGNORED if places else NOTHING_TO_WALK)
@@ -95,24 +99,26 @@ def _add(
             changes.append(change)
 
 
-def _walk(rule: Rule, scope: Scope, depth: int) -> Iterator[Scope]:
+def walk(rule: Rule, scope: Scope, depth: int = 0) -> Iterator[Scope | WrongError]:
+    """Yield each place that the walks lead to, and what is wrong where there is nothing to walk."""
     if depth == len(rule.each):
         yield scope
         return
     path = rule.each[depth]
     found = scope.one(path)
     if found is None or found.kind not in {"list", "object"}:
-        raise WrongError(f"rule {rule.number}, each: {what_is_at(path, found)}")
+        yield WrongError(f"rule {rule.number}, each: {what_is_at(path, found)}")
+        return
     for index, entry in enumerate(found.items()):
-        yield from _walk(rule, scope.entered(index, entry), depth + 1)
+        yield from walk(rule, scope.entered(index, entry), depth + 1)
     for name, entry in found.members().items():
-        yield from _walk(rule, scope.entered(name, entry), depth + 1)
+        yield from walk(rule, scope.entered(name, entry), depth + 1)
 
 
 def _change(rule: ChangeRule, scope: Scope, details: dict[str, None]) -> Event | Mixed | None:
     """Return a change, None if it is to be ignored; what makes it so counts before all else."""
     segment_id = _segment_id(rule, scope)
-    action: Action | Verdict | WrongError = _looked_up(rule.action, rule.place, "action", scope)
+    action: Action | Verdict | WrongError = looked_up(rule.action, rule.place, "action", scope)
     if segment_id is IGNORE or action is IGNORE:
         return None
     if isinstance(segment_id, WrongError):
@@ -120,9 +126,7 @@ def _change(rule: ChangeRule, scope: Scope, details: dict[str, None]) -> Event |
     if isinstance(action, WrongError):
         raise action
     source, given = given_ids(rule, scope, details)
-    id_type: IdType | Verdict | WrongError = _looked_up(
-        source.id_type, rule.place, "id_type", scope
-    )
+    id_type: IdType | Verdict | WrongError = looked_up(source.id_type, rule.place, "id_type", scope)
     if isinstance(id_type, WrongError):
         raise id_type
     if id_type is IGNORE:
@@ -133,7 +137,7 @@ def _change(rule: ChangeRule, scope: Scope, details: dict[str, None]) -> Event |
 def _segment_id(rule: ChangeRule, scope: Scope) -> int | Verdict | WrongError:
     lookup = rule.segment_id
     if isinstance(lookup, int) or lookup.table is not None:
-        return _looked_up(lookup, rule.place, "segment_id", scope)
+        return looked_up(lookup, rule.place, "segment_id", scope)
     try:
         found = scope.one(lookup.path)
     except UnreadableError as error:
@@ -147,9 +151,10 @@ def _segment_id(rule: ChangeRule, scope: Scope) -> int | Verdict | WrongError:
     return segment_id
 
 
-def _looked_up(
+def looked_up(
     lookup: T | Lookup[T], place: str, key: str, scope: Scope
 ) -> T | Verdict | WrongError:
+    """Return what a rule has for what a record says at a key, or why there is nothing."""
     if not isinstance(lookup, Lookup):
         return lookup
     place = f"{place}, {key}"
@@ -157,7 +162,7 @@ def _looked_up(
         found = scope.one(lookup.path)
     except UnreadableError as error:
         return WrongError(f'{place}: "{lookup.path}": {error}')
-    if found is None and lookup.missing is not None:
+    if (found is None or found.is_null) and lookup.missing is not None:
         return lookup.missing
     words = found.words() if found else ()
     if not words:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from consumer.core.mapping.beside import Record, header_text, key_text
@@ -151,6 +152,8 @@ def _every(first: Getter, rest: Getter) -> Getter:
         found: list[Any] = []
         if type(container) is dict:
             container = container.values()
+        elif isinstance(container, msgspec.Struct):
+            raise NotPlainError  # a map, of which another path names members
         elif type(container) is not list:
             return UNSET
         for each in container:

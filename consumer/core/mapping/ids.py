@@ -11,39 +11,47 @@ from consumer.core.mapping.view import View
 def given_ids(
     rule: ChangeRule, scope: Scope, details: dict[str, None]
 ) -> tuple[IdSource, list[View]]:
-    """Return the first place of ids where something is, and what; null only if nothing else is."""
-    nulls: tuple[IdSource, list[View]] | None = None
+    """Return the first place of ids where something is, and what.
+
+    An empty text or list, or one of nulls, counts only if no other place has more: Protobuf has no
+    other way to say that there is none.
+    """
+    chosen: tuple[IdSource, list[View], bool] | None = None
     for source in rule.ids:
-        given, missing = _at_source(source, rule.place, scope)
-        if not given:
-            continue
-        if missing:
-            details[f'{rule.place}, id: nothing is at "{source.ids}" in some of the places'] = None
-        if not all(view.is_null for view in given):
-            return source, given
-        nulls = nulls or (source, given)
-    if nulls is not None:
-        return nulls
-    paths = " or ".join(f'"{source.ids}"' for source in rule.ids)
-    raise WrongError(f"{rule.place}, id: nothing is at {paths}")
+        given, is_whole = _at_source(source, rule.place, scope)
+        says_something = given is not None and not all(view.is_blank for view in given)
+        if given is not None and (says_something or chosen is None):
+            chosen = source, given, is_whole
+        if says_something:
+            break
+    if chosen is None:
+        paths = " or ".join(f'"{source.ids}"' for source in rule.ids)
+        raise WrongError(f"{rule.place}, id: nothing is at {paths}")
+    source, given, is_whole = chosen
+    if not given:
+        raise WrongError(f'{rule.place}, id: the list at "{source.ids}" is empty')
+    if not is_whole:
+        details[f'{rule.place}, id: nothing is at "{source.ids}" in some of the places'] = None
+    return source, given
 
 
-def _at_source(source: IdSource, place: str, scope: Scope) -> tuple[list[View], bool]:
-    """Return what is at a place of ids, and whether some of its ways lead nowhere."""
+def _at_source(source: IdSource, place: str, scope: Scope) -> tuple[list[View] | None, bool]:
+    """Return what is at a place of ids, None for nothing; and whether all of its ways lead there.
+
+    The items of lists are ids, whatever they are.
+    """
     if isinstance(source.ids, str):
-        return [View.of(source.ids)], False
+        return [View.of(source.ids)], True
     try:
         found = list(scope.found(source.ids))
     except UnreadableError as error:
         raise WrongError(f'{place}, id: "{source.ids}": {error}') from None
-    there = [view for view in found if view is not None]
+    there = [view for view in found if view is not None and not view.is_null]
     if not source.ids.walks and there and there[0].kind == "object":
         what = what_is_at(source.ids, there[0])
         raise WrongError(f"{place}, id: {what}: a string, an integer, or a list of them")
     given = [inner for view in there for inner in (view.items() if view.kind == "list" else [view])]
-    if not given and there:
-        raise WrongError(f'{place}, id: the list at "{source.ids}" is empty')
-    return given, len(there) < len(found)
+    return given if there else None, len(there) == len(found)
 
 
 def change_of(segment_id: int, action: Action, id_type: IdType, given: list[View]) -> Event | Mixed:

@@ -28,8 +28,8 @@ class Lookup(Generic[T_co]):
     """A value that a record names by a word.
 
     Without a ``table`` the word is the value itself, as a segment's number is. ``otherwise`` is
-    for words that the table doesn't have, ``missing`` for a path that leads nowhere; None: such a
-    change is malformed.
+    for words that the table doesn't have, ``missing`` for a path that leads nowhere, or to null;
+    None: such a change is malformed.
     """
 
     path: Path

@@ -31,6 +31,7 @@ from consumer.core.mapping.parser import rules_of
 from consumer.core.mapping.plan import Plan
 from consumer.core.mapping.problems import Problem
 from consumer.core.mapping.reading import Reading
+from consumer.core.mapping.unlisted import unlisted_keys
 from consumer.core.mapping.view import View
 from consumer.core.unreadable import BYTE_ORDER_MARK, not_an_object, what_is_wrong
 
@@ -73,13 +74,16 @@ class Mapping:
         if value is None:
             return self.read(None, record)
         found = self._plan.read_decoded(value, record)
-        if found is not None:
-            return found
-        try:
-            written = Raw(msgspec.json.encode(value, enc_hook=str))
-        except (TypeError, ValueError, RecursionError, msgspec.MsgspecError):
-            return Malformed("what was decoded has no JSON form")
-        return self._reading_of(View(written), record)
+        return self._reading_of(_view_of_decoded(value), record) if found is None else found
+
+    def unlisted_keys(self, value: bytes | None, record: Record) -> tuple[str, ...]:
+        """Return the keys of segments that a record names, and that the table doesn't have."""
+        without_mark = None if value is None else value.removeprefix(BYTE_ORDER_MARK)
+        return self._unlisted(None if without_mark is None else self._view_of(without_mark), record)
+
+    def unlisted_keys_of_decoded(self, value: object, record: Record) -> tuple[str, ...]:
+        """Return the same for what `read_decoded` reads."""
+        return self._unlisted(None if value is None else _view_of_decoded(value), record)
 
     def _read_again(self, value: bytes, record: Record) -> Reading:
         """Read what the quick plan gave up: without its byte order mark, if it has one."""
@@ -88,19 +92,36 @@ class Mapping:
         return self._read_closely(value, record)
 
     def _read_closely(self, value: bytes, record: Record) -> Reading:
+        return self._reading_of(self._view_of(value), record)
+
+    def _view_of(self, value: bytes) -> View | Malformed:
         if not self._plan.reads_value:
-            view = None if value.strip() == b"null" else View.of("not looked at")
-            return reading_of(self._rules, record, view)
+            return View.of("not looked at") if value.strip() != b"null" else View(Raw(b"null"))
         try:
             whole = msgspec.json.decode(value, type=Raw)
             value.decode()
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return Malformed(what_is_wrong(value))
-        return self._reading_of(payload_of(whole) or View(whole), record)
+        return payload_of(whole) or View(whole)
 
-    def _reading_of(self, view: View, record: Record) -> Reading:
+    def _reading_of(self, view: View | Malformed, record: Record) -> Reading:
+        if isinstance(view, Malformed):
+            return view
         if view.is_null:
             return reading_of(self._rules, record, None)
         if self._plan.reads_objects_only and view.kind != "object":
             return Malformed(not_an_object(bytes(view.written)))
         return reading_of(self._rules, record, view)
+
+    def _unlisted(self, view: View | Malformed | None, record: Record) -> tuple[str, ...]:
+        if isinstance(view, Malformed):
+            return ()
+        is_nothing = view is None or view.is_null
+        return unlisted_keys(self._rules, record, None if is_nothing else view)
+
+
+def _view_of_decoded(value: object) -> View | Malformed:
+    try:
+        return View(Raw(msgspec.json.encode(value, enc_hook=str)))
+    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError):
+        return Malformed("what was decoded has no JSON form")

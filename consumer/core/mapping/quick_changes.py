@@ -120,7 +120,7 @@ def _asked(
     table, otherwise, missing = value.table or {}, value.otherwise, value.missing
 
     def meaning_of(found: Any) -> T | Verdict | None:  # noqa: ANN401 - whatever is there
-        if found is UNSET:
+        if found is UNSET or found is None:
             return missing
         word = found if type(found) is str else word_in(found, table)
         return None if word is None else table.get(word, otherwise)
@@ -173,8 +173,8 @@ def _names(found: list[Any], id_type: IdType) -> list[str]:
 
 def _name(found: object, id_type: IdType) -> str | None:
     """Return a good id as it is sent."""
-    if type(found) is int:
-        found = str(found)
+    if type(found) is int or type(found) is float:
+        found = word_of(found)
     if type(found) is not str:
         return None
     name = valid_id(found, id_type)

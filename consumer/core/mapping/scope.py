@@ -6,7 +6,13 @@ from dataclasses import dataclass, replace
 import msgspec
 from msgspec import Raw
 
-from consumer.core.mapping.beside import Record, header_text, key_text
+from consumer.core.mapping.beside import (
+    BinaryKeyError,
+    Record,
+    header_text,
+    key_of,
+    key_text,
+)
 from consumer.core.mapping.connect import payload_of
 from consumer.core.mapping.paths import Path, Source
 from consumer.core.mapping.view import View
@@ -60,10 +66,12 @@ class Scope:
                 text = key_text(self.record)
         except UnicodeDecodeError:
             raise UnreadableError("it is no UTF-8 text") from None
+        except BinaryKeyError as error:
+            raise UnreadableError(str(error)) from None
         yield None if text is None else View.of(text)
 
     def _in_the_key(self, path: Path) -> View | None:
-        key = self.record.key()
+        key = key_of(self.record)
         if key is None:
             return None
         try:

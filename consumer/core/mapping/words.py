@@ -2,7 +2,7 @@
 
 from collections.abc import Container
 
-LARGEST_INTEGRAL = 2.0**53  # up to here a float is the integer that was written
+from consumer.core.events import integer_of
 
 
 class NoWordError(ValueError):
@@ -23,9 +23,10 @@ def word_of(value: object) -> str | None:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
-        if value.is_integer() and abs(value) < LARGEST_INTEGRAL:
-            return str(int(value))
-        raise NoWordError
+        integer = integer_of(value)
+        if integer is None:
+            raise NoWordError
+        return str(integer)
     return None
 
 

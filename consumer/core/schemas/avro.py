@@ -12,6 +12,7 @@ Python, which has one.
 """
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from io import BytesIO
@@ -43,29 +44,20 @@ def avro(text: str, references: Sequence[tuple[str, str]]) -> Compiled:
 
 
 def _decoder(schema: Any, *, is_recursive: bool) -> Callable[[bytes], object]:  # noqa: ANN401 - fastavro's own
+    most_bytes = _MOST_BYTES_UNBOUND if is_recursive else math.inf
+
     def decode(payload: bytes) -> object:
         stream = BytesIO(payload)
+        read = schemaless_reader if len(payload) <= most_bytes else slow_reader
         try:
-            found: object = schemaless_reader(stream, schema, None)
+            found: object = read(stream, schema, None)
         except Exception as error:
             raise UnfitError from error
         if stream.read(1):
             raise UnfitError
         return found
 
-    def decode_deep(payload: bytes) -> object:
-        if len(payload) <= _MOST_BYTES_UNBOUND:
-            return decode(payload)
-        stream = BytesIO(payload)
-        try:
-            found: object = slow_reader(stream, schema, None)
-        except Exception as error:
-            raise UnfitError from error
-        if stream.read(1):
-            raise UnfitError
-        return found
-
-    return decode_deep if is_recursive else decode
+    return decode
 
 
 def _without_decimals(decode: Callable[[bytes], object]) -> Callable[[bytes], object]:

@@ -55,6 +55,7 @@ class Inquiries:
     def __init__(self) -> None:
         self.known: dict[bytes, Compiled | Malformed] = {}
         self._needed: dict[bytes, _Inquiry] = {}  # what failed last comes last
+        self._unanswered: set[bytes] = set()  # needed or not
         self._not_there_since: dict[bytes, float] = {}
         self._verdicts: dict[bytes, float] = {}  # since when, the oldest first
         self._has_found = False
@@ -65,8 +66,13 @@ class Inquiries:
         if not needed and not self._needed:
             return []
         kept = {prefix: each for prefix, each in self._needed.items() if prefix in needed}
+        for prefix in self._needed.keys() - kept.keys():  # its minute is one in which it is needed
+            self._not_there_since.pop(prefix, None)
         new = [prefix for prefix in needed if prefix not in kept and prefix not in self.known]
-        self._needed = kept | {prefix: _Inquiry() for prefix in new}
+        self._needed = kept | {
+            prefix: _Inquiry(asked_at=now if prefix in self._unanswered else math.inf)
+            for prefix in new
+        }
         asked = sum(each.asked_at < math.inf for each in self._needed.values())
         free = (1 if self.trouble(now) else AT_ONCE) - asked
         due = [
@@ -77,11 +83,13 @@ class Inquiries:
         due = due[: max(0, free)]
         for prefix in due:
             self._needed[prefix].asked_at = now
+        self._unanswered.update(due)
         return due
 
     def take(self, prefix: bytes, found: Found, now: float) -> None:
         """Take in what became of an inquiry."""
         inquiry = self._needed.pop(prefix, None)
+        self._unanswered.discard(prefix)
         if isinstance(found, Compiled):
             self._learn(prefix, found)
         elif inquiry is not None:

@@ -26,6 +26,7 @@ _LABELS = {
     for name, number in FieldDescriptorProto.Label.items()
 }
 _SINGLE = _LABELS["optional"]
+_UNREAD_FEATURES = {"message_encoding": "DELIMITED", "field_presence": "IMPLICIT"}
 _PASSED_OVER = {"option", "extensions", "reserved", "extend", "service"}
 
 
@@ -65,6 +66,9 @@ def _take_edition(words: Words, file: FileDescriptorProto) -> None:
     words.take(";")
     if edition not in Edition.keys():  # noqa: SIM118 - it is no mapping
         raise UnusableError(f"a .proto file of an {edition} that is not known")
+    for feature, value in _UNREAD_FEATURES.items():
+        if words.sets(feature, value):  # else messages would lack fields without a word
+            raise UnusableError(f"a .proto file of an edition whose {feature} is {value}")
     file.syntax, file.edition = "editions", Edition.Value(edition)
 
 
@@ -176,6 +180,7 @@ def _set_type(field: FieldDescriptorProto, name: str) -> None:
 def _take_enum(words: Words, enum: EnumDescriptorProto) -> None:
     enum.name = words.take()
     words.take("{")
+    numbers: set[int] = set()
     while not words.takes("}"):
         if words.next in {"option", "reserved"}:
             words.skip_statement()
@@ -184,6 +189,7 @@ def _take_enum(words: Words, enum: EnumDescriptorProto) -> None:
             words.take("=")
             number = words.number()
             enum.value.add(name=name, number=number)
-            if number in [each.number for each in enum.value][:-1]:
+            if number in numbers:
                 enum.options.allow_alias = True
+            numbers.add(number)
             words.skip_statement()

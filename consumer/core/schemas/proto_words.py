@@ -26,7 +26,7 @@ class Words:
     """
 
     def __init__(self, text: str) -> None:
-        self._words = _words(text)
+        self._words = _words(text.removeprefix("\ufeff"))
         self._at = 0
 
     @property
@@ -60,11 +60,22 @@ class Words:
             raise UnusableError(f"no .proto file: {digits!r} is no number") from None
 
     def text(self) -> str:
-        """Return the text between quotes that comes next."""
+        """Return the text between quotes that comes next, which may be in several parts."""
         word = self.take()
         if word[0] not in "\"'":
             raise UnusableError(f"no .proto file: {word!r} is no text")
-        return word[1:-1]
+        parts = [word]
+        while self.next[:1] in {'"', "'"}:
+            parts.append(self.take())
+        return "".join(part[1:-1] for part in parts)
+
+    def sets(self, feature: str, value: str) -> bool:
+        """Return whether a feature of editions has this value somewhere behind."""
+        rest = self._words[self._at :]
+        return any(
+            name.rpartition(".")[2] == feature and found == value
+            for name, found in zip(rest, rest[2:], strict=False)
+        )
 
     def skip_statement(self) -> None:
         """Pass over all up to a semicolon, or to the end of what is between braces."""

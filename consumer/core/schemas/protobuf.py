@@ -47,7 +47,7 @@ message Decimal { bytes value = 1; uint32 precision = 2; int32 scale = 3; }
 _BUILT_IN = (
     ("confluent/type/decimal.proto", _DECIMAL),
 )  # which Confluent's registry knows by itself
-_BASE64 = re.compile(r"[A-Za-z0-9+/\s]+=*\s*")
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]++=*+\s*+")  # tried in one way: a text may be long
 _MOST_INDEXES = 100  # deeper than any message is nested
 _MOST_VARINT_BYTES = 5
 
