@@ -7,9 +7,18 @@ import pytest
 from consumer.core.events import Event, Mixed
 from consumer.core.mapping.mapping import Mapping
 from consumer.core.mapping.paths import Every
-from consumer.core.mapping.reading import NO_RULE, NOTHING_TO_WALK, TO_BE_IGNORED, Changes, Ignored
+from consumer.core.mapping.reading import NO_RULE, NOTHING_TO_WALK, Changes, Ignored
 from consumer.core.mapping.view import View
-from tests.support.mapped import NOTHING_BESIDE, SEGMENTS, Beside, encoded, mapping, read, said
+from tests.support.mapped import (
+    NOTHING_BESIDE,
+    SEGMENTS,
+    Beside,
+    encoded,
+    mapping,
+    read,
+    read_carefully,
+    said,
+)
 
 # -- the four rules that the language is shown by -----------------------------------------------
 
@@ -96,7 +105,8 @@ def test_a_word_to_be_ignored_ignores_its_change_alone() -> None:
     assert read(MEMBERSHIPS, record) == [(57, "add", "email", ["a@b"])]
     del ups["aud_y"]
     raw = b'{"segmentMembership": {"ups": {"aud_x": {"status": "updated"}}}}'
-    assert MEMBERSHIPS.read(raw, NOTHING_BESIDE) is TO_BE_IGNORED
+    ignored = Ignored('rule 1: what is at "status" is to be ignored')
+    assert MEMBERSHIPS.read(raw, NOTHING_BESIDE) == ignored
     assert read(MEMBERSHIPS, record) is None
 
 
@@ -362,6 +372,15 @@ id = { path = "$key" }
         (b"null", [(2, "add", "id", ["null"])]),
         ("Zoë".encode(), [(2, "add", "id", ["Zoë"])]),
         (b"\xff", 'rule 2, id: "$key": it is no UTF-8 text'),
+        (b"\0\0\0\x2a", 'rule 2, id: "$key": it is no text: it has a zero byte'),
+        (b"c-5\0\0\x01", 'rule 2, id: "$key": it is no text: it has a zero byte'),
+        (
+            b"\0\0\0\0\x05\x06c-5",
+            (
+                'rule 2, id: "$key": it begins with a zero byte, as with a schema\'s id:'
+                " of keys only text and JSON are read"
+            ),
+        ),
         (None, 'rule 2, id: nothing is at "$key"'),
     ]:
         assert read(by, {}, Beside(of_key=key)) == says, key
@@ -828,9 +847,36 @@ def test_each_problem_is_said_once() -> None:
 
 
 def test_why_a_record_is_ignored_is_told() -> None:
-    for found in (NO_RULE, TO_BE_IGNORED, NOTHING_TO_WALK):
-        assert isinstance(found, Ignored)
-        assert found.detail
+    """An audience that is in no table is most often a slip in the table."""
+    by = mapping("""
+[[rule]]
+when = { one = { exists = true } }
+segment_id = { path = "one", map = { vip = 1 }, ignore = true }
+action = "add"
+id = "i"
+[[rule]]
+each = "all"
+segment_id = { path = "@key", map = { vip = 1 }, ignore = true }
+action = { path = "do", ignore = ["no"] }
+id = { path = "id" }
+id_type = { path = "of", map = { mail = "email" }, ignore = true }
+""")
+    at_all = (
+        'rule 2: what is at "@key" is not in the table of segments,'
+        ' or what is at "do" or "of" is to be ignored'
+    )
+    for value, detail in [
+        (b'{"one": "VIP"}', 'rule 1: what is at "one" is not in the table of segments'),
+        (b'{"all": {"VIP": {"do": "add", "id": "i"}}}', at_all),
+        (b'{"all": {"vip": {"do": "no", "id": "i"}}}', at_all),
+        (b'{"all": {"vip": {"do": "add", "id": "i", "of": "phone"}}}', at_all),
+        (b'{"all": {}}', NOTHING_TO_WALK.detail),
+        (b'{"all": []}', NOTHING_TO_WALK.detail),
+    ]:
+        for found in (by.read(value, NOTHING_BESIDE), read_carefully(by, value, NOTHING_BESIDE)):
+            assert found == Ignored(detail), value
+    assert UPDATES.read(b"{}", NOTHING_BESIDE) == NO_RULE
+    assert NO_RULE.detail
 
 
 def test_several_changes_all_to_be_ignored_ignore_the_record() -> None:
@@ -845,7 +891,8 @@ action = { path = "b", ignore = ["x"] }
 segment_id = 1
 id = "i"
 """)
-    assert by.read(b'{"a": "x", "b": "x"}', NOTHING_BESIDE) is TO_BE_IGNORED
+    ignored = Ignored('rule 1: what is at "a" or "b" is to be ignored')
+    assert by.read(b'{"a": "x", "b": "x"}', NOTHING_BESIDE) == ignored
     assert read(by, {"a": "x", "b": "add"}) == [(1, "add", "id", ["i"])]
     assert read(by, {"a": "x", "b": "y"}).startswith("rule 1, change 2, action: ")
 

@@ -30,8 +30,8 @@ from consumer.core.mapping.language import (
 from consumer.core.mapping.reading import (
     NO_RULE,
     NOTHING_TO_WALK,
-    TO_BE_IGNORED,
     Changes,
+    Ignored,
     Reading,
 )
 from consumer.core.mapping.scope import Scope, UnreadableError, WrongError, what_is_at
@@ -76,7 +76,7 @@ def _read(rule: Rule, scope: Scope) -> Reading:
         details[str(wrong)] = None
     malformed = Malformed("; ".join(details)) if details else None
     if not changes:
-        return malformed or (TO_BE_IGNORED if places else NOTHING_TO_WALK)
+        return malformed or (Ignored(rule.ignored) if places else NOTHING_TO_WALK)
     (only, *more) = changes
     if isinstance(only, Event) and not more and malformed is None:
         return only

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import msgspec
 from msgspec import Raw
 
-from consumer.core.mapping.beside import Record, header_text, key_text
+from consumer.core.mapping.beside import BinaryError, Record, framing_of, header_text, key_text
 from consumer.core.mapping.connect import payload_of
 from consumer.core.mapping.paths import Path, Source
 from consumer.core.mapping.view import View
@@ -60,6 +60,8 @@ class Scope:
                 text = key_text(self.record)
         except UnicodeDecodeError:
             raise UnreadableError("it is no UTF-8 text") from None
+        except BinaryError as error:
+            raise UnreadableError(str(error)) from None
         yield None if text is None else View.of(text)
 
     def _in_the_key(self, path: Path) -> View | None:
@@ -70,7 +72,7 @@ class Scope:
             key.decode()
             whole = msgspec.json.decode(key, type=Raw)
         except (msgspec.MsgspecError, RecursionError):
-            raise UnreadableError("the key is no JSON") from None
+            raise UnreadableError(framing_of(key) or "the key is no JSON") from None
         return (payload_of(whole) or View(whole)).at(path.steps)
 
     def one(self, path: Path) -> View | None:
