@@ -778,9 +778,11 @@ def test_places_of_a_star_where_nothing_is_are_told() -> None:
     told = 'rule 1, id: nothing is at "people[*].id" in some of the places'
     assert read(by, {"people": people}) == [(56, "add", "id", ["a", "5"]), told]
     assert read(by, {"people": [{"id": "a"}, None]}) == [(56, "add", "id", ["a"]), told]
-    nothing: list[dict[str, Any]] = [{"people": []}, {"people": [{}]}, {}, {"people": 5}]
+    nothing: list[dict[str, Any]] = [{"people": []}, {"people": [{}]}, {}]
     for nobody in nothing:
         assert read(by, nobody) == 'rule 1, id: nothing is at "people[*].id"'
+    told = 'rule 1, id: nothing is at "people[*].id": "people" is a number'
+    assert read(by, {"people": 5}) == told
 
 
 def test_half_a_surrogate_pair_is_no_id() -> None:
@@ -844,6 +846,43 @@ def test_each_problem_is_said_once() -> None:
         'rule 1, segment_id: "s" is a number: an integer, 1 to 2147483647;'
         ' rule 1, segment_id: "s" is a string: an integer, 1 to 2147483647'
     )
+
+
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        ({"after": {"SEGMENT_ID": 1}}, ': "SEGMENT_ID" is there'),
+        ({"after": {"segmentId": 1}}, ': "segmentId" is there'),
+        ({"after": {"segment": 1, "ann@example.com": 1}}, ""),
+        ({"AFTER": {"segment_id": 1}}, ': "AFTER" is there'),
+        ({"after": '{"segment_id": 1}'}, ': "after" is a JSON text inside a JSON string'),
+        ({"after": "ann@example.com"}, ': "after" is a string'),
+        ({"after": 5}, ': "after" is a number'),
+        ({"after": [{"segment_id": 1}]}, ""),
+        ({"after": None}, ""),
+        ({}, ""),
+    ],
+)
+def test_what_is_in_the_way_to_where_nothing_is_is_told(record: Any, why: str) -> None:  # noqa: ANN401 - see `read`
+    """Other databases spell names in capitals; documents come as texts; people are never told."""
+    by = field('segment_id = { path = "after.segment_id" }')
+    assert read(by, record) == f'rule 1, segment_id: nothing is at "after.segment_id"{why}'
+    by = mapping("""
+[[rule]]
+segment_id = 1
+action = "add"
+id = [{ path = "$key" }, { path = "after.segment_id" }, { path = "after.id" }]
+""")
+    told = 'rule 1, id: nothing is at "$key" or "after.segment_id" or "after.id"'
+    assert read(by, record) == f"{told}{why}"
+
+
+def test_several_members_may_say_which_item_of_a_list_is_meant() -> None:
+    by = field('segment_id = { path = "s[type=x][of = 5].id" }')
+    items = [{"type": "x", "id": 1}, {"of": 5, "id": 2}, {"type": "y", "of": 5, "id": 3}]
+    assert read(by, {"s": items}) == 'rule 1, segment_id: nothing is at "s[type=x][of = 5].id"'
+    assert read(by, {"s": [*items, {"type": "x", "of": 5, "id": 4}]}) == [(4, "add", "id", ["x"])]
+    assert read(by, {"s": [*items, {"type": "x", "of": [5], "id": 4}]}).startswith("rule 1")
 
 
 def test_why_a_record_is_ignored_is_told() -> None:
@@ -949,7 +988,8 @@ def test_members_of_the_envelopes_names_may_be_named() -> None:
         assert read(by, enveloped) == [(1, "add", "id", ["x"])]
     both = field('segment_id = { path = "payload.s" }\nid = { path = "schema.i" }')
     record = {"payload": {"s": 1}, "schema": "x"}
-    assert read(both, record) == 'rule 1, id: nothing is at "schema.i"'
+    told = 'rule 1, id: nothing is at "schema.i": "schema" is a string'
+    assert read(both, record) == told
     inner = {"payload": {"s": 1}, "schema": {"i": "a"}}
     assert read(both, {"schema": {}, "payload": inner}) == [(1, "add", "id", ["a"])]
 

@@ -14,7 +14,7 @@ from consumer.commands.preview.lines import STANDARD_INPUT
 from consumer.commands.preview.show import ForPeople, ForPrograms
 from consumer.commands.preview.sources import Source, of_file, of_topics
 from consumer.commands.preview.tally import Tally
-from consumer.commands.preview.verdict import verdict_of
+from consumer.commands.preview.verdict import count_of, verdict_of
 from consumer.settings import Settings, SettingsError
 
 _CREDENTIALS = {"CUSTOMERIO_SITE_ID": "unneeded", "CUSTOMERIO_API_KEY": "unneeded"}
@@ -90,6 +90,7 @@ def _shown(source: Source, loaded: Settings, show: ForPeople | ForPrograms, bar:
             tally.add(sample)
         bar.clear()
         show.show(samples)
+        bar.show(f"{count_of(tally.read, 'record')} read")
     bar.clear()
     trouble = bool(source.troubles)
     verdict = verdict_of(tally, loaded.batch_max_ids, source.name, has_trouble=trouble)

@@ -34,7 +34,7 @@ from consumer.core.mapping.reading import (
     Ignored,
     Reading,
 )
-from consumer.core.mapping.scope import Scope, UnreadableError, WrongError, what_is_at
+from consumer.core.mapping.scope import Scope, UnreadableError, WrongError
 from consumer.core.mapping.view import View
 
 T = TypeVar("T")
@@ -102,7 +102,7 @@ def _walk(rule: Rule, scope: Scope, depth: int) -> Iterator[Scope]:
     path = rule.each[depth]
     found = scope.one(path)
     if found is None or found.kind not in {"list", "object"}:
-        raise WrongError(f"rule {rule.number}, each: {what_is_at(path, found)}")
+        raise WrongError(f"rule {rule.number}, each: {scope.what_is_at(path, found)}")
     for index, entry in enumerate(found.items()):
         yield from _walk(rule, scope.entered(index, entry), depth + 1)
     for name, entry in found.members().items():
@@ -141,7 +141,7 @@ def _segment_id(rule: ChangeRule, scope: Scope) -> int | Verdict | WrongError:
     words = found.words() if found else ()
     segment_id = segment_id_of(words[0]) if words else None
     if segment_id is None:
-        what = what_is_at(lookup.path, found)
+        what = scope.what_is_at(lookup.path, found)
         wanted = f": an integer, 1 to {MAX_SEGMENT_ID}" if found else ""
         return WrongError(f"{rule.place}, segment_id: {what}{wanted}")
     return segment_id
@@ -161,7 +161,7 @@ def _looked_up(
         return lookup.missing
     words = found.words() if found else ()
     if not words:
-        return WrongError(f"{place}: {what_is_at(lookup.path, found)}")
+        return WrongError(f"{place}: {scope.what_is_at(lookup.path, found)}")
     table = lookup.table or {}
     meaning = next((table[word] for word in words if word in table), lookup.otherwise)
     if meaning is None:
