@@ -67,8 +67,8 @@ MAPPING: tuple[Mutant, ...] = (
         name="one-of-several-members-says-which-item",
         breaks="every member in brackets counts",
         file="consumer/core/mapping/getters.py",
-        old="if all(word_in(member(each), {word}) == word for member, word in members):",
-        new="if any(word_in(member(each), {word}) == word for member, word in members):",
+        old="for member, word in members:\n                there = member(each)",
+        new="for member, word in members[:1]:\n                there = member(each)",
         tests=_EXAMPLES,
     ),
     Mutant(

@@ -139,7 +139,11 @@ def _item_where(first: Getter, members: list[tuple[Getter, str]], rest: Getter) 
     def get(subject: Any) -> Any:  # noqa: ANN401 - whatever is there
         found = first(subject)
         for each in found if type(found) is list else ():
-            if all(word_in(member(each), {word}) == word for member, word in members):
+            for member, word in members:
+                there = member(each)
+                if there != word and (type(there) is str or word_in(there, {word}) != word):
+                    break
+            else:
                 return rest(each)
         return UNSET
 
