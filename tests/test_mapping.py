@@ -8,9 +8,18 @@ import pytest
 from consumer.core.events import Event, Mixed
 from consumer.core.mapping.mapping import Mapping
 from consumer.core.mapping.paths import Every
-from consumer.core.mapping.reading import NO_RULE, NOTHING_TO_WALK, TO_BE_IGNORED, Changes, Ignored
+from consumer.core.mapping.reading import NO_RULE, NOTHING_TO_WALK, Changes, Ignored
 from consumer.core.mapping.view import View
-from tests.support.mapped import NOTHING_BESIDE, SEGMENTS, Beside, encoded, mapping, read, said
+from tests.support.mapped import (
+    NOTHING_BESIDE,
+    SEGMENTS,
+    Beside,
+    encoded,
+    mapping,
+    read,
+    read_carefully,
+    said,
+)
 
 # -- the four rules that the language is shown by -----------------------------------------------
 
@@ -97,7 +106,8 @@ def test_a_word_to_be_ignored_ignores_its_change_alone() -> None:
     assert read(MEMBERSHIPS, record) == [(57, "add", "email", ["a@b"])]
     del ups["aud_y"]
     raw = b'{"segmentMembership": {"ups": {"aud_x": {"status": "updated"}}}}'
-    assert MEMBERSHIPS.read(raw, NOTHING_BESIDE) is TO_BE_IGNORED
+    ignored = Ignored('rule 1: what is at "status" is to be ignored')
+    assert MEMBERSHIPS.read(raw, NOTHING_BESIDE) == ignored
     assert read(MEMBERSHIPS, record) is None
 
 
@@ -357,17 +367,12 @@ def test_a_star_leads_to_no_single_thing() -> None:
     assert View.of("a").at((Every(),)) is None
 
 
-BINARY_KEY = (
-    'rule 2, id: "$key": it begins with a zero byte, as a schema\'s id and numbers do, and no text'
-)
-
-
 def test_a_framed_key_is_not_sent_as_an_id() -> None:
     """Nobody has such an id, and the API takes it without a word."""
     key = b'\0\0\0\0\7{"segment_id": 56, "customer_id": "a"}'
     assert read(COMPACTED, None, Beside(of_key=key)) == (
-        'rule 1, segment_id: "$key.segment_id": it begins with a zero byte,'
-        " as a schema's id and numbers do, and no text"
+        'rule 1, segment_id: "$key.segment_id": it begins with a zero byte, as with a schema\'s id:'
+        " of keys only text and JSON are read"
     )
 
 
@@ -399,8 +404,15 @@ id = { path = "$key" }
         (b"null", [(2, "add", "id", ["null"])]),
         ("Zoë".encode(), [(2, "add", "id", ["Zoë"])]),
         (b"\xff", 'rule 2, id: "$key": it is no UTF-8 text'),
-        (b"\0\0\0\0\7\6abc", BINARY_KEY),
-        (b"\0\0\0\0\0\0\0\7", BINARY_KEY),
+        (b"\0\0\0\x2a", 'rule 2, id: "$key": it is no text: it has a zero byte'),
+        (b"c-5\0\0\x01", 'rule 2, id: "$key": it is no text: it has a zero byte'),
+        (
+            b"\0\0\0\0\x05\x06c-5",
+            (
+                'rule 2, id: "$key": it begins with a zero byte, as with a schema\'s id:'
+                " of keys only text and JSON are read"
+            ),
+        ),
         (None, 'rule 2, id: nothing is at "$key"'),
     ]:
         assert read(by, {}, Beside(of_key=key)) == says, key
@@ -818,9 +830,11 @@ def test_places_of_a_star_where_nothing_is_are_told() -> None:
     for nobody in ({}, {"id": None}, None):
         people = [{"id": "a"}, nobody, {"id": 5}]
         assert read(by, {"people": people}) == [(56, "add", "id", ["a", "5"]), told]
-    nothing: list[dict[str, Any]] = [{"people": []}, {"people": [{}]}, {}, {"people": 5}]
+    nothing: list[dict[str, Any]] = [{"people": []}, {"people": [{}]}, {}]
     for record in nothing:
         assert read(by, record) == 'rule 1, id: nothing is at "people[*].id"'
+    told = 'rule 1, id: nothing is at "people[*].id": "people" is a number'
+    assert read(by, {"people": 5}) == told
 
 
 def test_half_a_surrogate_pair_is_no_id() -> None:
@@ -886,10 +900,74 @@ def test_each_problem_is_said_once() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        ({"after": {"SEGMENT_ID": 1}}, ': "SEGMENT_ID" is there'),
+        ({"after": {"segmentId": 1}}, ': "segmentId" is there'),
+        ({"after": {"segment": 1, "ann@example.com": 1}}, ""),
+        ({"AFTER": {"segment_id": 1}}, ': "AFTER" is there'),
+        ({"after": '{"segment_id": 1}'}, ': "after" is a JSON text inside a JSON string'),
+        ({"after": "ann@example.com"}, ': "after" is a string'),
+        ({"after": 5}, ': "after" is a number'),
+        ({"after": [{"segment_id": 1}]}, ""),
+        ({"after": None}, ""),
+        ({}, ""),
+    ],
+)
+def test_what_is_in_the_way_to_where_nothing_is_is_told(record: Any, why: str) -> None:  # noqa: ANN401 - see `read`
+    """Other databases spell names in capitals; documents come as texts; people are never told."""
+    by = field('segment_id = { path = "after.segment_id" }')
+    assert read(by, record) == f'rule 1, segment_id: nothing is at "after.segment_id"{why}'
+    by = mapping("""
+[[rule]]
+segment_id = 1
+action = "add"
+id = [{ path = "$key" }, { path = "after.segment_id" }, { path = "after.id" }]
+""")
+    told = 'rule 1, id: nothing is at "$key" or "after.segment_id" or "after.id"'
+    assert read(by, record) == f"{told}{why}"
+
+
+def test_several_members_may_say_which_item_of_a_list_is_meant() -> None:
+    by = field('segment_id = { path = "s[type=x][of = 5].id" }')
+    items = [{"type": "x", "id": 1}, {"of": 5, "id": 2}, {"type": "y", "of": 5, "id": 3}]
+    assert read(by, {"s": items}) == 'rule 1, segment_id: nothing is at "s[type=x][of = 5].id"'
+    assert read(by, {"s": [*items, {"type": "x", "of": 5, "id": 4}]}) == [(4, "add", "id", ["x"])]
+    assert read(by, {"s": [*items, {"type": "x", "of": [5], "id": 4}]}).startswith("rule 1")
+
+
 def test_why_a_record_is_ignored_is_told() -> None:
-    for found in (NO_RULE, TO_BE_IGNORED, NOTHING_TO_WALK):
-        assert isinstance(found, Ignored)
-        assert found.detail
+    """An audience that is in no table is most often a slip in the table."""
+    by = mapping("""
+[[rule]]
+when = { one = { exists = true } }
+segment_id = { path = "one", map = { vip = 1 }, ignore = true }
+action = "add"
+id = "i"
+[[rule]]
+each = "all"
+segment_id = { path = "@key", map = { vip = 1 }, ignore = true }
+action = { path = "do", ignore = ["no"] }
+id = { path = "id" }
+id_type = { path = "of", map = { mail = "email" }, ignore = true }
+""")
+    at_all = (
+        'rule 2: what is at "@key" is not in the table of segments,'
+        ' or what is at "do" or "of" is to be ignored'
+    )
+    for value, detail in [
+        (b'{"one": "VIP"}', 'rule 1: what is at "one" is not in the table of segments'),
+        (b'{"all": {"VIP": {"do": "add", "id": "i"}}}', at_all),
+        (b'{"all": {"vip": {"do": "no", "id": "i"}}}', at_all),
+        (b'{"all": {"vip": {"do": "add", "id": "i", "of": "phone"}}}', at_all),
+        (b'{"all": {}}', NOTHING_TO_WALK.detail),
+        (b'{"all": []}', NOTHING_TO_WALK.detail),
+    ]:
+        for found in (by.read(value, NOTHING_BESIDE), read_carefully(by, value, NOTHING_BESIDE)):
+            assert found == Ignored(detail), value
+    assert UPDATES.read(b"{}", NOTHING_BESIDE) == NO_RULE
+    assert NO_RULE.detail
 
 
 def test_several_changes_all_to_be_ignored_ignore_the_record() -> None:
@@ -904,7 +982,8 @@ action = { path = "b", ignore = ["x"] }
 segment_id = 1
 id = "i"
 """)
-    assert by.read(b'{"a": "x", "b": "x"}', NOTHING_BESIDE) is TO_BE_IGNORED
+    ignored = Ignored('rule 1: what is at "a" or "b" is to be ignored')
+    assert by.read(b'{"a": "x", "b": "x"}', NOTHING_BESIDE) == ignored
     assert read(by, {"a": "x", "b": "add"}) == [(1, "add", "id", ["i"])]
     assert read(by, {"a": "x", "b": "y"}).startswith("rule 1, change 2, action: ")
 
@@ -1010,7 +1089,8 @@ def test_members_of_the_envelopes_names_may_be_named() -> None:
         assert read(by, enveloped) == [(1, "add", "id", ["x"])]
     both = field('segment_id = { path = "payload.s" }\nid = { path = "schema.i" }')
     record = {"payload": {"s": 1}, "schema": "x"}
-    assert read(both, record) == 'rule 1, id: nothing is at "schema.i"'
+    told = 'rule 1, id: nothing is at "schema.i": "schema" is a string'
+    assert read(both, record) == told
     inner = {"payload": {"s": 1}, "schema": {"i": "a"}}
     assert read(both, {"schema": {}, "payload": inner}) == [(1, "add", "id", ["a"])]
 

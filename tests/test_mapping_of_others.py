@@ -204,4 +204,5 @@ def test_a_row_as_a_text_inside_the_envelope_leads_nowhere() -> None:
     """As Debezium has MongoDB's documents: its preset can't read them, and says where it stops."""
     row = {"op": "c", "after": json.dumps({"segment_id": 56}), "source": {}}
     found = read(mapping(GOLDENGATE.replace("op_type", "op").replace('"I"', '"c"')), row)
-    assert found == 'rule 1, segment_id: nothing is at "after.SEGMENT_ID"'
+    told = '"after" is a JSON text inside a JSON string'
+    assert found == f'rule 1, segment_id: nothing is at "after.SEGMENT_ID": {told}'

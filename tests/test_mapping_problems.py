@@ -54,7 +54,7 @@ KNOWN_OF_A_RULE = "when, each, segment_id, action, id, id_type, change are"
         (rule(when='{ a = 1, "b." = 1 }'), ['rule 1, when.b.: "b." is no path from "." on']),
         # paths
         (rule(id="{ path = 5 }"), ["rule 1, id.path: a number: a path is a text"]),
-        (rule(id="{}"), ["rule 1, id.path: null: a path is a text"]),
+        (rule(id="{}"), ["rule 1, id.path: missing"]),
         (rule(id='{ path = "" }'), ["rule 1, id.path: an empty path"]),
         (rule(id='{ path = ".a" }'), ['rule 1, id.path: ".a" is no path from ".a" on']),
         (rule(id='{ path = "$..a" }'), ['rule 1, id.path: "$..a" is no path from ".a" on']),
@@ -130,7 +130,7 @@ KNOWN_OF_A_RULE = "when, each, segment_id, action, id, id_type, change are"
         ),
         (
             rule(segment_id='{ path = "a", map = "segment" }'),
-            ["rule 1, segment_id.map: a text: a table of words"],
+            ['rule 1, segment_id.map: a text: a table of words, or "segments"'],
         ),
         (rule(segment_id='{ path = "a", map = {} }'), ["rule 1, segment_id.map: empty"]),
         (

@@ -16,7 +16,16 @@ from msgspec import Raw
 from consumer import presets
 from consumer.commands.preview import bar
 from consumer.commands.preview.for_programs import record_line, summary_line
-from consumer.commands.preview.sample import FRAMED, PLAIN, Change, Sample, sample_of
+from consumer.commands.preview.preview import Choice, load, run
+from consumer.commands.preview.sample import (
+    FRAMED,
+    PLAIN,
+    SPREAD,
+    VALUES_ONLY,
+    Change,
+    Sample,
+    sample_of,
+)
 from consumer.commands.preview.schemas import ImpatientFetch
 from consumer.commands.preview.summary import summary
 from consumer.commands.preview.table import Table
@@ -555,6 +564,27 @@ def test_a_file_needs_no_settings_at_all(events: Path) -> None:
     )
 
 
+def test_records_that_go_over_several_lines_are_known(tmp_path: Path) -> None:
+    """So a sample looks that was copied from somebody's documentation."""
+    spread = '{\n  "segment_id": 56,\n  "action": "add",\n  "id": "a"\n}\n'
+    (tmp_path / "pretty.json").write_text(spread)
+    code, output, _ = command("--from-file", str(tmp_path / "pretty.json"))
+    assert code == NOT_ALL
+    assert f"→ {SPREAD}" in output
+    (tmp_path / "cut.json").write_text('{"segment_id": 56,\n"action": "add"}\n')
+    assert SPREAD not in command("--from-file", str(tmp_path / "cut.json"))[1]
+
+
+@pytest.mark.parametrize("path", ["$key", "$key.id", "$headers.id"])
+def test_what_stands_beside_a_value_is_in_no_file(path: str, events: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.toml").write_text(
+        f'[[rule]]\nsegment_id = 56\naction = "add"\nid = {{ path = "{path}" }}\n'
+    )
+    code, output, _ = command("--from-file", str(events), "--mapping", str(tmp_path / "m.toml"))
+    assert code == NOT_ALL
+    assert f"→ {VALUES_ONLY}" in output
+
+
 def test_standard_input_is_a_file(events: Path) -> None:
     with events.open("rb") as file:
         done = subprocess.run(
@@ -678,6 +708,22 @@ def test_a_terminal_gets_colours_unless_it_asks_for_none(events: Path) -> None:
     assert "\x1b[32madd\x1b[0m" in in_terminal(events, TERM="xterm")
     assert "\x1b" not in in_terminal(events, TERM="xterm", NO_COLOR="1")
     assert "\x1b" not in in_terminal(events, TERM="dumb")
+
+
+def test_how_much_of_a_long_file_is_read_is_shown(
+    events: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the output goes elsewhere, there is nothing else to see for a while."""
+    monkeypatch.setattr(bar, "FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(bar, "EVERY_SECONDS", 0.0)
+    events.write_bytes(EVENTS * 1000)
+    choice = Choice(from_file=str(events))
+    output, errors = io.StringIO(), Terminal()
+    assert run(load(choice), choice, output, errors, colours=False) == ALL
+    assert "  1,000 records read …" in errors.getvalue()
+    assert "  2,000 records read …" in errors.getvalue()
+    assert errors.getvalue().endswith("\r\x1b[K")
+    assert "read …" not in output.getvalue()
 
 
 def test_a_terminals_width_is_kept(events: Path) -> None:

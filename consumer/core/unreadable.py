@@ -46,11 +46,23 @@ def what_is_wrong(value: bytes) -> str:
 def not_an_object(value: bytes) -> str:
     """Say what a JSON value is that is no object."""
     kind = _KINDS.get(value.lstrip()[:1].decode("ascii", "replace"), "number")
-    if kind == "string" and _has_json_inside(value):
+    if kind == "string" and has_json_inside(value):
         return "a JSON text inside a JSON string: it was written as JSON twice"
     if kind == "array":
         return 'a JSON array, not an object: a mapping with each = "$" reads a list'
     return f"a JSON {kind}, not an object"
+
+
+def has_json_inside(value: bytes) -> bool:
+    """Whether a JSON string, or any other value, is the text of a JSON object or list."""
+    try:
+        inner = msgspec.json.decode(value, type=str)
+        if inner.lstrip()[:1] not in {"{", "["}:
+            return False
+        msgspec.json.decode(inner)
+    except (msgspec.MsgspecError, RecursionError):
+        return False
+    return True
 
 
 def _what_is_wrong_with_text(value: bytes) -> str:
@@ -98,14 +110,3 @@ def _no_number(text: str) -> str | None:
     except (ValueError, RecursionError):
         return None
     return f"not JSON: {names[0]} is no number of JSON's" if names else None
-
-
-def _has_json_inside(value: bytes) -> bool:
-    try:
-        inner = msgspec.json.decode(value, type=str)
-        if inner.lstrip()[:1] not in {"{", "["}:
-            return False
-        msgspec.json.decode(inner)
-    except (msgspec.MsgspecError, RecursionError):
-        return False
-    return True

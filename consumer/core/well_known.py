@@ -27,6 +27,7 @@ def _shape(name: str, preset: str, members: str, **values: tuple[str, ...]) -> _
 
 
 _ROW_IMAGES = ("c", "r", "u", "d", "t", "m")
+_LISTS = ("audiencelist", "audienceList")
 _SHAPES = (
     _shape("a Debezium envelope", "debezium", "source", op=_ROW_IMAGES),
     _shape("a Debezium envelope", "debezium", "before after", op=_ROW_IMAGES),
@@ -38,9 +39,10 @@ _SHAPES = (
         "database table data",
         type=("insert", "update", "delete", "bootstrap-insert"),
     ),
+    _shape("a Maxwell row", "maxwell", "data", type=("insert", "update", "delete")),
     _shape("a CloudEvent", "cloudevents", "specversion type source id"),
     _shape("a RudderStack record", "rudderstack", "action", type=("record",)),
-    _shape("a RudderStack audience list", "rudderstack", "properties", type=("audiencelist",)),
+    _shape("a RudderStack audience list", "rudderstack", "properties", type=_LISTS),
     _shape(
         "a Segment audience event",
         "segment-engage",

@@ -10,6 +10,14 @@ _OF_KEYS = (
 
 PREVIEW: tuple[Mutant, ...] = (
     Mutant(
+        name="pretty-printed-records-are-not-known",
+        breaks="a preview says how a file has to be",
+        file="consumer/commands/preview/sources.py",
+        old="is_spread = line.content.strip() in _OPEN",
+        new="is_spread = False",
+        tests=("tests/test_preview.py",),
+    ),
+    Mutant(
         name="a-record-that-is-refused-in-part-counts-as-whole",
         breaks="contract: preview",
         file=f"{_FOLDER}/sample.py",

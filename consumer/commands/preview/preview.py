@@ -14,7 +14,7 @@ from consumer.commands.preview.lines import STANDARD_INPUT
 from consumer.commands.preview.show import ForPeople, ForPrograms
 from consumer.commands.preview.sources import Source, of_file, of_topics
 from consumer.commands.preview.tally import Tally
-from consumer.commands.preview.verdict import verdict_of
+from consumer.commands.preview.verdict import count_of, verdict_of
 from consumer.settings import Settings, SettingsError
 
 _CREDENTIALS = {"CUSTOMERIO_SITE_ID": "unneeded", "CUSTOMERIO_API_KEY": "unneeded"}
@@ -93,6 +93,7 @@ def _shown(
             tally.add(sample)
         bar.clear()
         show.show(samples)
+        bar.show(f"{count_of(tally.read, 'record')} read")
     bar.clear()
     verdict = verdict_of(
         tally,

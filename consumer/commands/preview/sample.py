@@ -6,8 +6,9 @@
 - waiting: the Schema Registry doesn't say what it is
 """
 
+import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
 from msgspec import UNSET, Raw
@@ -21,8 +22,11 @@ Outcome = Literal["readable", "ignored", "malformed", "waiting"]
 
 PLAIN = "these are events as they are: run without EVENT_MAPPING"
 FRAMED = "these have a schema's id in front: set EVENT_FORMAT=schema-registry"
+SPREAD = "a record goes over several lines here: write each in one line, as jq -c does"
+VALUES_ONLY = "a file's lines are values, without keys and headers: preview the topic itself"
 _EVENTS = EventDecoder("id")
 _FRAMING = "Schema Registry framing"
+_BESIDE = re.compile(r'nothing is at "\$(key|headers)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,18 @@ def sample_of(
             return Sample(place, "malformed", (), detail, _hint(value, detail, mapping))
         case _:
             assert_never(reading)
+
+
+def with_hint_of_lines(sample: Sample, *, is_spread: bool) -> Sample:
+    """Return a sample of a file with what helps if the file is not what a preview reads.
+
+    ``is_spread``: its first line has nothing but a bracket.
+    """
+    if sample.outcome == "malformed" and is_spread and sample.detail.startswith("not JSON"):
+        return replace(sample, hint=SPREAD)
+    if not sample.is_whole and _BESIDE.search(sample.detail):
+        return replace(sample, hint=VALUES_ONLY)
+    return sample
 
 
 def _change_of(change: Event | Mixed) -> Change:

@@ -13,7 +13,7 @@ from consumer.commands.preview.bar import Bar
 from consumer.commands.preview.keys import KeyWatch
 from consumer.commands.preview.lines import STANDARD_INPUT, lines_of
 from consumer.commands.preview.newest import Told, newest
-from consumer.commands.preview.sample import Sample, sample_of
+from consumer.commands.preview.sample import Sample, sample_of, with_hint_of_lines
 from consumer.commands.preview.schemas import ImpatientFetch
 from consumer.core.mapping.beside import Record
 from consumer.core.message import Message
@@ -23,6 +23,7 @@ from consumer.registry.patient import PatientReader
 from consumer.settings import Settings
 
 PATIENCE_SECONDS = 10.0
+_OPEN = {b"{", b"["}
 
 
 @dataclass(slots=True, eq=False)
@@ -53,8 +54,12 @@ class Judge:
 
     def of_lines(self, file: BinaryIO, name: str, topic: str) -> Iterator[Sample]:
         """Yield what becomes of a file's records, as if they were of a topic."""
+        is_spread: bool | None = None
         for line in lines_of(file, name, topic):
-            yield self._sample(line.place, line.content, line)
+            sample = self._sample(line.place, line.content, line)
+            if is_spread is None:
+                is_spread = line.content.strip() in _OPEN
+            yield with_hint_of_lines(sample, is_spread=is_spread)
 
     def _sample(self, place: str, value: bytes | None, record: Record) -> Sample:
         if self._watch is not None:

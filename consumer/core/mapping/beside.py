@@ -8,6 +8,8 @@ from consumer.core.dead_letters import Headers, headers_of
 from consumer.core.mapping.connect import payload_of
 from consumer.core.mapping.view import View
 
+_FRAME_BYTES = 5
+
 
 class Record(Protocol):
     """A record as confluent-kafka gives it, as far as a mapping reads it beside its value."""
@@ -17,36 +19,33 @@ class Record(Protocol):
     def headers(self) -> Headers | None: ...  # noqa: D102
 
 
-class BinaryKeyError(ValueError):
-    """A key that is no text, though its bytes could pass for one."""
-
-    def __init__(self) -> None:
-        super().__init__("it begins with a zero byte, as a schema's id and numbers do, and no text")
-
-
-def key_of(record: Record) -> bytes | None:
-    """Return a record's key, if it may be text; raise BinaryKeyError.
-
-    Framed by a schema's id, most keys are UTF-8: they would be sent as ids that nobody has.
-    """
-    key = record.key()
-    if key is not None and key[:1] == b"\0":
-        raise BinaryKeyError
-    return key
+class BinaryError(ValueError):
+    """It is no text, though it could be read as one; the message says what it may be."""
 
 
 def key_text(record: Record) -> str | None:
-    """Return a record's key as text; None if it has none; raise UnicodeDecodeError, BinaryKeyError.
+    """Return a record's key as text; None if it has none; raise UnicodeDecodeError, BinaryError.
 
     Converters write a text with quotes around it, or in Connect's envelope: those are taken off.
+    A number in bytes, as ksqlDB writes one, or a key with a schema's id in front is UTF-8 only by
+    chance, and would be an id that nobody has.
     """
-    key = key_of(record)
+    key = record.key()
     if key is None:
         return None
+    if b"\0" in key:
+        raise BinaryError(framing_of(key) or "it is no text: it has a zero byte")
     text = key.decode()
     inner = payload_of(key) if key[:1] == b"{" else _json_string(key) if key[:1] == b'"' else None
     word = inner.word() if inner is not None else None
     return text if word is None else word
+
+
+def framing_of(key: bytes) -> str | None:
+    """Say that a key has a schema's id in front, if it may."""
+    if key[:1] != b"\0" or len(key) <= _FRAME_BYTES:
+        return None
+    return "it begins with a zero byte, as with a schema's id: of keys only text and JSON are read"
 
 
 def _json_string(key: bytes) -> View | None:

@@ -30,11 +30,11 @@ from consumer.core.mapping.language import (
 from consumer.core.mapping.reading import (
     NO_RULE,
     NOTHING_TO_WALK,
-    TO_BE_IGNORED,
     Changes,
+    Ignored,
     Reading,
 )
-from consumer.core.mapping.scope import Scope, UnreadableError, WrongError, what_is_at
+from consumer.core.mapping.scope import Scope, UnreadableError, WrongError
 from consumer.core.mapping.view import View
 
 T = TypeVar("T")
@@ -80,7 +80,7 @@ def _read(rule: Rule, scope: Scope) -> Reading:
                 _add(change, place, changes, details)
     malformed = Malformed("; ".join(details)) if details else None
     if not changes:
-        return malformed or (TO_BE_IGNORED if places else NOTHING_TO_WALK)
+        return malformed or (Ignored(rule.ignored) if places else NOTHING_TO_WALK)
     (only, *more) = changes
     if isinstance(only, Event) and not more and malformed is None:
         return only
@@ -107,7 +107,7 @@ def walk(rule: Rule, scope: Scope, depth: int = 0) -> Iterator[Scope | WrongErro
     path = rule.each[depth]
     found = scope.one(path)
     if found is None or found.kind not in {"list", "object"}:
-        yield WrongError(f"rule {rule.number}, each: {what_is_at(path, found)}")
+        yield WrongError(f"rule {rule.number}, each: {scope.what_is_at(path, found)}")
         return
     for index, entry in enumerate(found.items()):
         yield from walk(rule, scope.entered(index, entry), depth + 1)
@@ -145,7 +145,7 @@ def _segment_id(rule: ChangeRule, scope: Scope) -> int | Verdict | WrongError:
     words = found.words() if found else ()
     segment_id = segment_id_of(words[0]) if words else None
     if segment_id is None:
-        what = what_is_at(lookup.path, found)
+        what = scope.what_is_at(lookup.path, found)
         wanted = f": an integer, 1 to {MAX_SEGMENT_ID}" if found else ""
         return WrongError(f"{rule.place}, segment_id: {what}{wanted}")
     return segment_id
@@ -166,7 +166,7 @@ def looked_up(
         return lookup.missing
     words = found.words() if found else ()
     if not words:
-        return WrongError(f"{place}: {what_is_at(lookup.path, found)}")
+        return WrongError(f"{place}: {scope.what_is_at(lookup.path, found)}")
     table = lookup.table or {}
     meaning = next((table[word] for word in words if word in table), lookup.otherwise)
     if meaning is None:

@@ -30,7 +30,8 @@ class Forms:
     def path(self, given: object, place: Place, depth: int, *, walks: bool = False) -> Path | None:
         """Understand a path; only one that ``walks`` may have a star."""
         if not isinstance(given, str):
-            self._wrong(place, f"{kind_of(given)}: a path is a text")
+            what = f"{kind_of(given)}: a path is a text"
+            self._wrong(place, "missing" if given is None else what)
             return None
         try:
             path = path_of(given, depth)
@@ -142,7 +143,9 @@ class Forms:
             return None
         entries, at = given["map"], place.at("map")
         if not isinstance(entries, dict) or not entries:
-            self._wrong(at, f"{kind_of(entries)}: a table of words" if entries else "empty")
+            other = f', or "{SEGMENTS}"' if one == self._one_segment else ""
+            what = f"{kind_of(entries)}: a table of words{other}"
+            self._wrong(at, what if entries else "empty")
             return None
         found = {word: one(meaning, at.at(word)) for word, meaning in entries.items()}
         return {word: meaning for word, meaning in found.items() if meaning is not None}

@@ -120,8 +120,9 @@ def _from_a_container(
     match step:
         case Index(index):
             return _item(first, index, rest)
-        case Where(name, word):
-            return _item_where(first, _if_there(attrgetter(element.fields[name])), word, rest)
+        case Where(wanted):
+            members = [(_if_there(attrgetter(element.fields[name])), word) for name, word in wanted]
+            return _item_where(first, members, rest)
         case _:
             return _every(first, _if_there(rest))
 
@@ -135,11 +136,15 @@ def _item(first: Getter, index: int, rest: Getter) -> Getter:
     return get
 
 
-def _item_where(first: Getter, member: Getter, word: str, rest: Getter) -> Getter:
+def _item_where(first: Getter, members: list[tuple[Getter, str]], rest: Getter) -> Getter:
     def get(subject: Any) -> Any:  # noqa: ANN401 - whatever is there
         found = first(subject)
         for each in found if type(found) is list else ():
-            if word_in(member(each), {word}) == word:
+            for member, word in members:
+                there = member(each)
+                if there != word and (type(there) is str or word_in(there, {word}) != word):
+                    break
+            else:
                 return rest(each)
         return UNSET
 

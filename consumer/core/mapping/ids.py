@@ -4,7 +4,8 @@ from msgspec import Raw  # noqa: TC002 - as everywhere, for a reader
 
 from consumer.core.events import Action, Event, IdType, Malformed, Mixed, valid_id
 from consumer.core.mapping.language import ChangeRule, IdSource
-from consumer.core.mapping.scope import Scope, UnreadableError, WrongError, what_is_at
+from consumer.core.mapping.paths import Path
+from consumer.core.mapping.scope import Scope, UnreadableError, WrongError
 from consumer.core.mapping.view import View
 
 
@@ -26,7 +27,9 @@ def given_ids(
             break
     if chosen is None:
         paths = " or ".join(f'"{source.ids}"' for source in rule.ids)
-        raise WrongError(f"{rule.place}, id: nothing is at {paths}")
+        whys = (scope.why_nothing_is_at(at.ids) for at in rule.ids if isinstance(at.ids, Path))
+        why = next((why for why in whys if why), "")
+        raise WrongError(f"{rule.place}, id: nothing is at {paths}{why}")
     source, given, is_whole = chosen
     if not given:
         raise WrongError(f'{rule.place}, id: the list at "{source.ids}" is empty')
@@ -48,7 +51,7 @@ def _at_source(source: IdSource, place: str, scope: Scope) -> tuple[list[View] |
         raise WrongError(f'{place}, id: "{source.ids}": {error}') from None
     there = [view for view in found if view is not None and not view.is_null]
     if not source.ids.walks and there and there[0].kind == "object":
-        what = what_is_at(source.ids, there[0])
+        what = scope.what_is_at(source.ids, there[0])
         raise WrongError(f"{place}, id: {what}: a string, an integer, or a list of them")
     given = [inner for view in there for inner in (view.items() if view.kind == "list" else [view])]
     return given if there else None, len(there) == len(found)

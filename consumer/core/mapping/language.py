@@ -37,6 +37,11 @@ class Lookup(Generic[T_co]):
     otherwise: T_co | Verdict | None = None
     missing: T_co | None = None
 
+    @property
+    def ignores(self) -> bool:
+        """Whether some words mean that the change is to be ignored."""
+        return self.otherwise is IGNORE or IGNORE in (self.table or {}).values()
+
 
 @dataclass(frozen=True, slots=True)
 class IdSource:
@@ -77,6 +82,25 @@ class Rule:
     when: tuple[Condition, ...]
     each: tuple[Path, ...]
     changes: tuple[ChangeRule, ...]
+
+    @property
+    def ignored(self) -> str:
+        """Say why a record is ignored of which all changes are."""
+        segments: dict[str, None] = {}
+        words: dict[str, None] = {}
+        for change in self.changes:
+            segment_id, types = change.segment_id, [source.id_type for source in change.ids]
+            if isinstance(segment_id, Lookup) and segment_id.ignores:
+                segments[f'"{segment_id.path}"'] = None
+            for lookup in (change.action, *types):
+                if isinstance(lookup, Lookup) and lookup.ignores:
+                    words[f'"{lookup.path}"'] = None
+        said = []
+        if segments:
+            said.append(f"what is at {' or '.join(segments)} is not in the table of segments")
+        if words:
+            said.append(f"what is at {' or '.join(words)} is to be ignored")
+        return f"rule {self.number}: {', or '.join(said)}"
 
     @property
     def reads_no_value(self) -> bool:

@@ -3,6 +3,7 @@
 a.b["odd.name"][0][-1]    members of objects, items of lists
 people[*].id, people.*.id every item of a list, or value of a map
 ids[type=email].value     the first item whose member says so
+ids[a=x][b=y].value       the first item of which all of that is so
 $ $.a $value.a            the top of the record's value, however deep the walks are
 ^.a ^.^.a                 one or two walks out
 @key @value ^.@key        the key of a walk's entry (a list's: its index), the entry
@@ -47,10 +48,9 @@ class Every:
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """The first item of a list whose member is this word."""
+    """The first item of a list whose members are these words."""
 
-    name: str
-    word: str
+    wanted: tuple[tuple[str, str], ...]
 
 
 Step = Member | Index | Every | Where
@@ -151,7 +151,11 @@ def _steps(text: str, rest: str) -> tuple[Step, ...]:
         found = _STEP.match(rest, at)
         if found is None or (at == 0 and rest[0] == "."):
             raise BadPathError(f'"{text}" is no path from "{rest[at:]}" on')
-        steps.append(_step(found))
+        step, last = _step(found), steps[-1] if steps else None
+        if isinstance(step, Where) and isinstance(last, Where):
+            steps[-1] = Where(last.wanted + step.wanted)
+        else:
+            steps.append(step)
         at = found.end()
     return tuple(steps)
 
@@ -164,7 +168,7 @@ def _step(found: re.Match[str]) -> Step:
     if found["where"] is not None:
         word = found["word"]
         word = _unquoted(word) if word[0] == '"' else word.strip()
-        return Where(_readable(found["where"].strip()), word)
+        return Where(((_readable(found["where"].strip()), word),))
     name = found["name"]
     return Member(_readable(_unquoted(found["quoted"]) if name is None else name))
 

@@ -23,7 +23,7 @@ from consumer.core.mapping.language import Condition, Rule, is_whole_value, path
 from consumer.core.mapping.paths import Path, Source
 from consumer.core.mapping.quick_changes import GetterOf, change_reader
 from consumer.core.mapping.quick_walks import QuickReading, Read, in_order, walker
-from consumer.core.mapping.reading import NO_RULE
+from consumer.core.mapping.reading import NO_RULE, Ignored
 from consumer.core.mapping.structs import Decoder, Node, NotPlainError, trees_of
 from consumer.core.mapping.words import word_in
 
@@ -152,11 +152,12 @@ def _quick(rule: Rule, nodes: list[Node], key: Node) -> _Quick:
     def getter(path: Path, *, is_needed: bool = False) -> Getter:
         return getter_of(path, nodes[path.level], key, stands=stands, is_needed=is_needed)
 
-    changes = [change_reader(change, getter) for change in rule.changes]
+    ignored = Ignored(rule.ignored)
+    changes = [change_reader(change, getter, ignored) for change in rule.changes]
     if rule.each:
-        read = walker([getter(path) for path in rule.each], changes)
+        read = walker([getter(path) for path in rule.each], changes, ignored)
     else:
-        read = changes[0] if len(changes) == 1 else in_order(changes)
+        read = changes[0] if len(changes) == 1 else in_order(changes, ignored)
     return _Quick(stands, _fits([each for each in rule.when if not _is_sure(each)], getter), read)
 
 

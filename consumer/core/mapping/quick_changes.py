@@ -23,7 +23,7 @@ from consumer.core.events import (
 from consumer.core.mapping.getters import Getter
 from consumer.core.mapping.language import IGNORE, ChangeRule, Lookup, Verdict
 from consumer.core.mapping.paths import Path
-from consumer.core.mapping.reading import TO_BE_IGNORED, Ignored
+from consumer.core.mapping.reading import Ignored
 from consumer.core.mapping.words import word_in, word_of
 
 T = TypeVar("T")
@@ -43,8 +43,10 @@ ReadChange = Callable[[Any], Event | Ignored | None]
 _segment_of_text = lru_cache(maxsize=4096)(segment_id_of)  # digits are slow to look at
 
 
-def change_reader(rule: ChangeRule, getter: GetterOf) -> ReadChange:  # noqa: C901 - see above
-    """Return what reads a change."""
+def change_reader(  # noqa: C901 - see above
+    rule: ChangeRule, getter: GetterOf, ignored: Ignored
+) -> ReadChange:
+    """Return what reads a change; ``ignored`` is what one that is to be ignored is read as."""
     get_segment, fixed_segment, segments, segment_otherwise = _asked(rule.segment_id, getter)
     get_action, fixed_action, actions, action_otherwise = _asked(rule.action, getter)
     is_number = isinstance(rule.segment_id, Lookup) and rule.segment_id.table is None
@@ -66,7 +68,7 @@ def change_reader(rule: ChangeRule, getter: GetterOf) -> ReadChange:  # noqa: C9
             found = get_action(subject)
             action = actions.get(found) or action_otherwise(found)
         if segment_id is IGNORE or action is IGNORE:
-            return TO_BE_IGNORED
+            return ignored
         if segment_id is None or action is None:
             return None
         for get, fixed_type, limit_bytes, is_email, type_of in sources:
@@ -78,7 +80,8 @@ def change_reader(rule: ChangeRule, getter: GetterOf) -> ReadChange:  # noqa: C9
                     return Event(segment_id, action, found, UNSET, fixed_type)
                 if "@" in found:
                     return Event(segment_id, action, found.lower(), UNSET, fixed_type)
-            return _event(segment_id, action, found, type_of(subject))
+            id_type = type_of(subject)
+            return ignored if id_type is IGNORE else _event(segment_id, action, found, id_type)
         return None
 
     return read
@@ -143,11 +146,9 @@ def _type_reader(id_type: IdType | Lookup[IdType], getter: GetterOf) -> _TypeOf:
 
 def _event(
     segment_id: int, action: Action, found: object, id_type: IdType | Verdict | None
-) -> Event | Ignored | None:
-    if id_type is None:
+) -> Event | None:
+    if id_type is None or isinstance(id_type, Verdict):
         return None
-    if isinstance(id_type, Verdict):
-        return TO_BE_IGNORED
     if type(found) is list:
         names = found if _are_plain(found, id_type) else _names(found, id_type)
         if not names or len(names) < len(found):

@@ -6,7 +6,7 @@ from typing import Any
 from consumer.core.events import Event
 from consumer.core.mapping.getters import Getter, Stand
 from consumer.core.mapping.quick_changes import ReadChange
-from consumer.core.mapping.reading import NOTHING_TO_WALK, TO_BE_IGNORED, Changes, Ignored
+from consumer.core.mapping.reading import NOTHING_TO_WALK, Changes, Ignored
 from consumer.core.mapping.structs import NotPlainError
 
 QuickReading = Event | Changes | Ignored
@@ -14,8 +14,8 @@ Read = Callable[[Any], QuickReading | None]
 """Returns None, or raises, where the careful plan has to look."""
 
 
-def in_order(readers: list[ReadChange]) -> Read:
-    """Return what reads several changes at one place."""
+def in_order(readers: list[ReadChange], ignored: Ignored) -> Read:
+    """Return what reads several changes at one place; ``ignored`` if none is left."""
 
     def read(subject: Any) -> QuickReading | None:  # noqa: ANN401 - what msgspec made
         found: list[Event] = []
@@ -25,12 +25,12 @@ def in_order(readers: list[ReadChange]) -> Read:
                 found.append(change)
             elif change is None:
                 return None
-        return _together(found)
+        return _together(found) or ignored
 
     return read
 
 
-def walker(walks: list[Getter], readers: list[ReadChange]) -> Read:
+def walker(walks: list[Getter], readers: list[ReadChange], ignored: Ignored) -> Read:
     """Return what reads the changes at every entry of a walk, or of walks inside of each other."""
     *outer, innermost = ((get, f"l{depth}", f"k{depth}") for depth, get in enumerate(walks, 1))
 
@@ -48,7 +48,7 @@ def walker(walks: list[Getter], readers: list[ReadChange]) -> Read:
 
     def read(stand: Stand) -> QuickReading:
         found: list[Event] = []
-        return _together(found) if walk(stand, 0, found) else NOTHING_TO_WALK
+        return (_together(found) or ignored) if walk(stand, 0, found) else NOTHING_TO_WALK
 
     return read
 
@@ -82,7 +82,7 @@ def _entries(container: Any) -> Any:  # noqa: ANN401 - whatever is there
     raise NotPlainError
 
 
-def _together(found: list[Event]) -> QuickReading:
+def _together(found: list[Event]) -> Event | Changes | None:
     if len(found) == 1:
         return found[0]
-    return Changes(tuple(found)) if found else TO_BE_IGNORED
+    return Changes(tuple(found)) if found else None

@@ -36,7 +36,6 @@ class Ignored:
 
 
 NO_RULE = Ignored("no rule fits")
-TO_BE_IGNORED = Ignored("the rule says that it is to be ignored")
 NOTHING_TO_WALK = Ignored("nothing to walk: an empty list or map")
 
 Reading = Event | Changes | Ignored | Malformed

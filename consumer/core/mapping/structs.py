@@ -46,7 +46,8 @@ class Node:
             self.element = Node()
         self.is_walked |= isinstance(step, Every)
         if isinstance(step, Where):
-            self.element.at(Member(step.name)).is_leaf = True
+            for name, _ in step.wanted:
+                self.element.at(Member(name)).is_leaf = True
         return self.element
 
 

@@ -129,12 +129,14 @@ class View:
             case Index(index):
                 items = self.items()
                 return items[index] if -len(items) <= index < len(items) else None
-            case Where(name, word):
-                for each in self.items():
-                    inner = each.member(name)
-                    if inner is not None and word in inner.words():
-                        return each
+            case Where(wanted):
+                return next((each for each in self.items() if each.says(wanted)), None)
         return None
+
+    def says(self, wanted: tuple[tuple[str, str], ...]) -> bool:
+        """Whether each of these members is there and is the word beside its name."""
+        found = [(self.member(name), word) for name, word in wanted]
+        return all(view is not None and word in view.words() for view, word in found)
 
 
 def _number_words(spelled: str) -> tuple[str, ...]:
