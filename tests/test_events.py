@@ -175,25 +175,12 @@ def test_an_id_is_a_string_or_an_integer_sent_as_its_decimal_string(
     assert meaning(decode(of(ids=[given, "z"])))[3] == [sent, "z"]
 
 
-@pytest.mark.parametrize("written", [b"42.0", b"42.000", b"4.2e1", b"420e-1", b"0.042E+3"])
-def test_an_id_may_be_an_integral_float(written: bytes) -> None:
-    """Spreadsheets and stream SQL write integers so; beyond 2**53 it might be another's."""
-    for sign, sent in ((b"", "42"), (b"-", "-42")):
-        number = sign + written
-        one = decode(b'{"segment_id": 5, "action": "add", "id": ' + number + b"}")
-        assert meaning(one)[3] == [sent]
-        several = decode(b'{"segment_id": 5, "action": "add", "ids": ["a", ' + number + b"]}")
-        assert meaning(several)[3] == ["a", sent]
-    large = decode(b'{"segment_id": 5, "action": "add", "id": 9007199254740991.0}')
-    assert meaning(large)[3] == [str(2**53 - 1)]
-
-
 def test_one_record_has_any_number_of_ids_in_their_order() -> None:
     ids = [f"customer-{number}" for number in range(5000)]
     assert meaning(decode(of(ids=ids)))[3] == ids
 
 
-@pytest.mark.parametrize("given", [True, False, None, 1.5, 2.0**53, -(2.0**53), float("1e300")])
+@pytest.mark.parametrize("given", [True, False, None, 1.5, 42.0, float("1e300")])
 def test_an_id_that_is_neither_string_nor_integer_is_invalid(given: object) -> None:
     found = decode(of(id=given))
     assert isinstance(found, Mixed)
@@ -448,9 +435,9 @@ PERSON = "1234567.0"
 @pytest.mark.parametrize(
     "members",
     [
-        {"id": 1234567.5},
+        {"id": 1234567.0},
         {"ids": 1234567.0},
-        {"ids": [1234567.5]},
+        {"ids": [1234567.0]},
         {"id": {"a": 1234567.0}},
         {"ids": {"a": 1234567.0}},
         {"ids": PERSON},

@@ -46,7 +46,7 @@ Headers = list[tuple[str, bytes | None]]
 class Reading(NamedTuple):
     """What a readable value asks for: the ids to deliver, as they are sent, and the invalid ones.
 
-    The invalid ones as JSON texts, so that ``1``, ``"1"`` and ``true`` differ.
+    The invalid ones as JSON texts, so that ``1``, ``1.0`` and ``true`` differ.
     """
 
     segment_id: int
@@ -95,8 +95,6 @@ def reading(  # noqa: PLR0911 - one for each way to be malformed
 
 def _sent(name: object, id_type: str) -> str | None:
     """Return an id as the API gets it; None: it is invalid."""
-    if isinstance(name, float) and name.is_integer() and abs(name) < 2**53:
-        name = int(name)
     if type(name) is int:
         name = str(name)
     if not isinstance(name, str) or not name:

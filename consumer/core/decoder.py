@@ -19,7 +19,6 @@ from consumer.core.events import (
     IdType,
     Malformed,
     Mixed,
-    integer_of,
     segment_id_of,
     valid_id,
 )
@@ -109,7 +108,6 @@ def _sorted_ids(
     problems: dict[str, None] = {}
     for each in given:
         text = _text(each)
-        text = _integral(each) if text is None else text
         name = _no_id(each) if text is None else valid_id(text, id_type)
         if isinstance(name, str):
             good.append(name)
@@ -157,8 +155,8 @@ def _integral(written: Raw | UnsetType) -> str | None:
     """Return the digits of a number that is an integer, however it is written (``56.0``)."""
     if written is UNSET or _kind(written) != "number":
         return None
-    integer = integer_of(float(bytes(written)))
-    return None if integer is None else str(integer)
+    number = float(bytes(written))
+    return str(int(number)) if number.is_integer() else None
 
 
 def _kind(written: Raw | bytes) -> str:

@@ -17,7 +17,6 @@ MAX_SEGMENT_ID = 2**31 - 1
 MAX_ID_BYTES = 150
 MAX_EMAIL_BYTES = 254
 _MAX_SEGMENT_DIGITS = 20  # leading zeros are no mistake
-_LARGEST_INTEGRAL = 2.0**53  # up to here a float is the integer that was written
 
 Action = Literal["add", "remove"]
 IdType = Literal["id", "email", "cio_id"]
@@ -76,15 +75,6 @@ def segment_id_of(given: int | str | None) -> int | None:
         is_short = given.isascii() and given.isdigit() and len(given) <= _MAX_SEGMENT_DIGITS
         given = int(given) if is_short else None
     return given if given is not None and 0 < given <= MAX_SEGMENT_ID else None
-
-
-def integer_of(number: float) -> int | None:
-    """Return the integer that a number was written for, however it is spelled (``56.0``).
-
-    None: it has a fraction, or is so large that it may stand for several.
-    """
-    is_one = number.is_integer() and abs(number) < _LARGEST_INTEGRAL
-    return int(number) if is_one else None
 
 
 def valid_id(name: str, id_type: IdType) -> str | Malformed:

@@ -153,9 +153,9 @@ MAPPING: tuple[Mutant, ...] = (
     Mutant(
         name="a-number-with-a-fraction-is-rounded",
         breaks="words are compared as text",
-        file="consumer/core/events.py",
-        old="is_one = number.is_integer() and abs(number) < _LARGEST_INTEGRAL",
-        new="is_one = abs(number) < _LARGEST_INTEGRAL",
+        file="consumer/core/mapping/words.py",
+        old="if value.is_integer() and abs(value) < LARGEST_INTEGRAL:",
+        new="if abs(value) < LARGEST_INTEGRAL:",
         tests=_ALL,
     ),
     Mutant(

@@ -174,8 +174,8 @@ def _names(found: list[Any], id_type: IdType) -> list[str]:
 
 def _name(found: object, id_type: IdType) -> str | None:
     """Return a good id as it is sent."""
-    if type(found) is int or type(found) is float:
-        found = word_of(found)
+    if type(found) is int:
+        found = str(found)
     if type(found) is not str:
         return None
     name = valid_id(found, id_type)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import Raw
 
-from consumer.core.events import integer_of
 from consumer.core.mapping.paths import Every, Index, Member, Step, Where
+from consumer.core.mapping.words import LARGEST_INTEGRAL
 
 _members = msgspec.json.Decoder(dict[str, Raw]).decode
 _items = msgspec.json.Decoder(list[Raw]).decode
@@ -55,8 +55,8 @@ class View:
 
     @property
     def is_integer(self) -> bool:
-        """Whether it is a number that stands for an integer, however it is written."""
-        return self.kind == "number" and self.words()[0].removeprefix("-").isdigit()
+        """Whether it is a number that is written as an integer."""
+        return bytes(self.written).removeprefix(b"-").isdigit()
 
     def member(self, name: str) -> "View | None":
         """Return a member of an object, if this is one and has it."""
@@ -142,5 +142,6 @@ class View:
 def _number_words(spelled: str) -> tuple[str, ...]:
     if spelled.removeprefix("-").isdigit():
         return ("0" if spelled == "-0" else spelled,)
-    integer = integer_of(float(spelled))
-    return (spelled,) if integer is None else (str(integer), spelled)
+    number = float(spelled)
+    is_exact = number.is_integer() and abs(number) < LARGEST_INTEGRAL
+    return (str(int(number)), spelled) if is_exact else (spelled,)

@@ -2,7 +2,7 @@
 
 from collections.abc import Container
 
-from consumer.core.events import integer_of
+LARGEST_INTEGRAL = 2.0**53  # up to here a float is the integer that was written
 
 
 class NoWordError(ValueError):
@@ -23,10 +23,9 @@ def word_of(value: object) -> str | None:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
-        integer = integer_of(value)
-        if integer is None:
-            raise NoWordError
-        return str(integer)
+        if value.is_integer() and abs(value) < LARGEST_INTEGRAL:
+            return str(int(value))
+        raise NoWordError
     return None
 
 
