@@ -1055,6 +1055,26 @@ id = "x"
         assert unlisted({"audience": audience, "users": users}) == ()
 
 
+def test_what_stands_in_a_key_that_is_no_text_is_no_key_of_a_segment() -> None:
+    by = mapping("""
+[[rule]]
+when = { audience = { exists = true } }
+segment_id = { path = "audience", map = { vip = 1 } }
+action = "add"
+id = [{ path = "$key" }, { path = "user" }]
+[[rule]]
+segment_id = { path = "$key.audience", map = { vip = 1 } }
+action = "add"
+id = { path = "user" }
+""")
+    for key in (b"\xff", b"\0\0\0\0\7abc"):
+        beside = Beside(of_key=key)
+        assert by.unlisted_keys(b'{"audience": "new", "user": "u"}', beside) == ("new",)
+        assert by.unlisted_keys(b'{"audience": "u", "user": "u"}', beside) == ()
+        assert by.unlisted_keys(b'{"user": "u"}', beside) == ()
+    assert by.unlisted_keys(b'{"user": "u"}', Beside(of_key=b'{"audience": "a"}')) == ("a",)
+
+
 # -- Connect's envelope -------------------------------------------------------------------------
 
 
