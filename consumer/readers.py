@@ -22,7 +22,7 @@ def schemas_of(settings: Settings) -> Schemas | None:
     """Return the registry's schemas, none of which is known yet; None: no record names one."""
     if settings.event_format != "schema-registry":
         return None
-    return Schemas(Asker(partial(fetched, registry_of(settings).ask)), Inquiries())
+    return Schemas(Asker(fetch_of(settings)), Inquiries())
 
 
 def reader_of(settings: Settings, schemas: Schemas | None) -> Reader | None:
