@@ -556,6 +556,16 @@ def test_after_calm_a_lane_that_went_first_waits_for_its_turn() -> None:
     assert driver.run() == ["add b", "add x", "add c", "add y"]
 
 
+def test_a_turn_from_before_a_flush_counts_no_more() -> None:
+    """Its lane has had its turn in front: nothing is left to send, nor to look at."""
+    driver = Driver(partitions=2, batch_max_ids=1)
+    driver.read(event("add", "a"))
+    driver.read(event("add", "b", segment=2), partition=1)
+    driver.pipeline.flush([driver.ledgers[1]], driver.now, "revoke")
+    assert driver.sent() == ["add b", "add a"]
+    assert not driver.pipeline.has_queued()
+
+
 def progresses(driver: Driver, seconds: float = 10.0) -> bool:
     """Whether a drain of partition 0 that lets requests start so long would go on."""
     return driver.pipeline.can_progress([driver.ledgers[0]], driver.now, driver.now + seconds)
@@ -594,6 +604,7 @@ def test_a_drain_lets_a_request_start_at_the_very_latest_start() -> None:
     driver = Driver()
     driver.read(event("add", "x"))
     assert progresses(driver, 0.0)
+    assert progresses(driver, 0.0), "asked once more, with nothing new"
 
 
 def test_a_drain_waits_for_a_batch_beside_one_in_backoff() -> None:
