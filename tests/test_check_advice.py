@@ -105,6 +105,11 @@ def test_a_terminal_of_ascii_gets_the_rest_by_its_number(tmp_path: Path) -> None
             "set KAFKA_SECURITY_PROTOCOL to plaintext or sasl_plaintext",
         ),
         ("_SSL", "SSL handshake failed: certificate verify failed", "see KAFKA_SSL_CA_LOCATION"),
+        (
+            "_TRANSPORT",
+            "error:0A000086:SSL::certificate verify failed (after 1ms in state SSL_HANDSHAKE)",
+            "see KAFKA_SSL_CA_LOCATION",
+        ),
         ("_SSL", "SSL handshake failed: wrong version number", "to plaintext or sasl_plaintext"),
         ("_AUTHENTICATION", "SASL authentication error: Authentication failed", "KAFKA_SASL_PASS"),
         ("_AUTHENTICATION", "Unsupported SASL mechanism", "PROTOCOL and KAFKA_SASL_MECHANISM"),

@@ -98,7 +98,9 @@ class Heard(logging.Handler):
 def advice(error: KafkaError) -> str:
     """Return what to do about it: by the kind of failure and where it happened.
 
-    Not by words that a host's name may have in it: the text is looked at without it.
+    Not by words that a host's name may have in it: the text is looked at without it. If the broker
+    is quick and we are slow, the handshake fails as it begins, and librdkafka calls that an error
+    of the transport (rdkafka_ssl.c, rd_kafka_transport_ssl_connect): so the state counts, too.
     """
     said, code, state = without_noise(error.str()), error.code(), _state(error)
     match code, state:
@@ -113,7 +115,7 @@ def advice(error: KafkaError) -> str:
                 "show a certificate that is good, and of an authority that the broker knows: see"
                 " KAFKA_SSL_CERTIFICATE_LOCATION and KAFKA_SSL_KEY_LOCATION"
             )
-        case KafkaError._SSL, _ if "certificate" in said:
+        case (KafkaError._SSL, _) | (_, "SSL_HANDSHAKE") if "certificate" in said:
             what = "see KAFKA_SSL_CA_LOCATION, and the names in the broker's certificate"
         case (KafkaError._SSL, _) | (_, "SSL_HANDSHAKE"):
             what = f"{_PLAIN}; else see the KAFKA_SSL_ settings"
