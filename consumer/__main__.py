@@ -6,13 +6,15 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from consumer import __version__, standard_streams
+from consumer import standard_streams
 from consumer.stopper import STOP_SIGNALS, Stopper
 
 if TYPE_CHECKING:
     import argparse
 
 # ruff: noqa: PLC0415 - signals are watched first, and a command is imported when it is run
+
+_NAME = "segment-consumer"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,10 +45,12 @@ def _watched(command: str) -> Stopper:
 
 def _main(arguments: Sequence[str], stopper: Stopper) -> int:
     chosen = _parser().parse_args(arguments)
+    _, run = COMMANDS[chosen.command]
+    if run is _completion:  # shells wait for it as they start
+        return run(chosen, stopper)
     from consumer import settings
     from consumer.commands.output import Output
 
-    _, run = COMMANDS[chosen.command]
     try:
         return run(chosen, stopper)
     except settings.SettingsError as error:
@@ -63,11 +67,13 @@ def _run(_: "argparse.Namespace", stopper: Stopper) -> int:
     return daemon.run(settings.load(), stopper)
 
 
-def _check(_: "argparse.Namespace", __: Stopper) -> int:
+def _check(chosen: "argparse.Namespace", _: Stopper) -> int:
     from consumer import settings
     from consumer.commands.check import check
+    from consumer.settings.sources import allows_colours
 
-    return check.run(settings.load(), sys.stdout)
+    loaded, colours = settings.load(), allows_colours()
+    return check.run(loaded, sys.stdout, write=chosen.write, colours=colours)
 
 
 def _demo(chosen: "argparse.Namespace", _: Stopper) -> int:
@@ -103,15 +109,36 @@ def _preview(chosen: "argparse.Namespace", _: Stopper) -> int:
 
 def _replay(chosen: "argparse.Namespace", stopper: Stopper) -> int:
     from consumer import crashes, settings
+    from consumer.commands.output import Output
     from consumer.commands.replay import replay
+    from consumer.commands.replay.choice import Choice, Orders
     from consumer.commands.replay.dead_letters import Selection
     from consumer.observability import logs
 
     logs.configure("warning", stream=sys.stderr)  # until the settings are known
     crashes.watch()
-    selection = Selection(frozenset(chosen.reasons), frozenset(chosen.segments))
-    choice = replay.Choice(selection, from_start=chosen.from_start, dry_run=chosen.dry_run)
+    selection = Selection(frozenset(chosen.reasons), frozenset(chosen.segments), chosen.since)
+    choice = Choice(
+        Orders(selection, chosen.max_replays, skip=chosen.skip),
+        from_start=chosen.from_start,
+        dry_run=chosen.dry_run,
+        rate=chosen.rate,
+        as_json=chosen.json,
+        takes_all=chosen.all,
+    )
+    if choice.problem:
+        Output(sys.stderr).line(f"{_NAME} replay: error: {choice.problem}")
+        return 2
     return replay.run(settings.load(), choice, sys.stdout, stopper)
+
+
+def _completion(chosen: "argparse.Namespace", _: Stopper) -> int:
+    from consumer.commands.completion.scripts import SHELLS
+    from consumer.commands.completion.table import table_of
+    from consumer.commands.output import Output
+
+    Output(sys.stdout).write(SHELLS[chosen.shell](_NAME, table_of(_parser())))
+    return 0
 
 
 COMMANDS: Mapping[str, tuple[str, Callable[["argparse.Namespace", Stopper], int]]] = {
@@ -126,6 +153,7 @@ COMMANDS: Mapping[str, tuple[str, Callable[["argparse.Namespace", Stopper], int]
     ),
     "preview": ("shows how records would be read, before anything is sent", _preview),
     "replay": ("delivers the dead letters once more, up to the topic's end as of now", _replay),
+    "completion": ("writes a script that completes all this in bash, zsh or fish", _completion),
 }
 """What each is for, and what returns its exit code."""
 
@@ -133,20 +161,58 @@ COMMANDS: Mapping[str, tuple[str, Callable[["argparse.Namespace", Stopper], int]
 def _parser() -> "argparse.ArgumentParser":
     import argparse
 
+    from consumer.commands.manual import PAGES, WHOLE
+
+    shape = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        prog="segment-consumer",
+        prog=_NAME,
         description="Carries audience changes from Kafka to Customer.io's manual segments.",
+        epilog=WHOLE,
+        formatter_class=shape,
     )
-    parser.add_argument("--version", action="version", version=__version__)
+    what = "show the version, with those of what it is made of, and exit"
+    parser.add_argument("--version", action=_version_action(), nargs=0, help=what)
     parsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands = {
-        name: parsers.add_parser(name, help=purpose, description=purpose)
+        name: parsers.add_parser(
+            name,
+            help=purpose,
+            description=PAGES[name].description(purpose),
+            epilog=PAGES[name].epilog(),
+            formatter_class=shape,
+        )
         for name, (purpose, _) in COMMANDS.items()
     }
+    _add_check_options(commands["check"])
     _add_demo_options(commands["demo"])
     _add_preview_options(commands["preview"])
     _add_replay_options(commands["replay"])
+    _add_completion_options(commands["completion"])
     return parser
+
+
+def _version_action() -> "type[argparse.Action]":
+    """Return what writes the version; the library is loaded only then."""
+    from argparse import Action
+
+    class Version(Action):
+        def __call__(self, parser: "argparse.ArgumentParser", *_: object) -> None:
+            from consumer.commands.output import Output
+            from consumer.commands.versions import versions
+
+            Output(sys.stdout).line(versions())
+            parser.exit()
+
+    return Version
+
+
+def _add_check_options(check: "argparse.ArgumentParser") -> None:
+    what = "write one record to the dead-letter topic, too, which replay passes over"
+    check.add_argument("--write", action="store_true", help=what)
+
+
+def _add_completion_options(completion: "argparse.ArgumentParser") -> None:
+    completion.add_argument("shell", choices=["bash", "zsh", "fish"], help="whose script it is")
 
 
 def _add_demo_options(demo: "argparse.ArgumentParser") -> None:
@@ -204,21 +270,12 @@ def _add_preview_options(preview: "argparse.ArgumentParser") -> None:
         choices=presets.NAMES,
         help=f"write a preset as it is, and nothing else: {', '.join(presets.NAMES)}",
     )
-    preview.epilog = (
-        "Joins no group, commits nothing, calls no API and needs no credentials of it. Exit code:"
-        " 0 all can be read (ignored ones count as such), 1 some can't, or there are none (without"
-        " --allow-empty), 2 wrong settings, mapping or options."
-    )
 
 
 def _add_replay_options(replay: "argparse.ArgumentParser") -> None:
+    from consumer.commands.replay import options
     from consumer.core.dead_letters import DeadLetterReason
 
-    replay.add_argument(
-        "--from-start",
-        action="store_true",
-        help="begin with the oldest dead letter there is, not where the last replay ended",
-    )
     replay.add_argument(
         "--reason",
         dest="reasons",
@@ -237,13 +294,42 @@ def _add_replay_options(replay: "argparse.ArgumentParser") -> None:
         help="only dead letters of this segment; may be given several times",
     )
     replay.add_argument(
-        "--dry-run", action="store_true", help="list the dead letters and deliver nothing"
+        "--since",
+        type=options.since,
+        metavar="TIME",
+        help="only dead letters refused first at this time or later: 2026-11-30T02:00:00Z, a date,"
+        " or so long ago: 30m, 2h, 7d",
     )
-    replay.epilog = (
-        "Old changes are delivered as they are: if a customer's state changed since, the replay"
-        " overwrites the newer state. With --reason, --segment or --dry-run nothing is committed."
-        " Exit code: 0 all replayed, 1 some were refused again or could not be replayed, 2 wrong"
-        " settings or options."
+    replay.add_argument(
+        "--from-start",
+        action="store_true",
+        help="begin with the oldest dead letter there is, and take what was settled again",
+    )
+    replay.add_argument(
+        "--max-replays",
+        type=_whole_number(range(1, 10**6)),
+        default=options.MAX_REPLAYS,
+        metavar="N",
+        help="leave what was replayed and refused so often, and list it (default: %(default)s)",
+    )
+    replay.add_argument(
+        "--skip",
+        action="store_true",
+        help="settle the dead letters that are chosen without sending them: those of --reason,"
+        " --segment and --since, one of which it needs, or --all",
+    )
+    replay.add_argument("--all", action="store_true", help="with --skip: all that are open")
+    replay.add_argument(
+        "--rate",
+        type=options.rate,
+        metavar="N",
+        help="requests per second, at most; CUSTOMERIO_REQUESTS_PER_SECOND counts if it is less",
+    )
+    replay.add_argument(
+        "--dry-run", action="store_true", help="list the dead letters; deliver and commit nothing"
+    )
+    replay.add_argument(
+        "--json", action="store_true", help="for programs: an object a line, the summary at last"
     )
 
 

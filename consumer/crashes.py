@@ -12,12 +12,23 @@ from typing import NoReturn
 from confluent_kafka import KafkaException
 
 from consumer.engine.ports import GiveUp
+from consumer.masking import masked
 from consumer.observability import logs
 from consumer.observability.log_format import kind_of
 from consumer.stopper import end_hard
 
 NEEDED_THREADS = frozenset(
-    {"MainThread", "credentials", "http", "log", "lookup", "observer", "registry", "stopper"}
+    {
+        "MainThread",
+        "credentials",
+        "http",
+        "log",
+        "lookup",
+        "observer",
+        "registry",
+        "stopper",
+        "tokens",
+    }
 )
 """Without one of them the daemon would be deaf, dumb or blind. A carrier is replaced, and a
 connection's thread is that client's only."""
@@ -35,7 +46,7 @@ def guarded(work: Callable[[], int]) -> int:
     try:
         return work()
     except (GiveUp, KafkaException) as error:
-        end_hard(1, "gave_up", str(error))
+        end_hard(1, "gave_up", masked(str(error)))
     except Exception as error:  # noqa: BLE001 - whatever it was, it must be in the log, and the group not left
         _end(error)
 

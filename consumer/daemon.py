@@ -29,7 +29,9 @@ from consumer.kafka.lookup import Lookup
 from consumer.kafka.member import Member
 from consumer.kafka.observer import Observer
 from consumer.kafka.questions import Questions
+from consumer.kafka.signers import fetch_of
 from consumer.kafka.statistics import Statistics
+from consumer.kafka.tokens import Tokens, with_tokens
 from consumer.observability import logs
 from consumer.observability.health import HealthServer
 from consumer.observability.status import Reporter
@@ -72,6 +74,7 @@ def run_until(
     lookup: Lookup | None = None,
     dead_letters: DeadLetters | None = None,
     pipeline: Pipeline | None = None,
+    tokens: Tokens | None = None,
     is_done: Callable[[], bool] = lambda: False,
 ) -> int:
     """Wire the daemon up and turn the loop until ``stopper`` says stop; return the exit code.
@@ -79,17 +82,25 @@ def run_until(
     What isn't given is the daemon's own; ``is_done`` may end it too.
     """
     statistics, logger = Statistics(), logs.librdkafka_logger
+    if tokens is None and (tokens := tokens_of(settings)) is not None:
+        tokens.start()
     watch = login_watch_of(settings)
     member = member or Member(
-        {**statistics.watched(consumer_properties(settings), "consumer"), "logger": logger()},
+        with_tokens(
+            {**statistics.watched(consumer_properties(settings), "consumer"), "logger": logger()},
+            tokens,
+        ),
         settings.customerio_timeout_seconds,
     )
     dead_letters = dead_letters or DeadLetters(
-        {**statistics.watched(producer_properties(settings), "producer"), "logger": logger()},
+        with_tokens(
+            {**statistics.watched(producer_properties(settings), "producer"), "logger": logger()},
+            tokens,
+        ),
         settings.dead_letter_topic,
     )
-    observer = observer_of(settings, statistics)
-    lookup = lookup or lookup_of(settings)
+    observer = observer_of(settings, statistics, tokens)
+    lookup = lookup or lookup_of(settings, tokens)
     for each in (member, dead_letters, observer, lookup):
         each.follow(watch)
     api, schemas = api_of(settings), readers.schemas_of(settings)
@@ -192,11 +203,11 @@ def pipeline_of(settings: Settings, reader: Reader | None = None) -> Pipeline:
     return Pipeline(rules, settings.event_id_type, throttle, Tally(), reader)
 
 
-def observer_of(settings: Settings, statistics: Statistics) -> Observer:
+def observer_of(settings: Settings, statistics: Statistics, tokens: Tokens | None) -> Observer:
     """Return what asks the cluster about everything but records."""
     properties = statistics.watched(admin_properties(settings), "admin")
     return Observer(
-        {**properties, "logger": logs.librdkafka_logger()},
+        with_tokens({**properties, "logger": logs.librdkafka_logger()}, tokens),
         settings.kafka_group_id,
         settings.kafka_topics,
         settings.dead_letter_topic if settings.reject_policy == "dead-letter" else None,
@@ -204,13 +215,22 @@ def observer_of(settings: Settings, statistics: Statistics) -> Observer:
     )
 
 
-def lookup_of(settings: Settings) -> Lookup:
+def lookup_of(settings: Settings, tokens: Tokens | None) -> Lookup:
     """Return what asks where partitions stand."""
+    properties = {**admin_properties(settings), "logger": logs.librdkafka_logger()}
     return Lookup(
-        {**admin_properties(settings), "logger": logs.librdkafka_logger()},
+        with_tokens(properties, tokens),
         partial(Questions, group_id=settings.kafka_group_id),
         is_latest=settings.kafka_auto_offset_reset == "latest",
     )
+
+
+def tokens_of(settings: Settings) -> Tokens | None:
+    """Return where the tokens for Kafka come from, if not from librdkafka: not started yet."""
+    provider = settings.kafka_oauth_provider
+    if provider is None or provider == "oidc":
+        return None
+    return Tokens(provider, fetch_of(provider, settings.aws_region), logs.Repeats().log)
 
 
 def login_watch_of(settings: Settings) -> LoginWatch:

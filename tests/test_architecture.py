@@ -119,9 +119,10 @@ MAY_IMPORT = {
     "collector": set(),
     "core": set(),
     "engine": {"core"},
-    "kafka": {"core", "engine.ports", "clock"},
-    "customerio": {"core", "engine.ports", "clock"},
-    "observability": {"core", "engine.ports", "clock", "__init__"},
+    "masking": set(),
+    "kafka": {"core", "engine.ports", "clock", "masking"},
+    "customerio": {"core", "engine.ports", "clock", "masking"},
+    "observability": {"core", "engine.ports", "clock", "__init__", "masking"},
     "presets": set[str](),
     "readers": {
         *("__init__", "core", "customerio.network", "engine.ports", "registry", "settings"),
@@ -130,18 +131,18 @@ MAY_IMPORT = {
         *("core", "engine.ports", "clock"),
         *("customerio.client", "customerio.wire"),  # the one HTTP client
     },
-    "settings": {"core", "presets"},
+    "settings": {"core", "masking", "presets"},
     "standard_streams": set(),
     "stacks": {"standard_streams"},
     "stopper": {"clock", "observability", "stacks"},
-    "crashes": {"engine.ports", "observability", "stopper"},
+    "crashes": {"engine.ports", "masking", "observability", "stopper"},
     "daemon": {
         *("__init__", "clock", "core", "customerio", "engine", "kafka", "observability"),
         *("collector", "crashes", "readers", "settings", "stopper"),
     },
     "commands": {
         *("__init__", "clock", "core", "customerio", "daemon", "engine.ports", "kafka", "readers"),
-        *("crashes", "observability", "presets", "registry", "settings", "stopper"),
+        *("crashes", "masking", "observability", "presets", "registry", "settings", "stopper"),
     },
     "__main__": {
         *("__init__", "commands", "core", "crashes", "daemon", "observability", "settings"),

@@ -66,10 +66,12 @@ class Answer(NamedTuple):
         return {line.split()[0] for line in self.lines}
 
 
-def command(settings: "dict[str, object]", **more: object) -> Answer:
+def command(
+    settings: "dict[str, object]", arguments: tuple[str, ...] = ("check",), **more: object
+) -> Answer:
     """Run the command as its users do."""
     began = time.monotonic()
-    with Daemon({**settings, **more}, arguments=("check",)) as process:
+    with Daemon({**settings, **more}, arguments=arguments) as process:
         exit_code = process.wait(PATIENCE_SECONDS)
         assert process.errors == ""
         return Answer(exit_code, process.output.splitlines(), time.monotonic() - began)
@@ -77,9 +79,13 @@ def command(settings: "dict[str, object]", **more: object) -> Answer:
 
 def check(settings: "dict[str, object]", **more: object) -> Answer:
     """Run what the command runs, without waiting for a process to start."""
+    return checked(loaded(settings, **more))
+
+
+def checked(settings: Settings, *, write: bool = False) -> Answer:
     began = time.monotonic()
     stream = io.StringIO()
-    exit_code = run(loaded(settings, **more), stream)
+    exit_code = run(settings, stream, write=write)
     return Answer(exit_code, stream.getvalue().splitlines(), time.monotonic() - began)
 
 
@@ -244,7 +250,7 @@ def test_a_name_that_nobody_knows_is_told(settings: dict[str, object]) -> None:
                 "KAFKA_SASL_USERNAME": "user",
                 "KAFKA_SASL_PASSWORD": "password-nobody-may-see",
             },
-            "see KAFKA_SECURITY_PROTOCOL and KAFKA_SASL_MECHANISM",
+            "the port takes no login: ",
         ),
     ],
 )
@@ -519,6 +525,58 @@ def test_what_is_not_allowed_is_told(
     assert answer.about(subject).startswith("FAILED")
     assert words in answer.about(subject)
     assert sum(line.startswith("FAILED") for line in answer.lines) == 1
+
+
+def test_the_rights_that_are_needed_stand_beside_the_missing_one(
+    settings: dict[str, object], strict: Broker, group: str
+) -> None:
+    own = {"KAFKA_BOOTSTRAP_SERVERS": strict.bootstrap, "KAFKA_TOPICS": "readable,secret"}
+    answer = check({**settings, **own})
+    (head,) = [line for line in answer.lines if line.startswith("What ")]
+    assert head == "What User:ANONYMOUS needs (* is missing):"
+    after = answer.lines[answer.lines.index(head) + 1 :]
+    assert [line.partition("--operation")[0][0] for line in after] == [" ", "*", " ", " "]
+    assert after[1].endswith("--operation Read --operation Describe --topic secret")
+    assert after[2].endswith(f"--group {group}")
+    assert not any("kafka-acls" in line for line in check(settings).lines)
+
+
+# -- the dead-letter topic, written to -------------------------------------------------------------
+
+
+def test_only_when_it_is_asked_for_one_record_is_written_and_a_replay_passes_it_over(
+    settings: dict[str, object], broker: Broker
+) -> None:
+    topic = str(settings["DEAD_LETTER_TOPIC"])
+    missing = checked(loaded(settings), write=True).about("dead-letter topic")
+    assert missing.endswith("may create it and will; until then --write has nothing to write to")
+    assert check(settings).about("dead-letter topic").endswith("the daemon may create it and will")
+    broker.create_topic(topic, 1)
+    assert check(settings).about("dead-letter topic").endswith("exists and may be written")
+    assert broker.read_all(topic) == []
+    answer = command(settings, arguments=("check", "--write"))
+    assert answer.exit_code == 0, answer.lines
+    said = f"took a trial record, {topic}:0:0, which replay passes over"
+    assert answer.about("dead-letter topic").endswith(said)
+    (record,) = broker.read_all(topic)
+    assert (record.key(), record.value()) == (None, None)
+    assert ("dead-letter-reason", b"trial") in (record.headers() or ())
+    with Daemon(settings, arguments=("replay",)) as replay:
+        assert replay.wait(PATIENCE_SECONDS) == 0
+    assert broker.committed(f"{settings['KAFKA_GROUP_ID']}.replay", topic) == {0: 1}
+    assert len(broker.read_all(topic)) == 1
+
+
+def test_a_record_that_is_refused_is_told(settings: dict[str, object], broker: Broker) -> None:
+    """The rights alone say nothing of that. Records that can't be read may have no key, too."""
+    topic = str(settings["DEAD_LETTER_TOPIC"])
+    broker.create_topic(topic, 1, cleanup_policy="compact")
+    assert check(settings).exit_code == 0
+    answer = checked(loaded(settings), write=True)
+    assert answer.exit_code == 1
+    line = answer.about("dead-letter topic")
+    assert line.startswith("FAILED")
+    assert "-> set its cleanup.policy to delete" in line
 
 
 # -- the API is not as it must be -----------------------------------------------------------------

@@ -14,10 +14,13 @@ from confluent_kafka import KafkaError
 
 from consumer.commands.check.api import ApiCheck, _verdict
 from consumer.commands.check.check import run
-from consumer.commands.check.connection import Connection, advice
+from consumer.commands.check.connection import Connection
+from consumer.commands.check.dead_letters import _written_finding
 from consumer.commands.output import Output
 from consumer.core.outcomes import Broken
+from consumer.kafka.reasons import reason_of
 from consumer.settings import Settings, load
+from tests.support.certificates import Authority
 from tests.support.daemon import Daemon
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -121,7 +124,7 @@ def test_advice_about_brokers_goes_by_what_failed_not_by_their_names(
     host: str, code: str, said: str, to_do: str
 ) -> None:
     text = f"sasl_ssl://{host}:1/bootstrap: {said.format(host)}"
-    assert to_do in advice(KafkaError(getattr(KafkaError, code), text))
+    assert to_do in str(reason_of(KafkaError(getattr(KafkaError, code), text).str()))
 
 
 @pytest.mark.parametrize("before", ["", "[thrd:b-1.kafka:9092/1]: "])
@@ -133,7 +136,7 @@ def test_an_address_that_a_broker_gave_is_not_blamed_on_the_settings(
     before: str, said: str
 ) -> None:
     text = f"{before}b-1.kafka:9092/1: {said} (after 1ms in state CONNECT)"
-    assert "advertised.listeners" in advice(KafkaError(KafkaError._TRANSPORT, text))  # noqa: SLF001 - its name
+    assert "advertised.listeners" in reason_of(text).to_do
 
 
 @pytest.mark.parametrize("host", ["sasl-ssl.invalid", "unauthorized.PLAINTEXT.invalid"])
@@ -191,6 +194,22 @@ def test_advice_about_the_api_goes_by_what_failed_not_by_its_name(
     settings = loaded(API_ONLY, HTTPS_PROXY="http://proxy.example:3128")
     _, _, said = _verdict(Broken(detail.format(host)), settings)
     assert said.startswith(to_do)
+
+
+def test_a_producer_that_can_not_be_made_is_told(tmp_path: Path) -> None:
+    """As when a file that the admin client was made with is gone meanwhile."""
+    files = Authority(tmp_path / "authority").issue("us").put(tmp_path)
+    settings = loaded(
+        API_ONLY,
+        KAFKA_SECURITY_PROTOCOL="ssl",
+        KAFKA_SSL_CERTIFICATE_LOCATION=files.certificate,
+        KAFKA_SSL_KEY_LOCATION=files.key,
+    )
+    connection = Connection(settings)
+    files.key.unlink()
+    line = _written_finding(settings, "dead-letter topic letters", connection).line()
+    assert line.startswith("FAILED   dead-letter topic letters: no producer can be made: ")
+    assert "ssl.key.location" in line
 
 
 def test_a_client_that_can_not_be_made_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,6 +94,13 @@ def test_every_member_ends_where_the_last_change_put_it(scenario: "Scenario") ->
         daemon.await_metric(end, "committed_offset", **labels)
 
 
+@both_protocols
+def test_brokers_call_a_member_what_the_settings_say(scenario: "Scenario") -> None:
+    scenario.start_ready(KAFKA_CLIENT_ID="audiences of Köln")
+    (member,) = scenario.broker.group_members(scenario.group)
+    assert member.client_id == "audiences of Köln"
+
+
 def test_no_id_is_seen_anywhere_outside_of_requests(scenario: "Scenario") -> None:
     daemon = scenario.start_ready(LOG_LEVEL="debug")
     scenario.api.script([503, 400])

@@ -144,8 +144,20 @@ def test_what_a_drain_sends_is_over_when_others_take_over(
 def test_what_a_drain_lost_sight_of_is_over_when_others_take_over(
     scenario: Scenario, flipping: Flipping
 ) -> None:
-    moody_api(scenario, flipping, Fault(cut_at=0, apply_after_seconds=SLOW))
-    busy = {"CUSTOMERIO_MAX_IN_FLIGHT": 3, "BATCH_LINGER_SECONDS": 0.3}
+    """What was lost must be applied after the next owner began, or nobody would notice.
+
+    So the timeout is long, and what comes after the lost try is quick: with 2 s, and the backoff
+    and the linger of the others, a drain that waited for nothing left nobody wrong.
+    """
+    timeout = 3
+    moody_api(scenario, flipping, Fault(cut_at=0, apply_after_seconds=0.6 * timeout))
+    busy = {
+        "CUSTOMERIO_TIMEOUT_SECONDS": timeout,
+        "DRAIN_TIMEOUT_SECONDS": 2 * timeout,
+        "CUSTOMERIO_MAX_IN_FLIGHT": 3,
+        "BATCH_LINGER_SECONDS": 0.05,
+        "RETRY_MAX_BACKOFF_SECONDS": 0.1,
+    }
     members = [join(scenario, **busy)]
     flipping.await_members(1)
     for count in (2, 3, 4):
@@ -156,7 +168,7 @@ def test_what_a_drain_lost_sight_of_is_over_when_others_take_over(
         leaving.terminate()
         flipping.await_members(count)
         assert leaving.wait(PATIENCE_SECONDS) == 0
-    assert_right(flipping.finish(*members, request_seconds=REQUEST_SECONDS))
+    assert_right(flipping.finish(*members, request_seconds=timeout))
 
 
 @pytest.mark.long("freezes and cuts beyond one of each kind", keep=("consumer-killed",))

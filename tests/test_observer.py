@@ -17,6 +17,7 @@ from tests.support.repeating import Repeating
 from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 TOPIC = "audience"
+NOBODY = "127.0.0.1:1"
 SHORTEST_SECONDS, LONGEST_SECONDS = 0.1, 0.4
 LONG_SECONDS = 0.9 * LONGEST_SECONDS
 MANY_SECONDS = 0.3
@@ -172,4 +173,17 @@ def test_a_client_that_can_not_be_made_while_a_file_is_missing_is_made_later(
     monkeypatch.setattr(module, "AdminClient", make)
     watch.now = Login({}, {"ssl.key.location": "another"})
     eventually(lambda: made, PATIENCE_SECONDS, "a new client", until=[False, True].__eq__)
+    eventually(lambda: observer.view.unreachable is None, PATIENCE_SECONDS, "a view")
+
+
+def test_a_client_that_nobody_answers_for_long_is_let_go_for_a_new_one(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may know no broker any more, for ever, though there is one."""
+    observer = observing(address, TOPIC)
+    lost = AdminClient({"bootstrap.servers": NOBODY, "log_level": 0})
+    observer._admin = lost  # noqa: SLF001 - no test can have librdkafka lose its brokers at will
+    eventually(lambda: observer.view.unreachable, PATIENCE_SECONDS, "a view of nothing")
+    assert observer._admin is lost, "it is not silent for long yet"  # noqa: SLF001 - see above
+    monkeypatch.setattr(module, "_SILENCE_SECONDS", 0.0)
     eventually(lambda: observer.view.unreachable is None, PATIENCE_SECONDS, "a view")

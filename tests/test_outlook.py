@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from consumer.engine.outlook import REFUSED_SECONDS, TROUBLE_SECONDS
+from consumer.engine.outlook import REFUSED_SECONDS, TROUBLE_SECONDS, _why_not_joined
 from consumer.engine.ports import Trouble, View
 from tests.support.loop_world import START, TOPIC, World
 from tests.support.records import event
@@ -104,3 +104,20 @@ def test_a_login_that_is_refused_is_told_as_long_as_no_broker_can_be_asked() -> 
     world.loop.kafka_error(REFUSED)
     world.run_until(5 * REFUSED_SECONDS)
     assert "login refused" in problems(world)
+
+
+def test_who_could_look_says_more_of_a_refusal_than_the_client() -> None:
+    world = World(one_each, per_second=20.0).run_until(5)
+    seen = "the broker's certificate can't be trusted: it is over"
+    world.observer.view = View(asked=True, unreachable=seen, refused=seen)
+    world.loop.kafka_error(REFUSED)
+    world.run_until(world.now - START + 1)
+    assert seen in problems(world)
+    assert "login refused" not in problems(world)
+    assert "no broker reachable" not in problems(world)
+
+
+def test_that_all_brokers_are_down_is_no_reason_beside_a_better_one() -> None:
+    down = Trouble("_ALL_BROKERS_DOWN", "1/1 brokers are down")
+    assert _why_not_joined(View(unreachable="refused"), down) == "not joined to the group yet"
+    assert _why_not_joined(View(), down).endswith(f"{down.code}: {down.detail}")

@@ -12,11 +12,13 @@ from consumer.commands.preview.newest import newest
 from consumer.kafka.member import Member
 from consumer.settings import load
 from consumer.settings.properties import consumer_properties
+from tests.support.authorizer import EVERYTHING
 from tests.support.certificates import Authority
 from tests.support.cluster import Record
 from tests.support.daemon import Daemon
+from tests.support.doors import Doors
 from tests.support.registry import Registry, Served, status
-from tests.support.secured import Secured
+from tests.support.ways import CERTIFICATE, SCRAM_512_OPEN
 from tests.test_avro import written
 from tests.test_mapped_end_to_end import identify, track
 from tests.test_rotation import with_certificate, with_password
@@ -249,8 +251,9 @@ def test_an_id_that_the_registry_does_not_know_is_told(preview: Preview) -> None
 @pytest.mark.xdist_group("a broker that asks who comes")
 def test_logins_are_used(tmp_path: Path, topic: str, group: str) -> None:
     authority = Authority(tmp_path / "authority")
-    with Secured(authority) as broker:
-        broker.set_password("SCRAM-SHA-512", "right")
+    with Doors(authority, [SCRAM_512_OPEN, CERTIFICATE]) as broker:
+        broker.set_password(SCRAM_512_OPEN, "right")
+        broker.allow("User:*", EVERYTHING)
         broker.create_topic(topic, 1)
         preview = Preview(broker, topic, group)
         preview.put(added("ann"))
@@ -262,7 +265,7 @@ def test_logins_are_used(tmp_path: Path, topic: str, group: str) -> None:
         assert "see KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD" in refused
         assert "mistaken" not in refused
         files = authority.issue("preview").put(tmp_path)
-        shown: dict[str, Any] = with_certificate(broker, authority, files)
+        shown: dict[str, Any] = with_certificate(broker, files)
         assert "`run` would work" in preview.run(**shown)
 
 

@@ -433,6 +433,22 @@ def test_an_error_that_nobody_caught_is_one_line_without_what_it_says(
     assert PERSON not in ended.stdout
 
 
+def test_what_it_gives_up_for_is_said_without_secrets() -> None:
+    ended = program(
+        textwrap.dedent(CRASH)
+        + textwrap.dedent("""
+            from confluent_kafka import KafkaError, KafkaException
+            from consumer import masking
+            masking.remember("swordfish-of-ours")
+            def end(): raise KafkaException(KafkaError(-195, "swordfish-of-ours is wrong"))
+            crashes.guarded(end)
+        """)
+    )
+    (line,) = lines(ended.stdout)
+    assert (ended.returncode, line["event"]) == (1, "gave_up")
+    assert "*** is wrong" in str(line["message"])
+
+
 def test_a_cause_is_told_too() -> None:
     ended = program(
         textwrap.dedent(CRASH)

@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -45,6 +46,16 @@ def settings(config: dict[str, object] | None = None, **variables: str) -> Setti
         }
         | variables
     )
+
+
+@pytest.mark.parametrize("name", ["", "audiences"])
+def test_brokers_know_all_clients_of_a_process_by_one_name(name: str) -> None:
+    given = settings(KAFKA_CLIENT_ID=name)
+    known = {
+        each(given)["client.id"]
+        for each in (consumer_properties, producer_properties, admin_properties)
+    }
+    assert known == {name or f"segment-consumer-{socket.gethostname()}"}
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@
 import errno
 import io
 import json
+import math
 import socket
 from collections import Counter
 from contextlib import ExitStack
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +15,14 @@ import pytest
 
 from consumer.commands.replay.dead_letters import Change, Selection, changes_of, labels_of
 from consumer.commands.replay.listing import Listing
+from consumer.commands.replay.marks import Mark, metadata_with
+from consumer.commands.replay.others import Others
 from consumer.commands.replay.progress import Progress
 from consumer.commands.replay.reader import DeadLetterReader
-from consumer.commands.replay.survey import Span
+from consumer.commands.replay.span import Span
 from consumer.commands.replay.voice import Voice
 from consumer.core.snapshot import Board, initial_snapshot
+from consumer.engine.ports import Committed, Partition
 from tests.support.cluster import Record
 from tests.support.daemon import Daemon
 from tests.support.kafka_server import free_ports
@@ -246,6 +251,29 @@ def test_a_topic_made_anew_is_read_from_its_beginning(replays: Replays) -> None:
     assert replays.committed()[0] == 3
 
 
+@both_protocols
+def test_a_topic_made_anew_in_the_midst_of_a_replay_ends_it_and_that_is_said(
+    replays: Replays,
+) -> None:
+    """Else it would wait for the end that the old one had."""
+    api = replays.scenario.api
+    replays.create_topic()
+    replays.put(*(dead_letter(number, *names(10), partition=0) for number in range(1, 301)))
+    api.delay(0.2)
+    replay = replays.start(CUSTOMERIO_MAX_IN_FLIGHT=2)
+    replays.scenario.await_accepted(100)
+    replays.scenario.broker.delete_topic(replays.topic)
+    replays.create_topic()
+    replays.put(*(dead_letter(400, name, partition=0) for name in names(3)))
+    api.delay(0)
+    assert replay.wait(PATIENCE_SECONDS * 2) == NOT_ALL, replay.said()
+    assert f"{replays.topic}:0 ended at 300, and ends at 3 now" in replay.output
+    assert "ended: " in replay.output
+    assert api.members(400) == set(names(3))
+    assert replays.committed()[0] == 3
+    assert "nothing new" in replays.run()
+
+
 # Which dead letters
 
 
@@ -257,7 +285,7 @@ def test_an_empty_topic_and_none_at_all_are_said(replays: Replays) -> None:
     assert replays.scenario.api.counters().requests == 0
 
 
-def test_filters_choose_by_reason_and_segment_and_commit_nothing(replays: Replays) -> None:
+def test_filters_choose_by_reason_and_segment_and_leave_the_rest(replays: Replays) -> None:
     replays.create_topic()
     replays.put(
         dead_letter(1, "a", reason="rejected"),
@@ -276,22 +304,23 @@ def test_filters_choose_by_reason_and_segment_and_commit_nothing(replays: Replay
     assert api.counters().repeated_ids == 0
     said = replays.run("--reason", "malformed", "--segment", "2")
     assert api.members(2) == {"b", "c", "d", "e"}
-    assert "Nothing was committed" in said
-    assert replays.committed() == {}
+    assert "What was not chosen is left for the next replay" in said
     replays.run(expect=NOT_ALL)  # the junk
     assert api.members(2) == {"b", "c", "d", "e", "of-unknown-reason"}
+    assert api.counters().repeated_ids == 0
 
 
-def test_a_filter_begins_where_the_last_whole_replay_ended(replays: Replays) -> None:
+def test_a_filter_begins_where_the_last_replay_ended(replays: Replays) -> None:
     replays.create_topic()
     replays.put(dead_letter(1, "a"))
     replays.run()
     replays.put(dead_letter(1, "b"))
-    committed = replays.committed()
     assert "1 of 1 dead letter read" in replays.run("--segment", "1")
+    committed = replays.committed()
     assert "2 of 2 dead letters read" in replays.run("--segment", "1", "--from-start")
     assert replays.committed() == committed
     assert replays.scenario.api.counters().ids == 4
+    assert "nothing new" in replays.run()
 
 
 @both_protocols
@@ -397,12 +426,14 @@ def test_what_is_refused_again_goes_to_the_topic_once_more(replays: Replays) -> 
     said = replays.run(expect=NOT_ALL)
     assert "49 ids delivered, 21 refused again" in said
     assert api.members(1) == set(names(50)) - {"customer-7"}
-    again = [each for each in replays.dead_letters() if "audience:" not in header(each, "source")]
+    again = [each for each in replays.dead_letters() if replays_of(each)]
     assert {(header(each, "reason"), ids_of(each)) for each in again} == {
         ("rejected", ("customer-7",)),
         ("segment-rejected", tuple(names(20))),
     }
-    assert all(header(each, "source").startswith(f"{replays.topic}:") for each in again)
+    assert {header(each, "source") for each in again} == {"audience:2:17"}
+    assert {header(each, "time") for each in again} == {"2026-01-02T03:04:05.678Z"}
+    assert {replays_of(each) for each in again} == {"1"}
     assert "2 of 2 dead letters read, 0 ids delivered, 21 refused again" in replays.run(
         expect=NOT_ALL
     )
@@ -418,30 +449,38 @@ def ids_of(message: "Message") -> tuple[str, ...]:
     return tuple(json.loads(message.value() or b"")["ids"])
 
 
-def test_with_a_filter_what_is_refused_again_stays_where_it_is(replays: Replays) -> None:
+def replays_of(message: "Message") -> str:
+    """Return how often a dead letter says that it was replayed; empty if it doesn't."""
+    names = [name for name, _ in headers_of(message)]
+    return header(message, "replays") if "dead-letter-replays" in names else ""
+
+
+def test_with_a_filter_what_is_refused_again_goes_to_the_topic_too(replays: Replays) -> None:
     replays.create_topic()
-    replays.put(dead_letter(2, *names(20)), dead_letter(1, "a"))
+    replays.put(dead_letter(1, "a", partition=0), dead_letter(2, *names(20), partition=0))
     replays.scenario.api.unknown_segment(2)
-    ends = replays.ends()
     assert "20 refused again" in replays.run("--segment", "2", expect=NOT_ALL)
-    assert replays.ends() == ends
-    assert replays.committed() == {}
+    assert Counter(map(replays_of, replays.dead_letters())) == {"": 2, "1": 1}
+    assert replays.committed()[0] == 0, "the other one is open"
+    replays.scenario.api.heal()
+    assert "2 of 2 dead letters read, 21 ids delivered" in replays.run()
+    assert replays.committed() == replays.ends()
 
 
-def test_what_still_cannot_be_read_is_kept_byte_for_byte(replays: Replays) -> None:
+def test_what_still_cannot_be_read_stays_where_it_is(replays: Replays) -> None:
     replays.create_topic()
-    junk = Record(b"\x00\xff", b"no JSON \xff\x00", [("trace", b"1"), ("nothing", None)])
-    mended = event(5, "add", "customer-1")
-    replays.put(labelled(junk, "malformed"), labelled(Record("k", mended), "malformed"))
-    said = replays.run(expect=NOT_ALL)
-    assert "1 id delivered, 0 refused again, 1 dead letter unreadable as before" in said
+    junk = Record(b"\x00\xff", b"no JSON \xff\x00", [("trace", b"1")], partition=0)
+    mended = Record("k", event(5, "add", "customer-1"), partition=0)
+    replays.put(*(labelled(junk, "malformed") for _ in range(6)), labelled(mended, "malformed"))
+    ends = replays.ends()
+    for _ in range(3):
+        said = replays.run(expect=NOT_ALL)
+        assert "6 dead letters left" in said
+        assert f"left: {replays.topic}:0:0, nothing of it can be sent: not UTF-8" in said
+        assert replays.ends() == ends
     assert replays.scenario.api.members(5) == {"customer-1"}
-    (again,) = [
-        each for each in replays.dead_letters() if "audience:" not in header(each, "source")
-    ]
-    assert (again.key(), again.value()) == (junk.key, junk.value)
-    assert headers_of(again)[:2] == junk.headers
-    assert header(again, "reason") == "malformed"
+    assert replays.scenario.api.counters().ids == 1
+    assert replays.committed()[0] == 0
 
 
 def test_a_dead_letter_without_its_value_is_skipped_with_its_source(replays: Replays) -> None:
@@ -509,7 +548,7 @@ def test_a_replay_that_was_killed_is_gone_on_with(replays: Replays) -> None:
     assert f"of {300 - before} dead letters read" in said
     assert all(api.members(number) == set(names(10)) for number in range(1, 300))
     assert [ids_of(each) for each in replays.dead_letters()[-1:]]
-    again = [each for each in replays.dead_letters() if "audience:" not in header(each, "source")]
+    again = [each for each in replays.dead_letters() if replays_of(each)]
     assert [ids_of(each) for each in again] == [tuple(names(10))]
 
 
@@ -527,12 +566,11 @@ def test_a_replay_that_is_interrupted_drains_and_says_so(
     replay.interrupt()
     assert replay.wait(PATIENCE_SECONDS) == NOT_ALL
     assert "interrupted: " in replay.output
-    committed = sum(replays.committed().values())
-    assert committed == 0 if arguments else 0 < committed < 300
+    assert 0 < sum(replays.committed().values()) < 300
     api.delay(0)
     replays.run()
     assert all(api.members(number) == set(names(10)) for number in range(1, 301))
-    assert api.counters().repeated_ids == 0 or arguments
+    assert api.counters().repeated_ids == 0
 
 
 def test_a_replay_that_waits_for_a_broker_can_be_interrupted(replays: Replays) -> None:
@@ -566,6 +604,8 @@ def test_two_replays_share_the_dead_letters_and_both_end(replays: Replays) -> No
         ("--segment", "2147483648"),
         ("--segment", "x"),
         ("--until", "now"),
+        ("--json", "--skip"),
+        ("--reason", "malformed", "--skip", "--all"),
     ],
 )
 def test_wrong_options_are_told(replays: Replays, arguments: tuple[str, ...]) -> None:
@@ -595,8 +635,8 @@ def test_the_daemons_policy_and_identity_are_not_the_replays(replays: Replays) -
             KAFKA_AUTO_OFFSET_RESET="error",
             DEAD_LETTER_MAX_CONSECUTIVE=1,
         )
-        assert "20 refused again, 1 dead letter unreadable as before" in said
-        assert len(replays.dead_letters()) == 2 * (number + 2)
+        assert "20 refused again, 1 dead letter left" in said
+        assert len(replays.dead_letters()) == 3 + number
 
 
 # How a dead letter is read
@@ -699,8 +739,9 @@ def test_a_record_of_several_segments_is_chosen_by_any_of_them() -> None:
 def test_the_list_names_all_segments_and_actions_of_a_record() -> None:
     stream = io.StringIO()
     reader = DeadLetterReader(mapping(BY_TOPIC), "id")
-    listing = Listing(Selection(), reader, Voice(stream))
-    assert listing.takes(message(SEVERAL, reason="malformed", detail="x", **FROM))
+    spans = {("audience", 0): Span(0, 0, 9, Mark(0))}
+    listing = Listing(Selection(), reader, Voice(stream), spans)
+    listing.look_at(message(SEVERAL, reason="malformed", detail="x", **FROM))
     assert stream.getvalue().split() == [
         *("0:0", "-", "malformed", "5,6", "add,remove", "3", "audience:2:17", "x")
     ]
@@ -722,11 +763,25 @@ class Reading:
     def __init__(self) -> None:
         self.reached = {("letters", 0): 10, ("letters", 1): 5}
         self.damaged = {("letters", 0): "its CRC is wrong"}
+        self.short: dict[Partition, int] = {}
+        self.ends: dict[Partition, int] = {}
+        self.answers: dict[Partition, Committed] = {}
+
+    def committed(self, names: set[Partition], _: float) -> dict[Partition, Committed]:
+        """Return what the group committed."""
+        return {name: self.answers[name] for name in names if name in self.answers}
+
+    def watermarks(self, name: Partition, _: float) -> tuple[int, int] | None:
+        """Return where the log begins and ends."""
+        return (0, self.ends[name]) if name in self.ends else None
 
 
-def progress_at(*committed: int) -> Progress:
-    """Return a replay of two partitions as it is when so much is committed."""
-    spans = {("letters", 0): Span(0, 0, 30, None), ("letters", 1): Span(0, 0, 5, None)}
+def progress_at(*committed: int, mark: Mark = Mark(0), patience: float = math.inf) -> Progress:  # noqa: B008 - it is frozen
+    """Return a replay of two partitions as it is when so much is committed.
+
+    ``mark`` is the one that it found.
+    """
+    spans = {("letters", number): Span(0, 0, end, mark) for number, end in enumerate((30, 5))}
     partitions = [
         {"topic": "letters", "partition": number, "committed": offset}
         for number, offset in enumerate(committed)
@@ -735,7 +790,98 @@ def progress_at(*committed: int) -> Progress:
     status = {"partitions": partitions, "holds": []}
     board.snapshot = SimpleNamespace(status=status, not_ready=(), ids=len, total=no_total)  # type: ignore[assignment]  # what it looks at
     member: Any = Reading()
-    return Progress(spans, member, board, Voice(None), lambda: None)
+    others = Others(spans, member, patience)
+    return Progress(spans, member, others, board, Voice(None), lambda: None)
+
+
+@dataclass
+class Elsewhere:
+    """A replay that is done with what it has, while another one has the first partition."""
+
+    found: Mark  # what was committed of that when this one began
+    patience: float = math.inf
+    own: int = 5  # so much is committed of what this one has
+
+    def __post_init__(self) -> None:
+        self.progress = progress_at(0, self.own, mark=self.found, patience=self.patience)
+        self.member: Any = self.progress._member  # noqa: SLF001 - whom it asks
+        self.board: Any = self.progress._board  # noqa: SLF001 - where it looks
+        self.member.damaged.clear()
+        partitions: Any = self.board.snapshot.status["partitions"]
+        del partitions[0]
+
+    def is_done(self, *committed: Mark) -> bool:
+        """Return whether it is over when the other one has committed this; nothing: no answer."""
+        self.member.answers.clear()
+        for mark in committed:
+            self.member.answers["letters", 0] = Committed(mark.offset, metadata_with("", mark))
+        self.board.snapshot = SimpleNamespace(**vars(self.board.snapshot))
+        self.progress._next_look = 0.0  # noqa: SLF001 - it is time to look again
+        return self.progress.is_done()
+
+
+def test_what_another_replay_read_to_its_end_is_done_and_what_that_left_is_told() -> None:
+    """At the end it is no longer, so nobody but this one can say that some are open."""
+    for mark, is_done, left in (
+        (Mark(30, (), 30), True, 0),
+        (Mark(7, ((8, 20),), 20), False, 0),
+        (Mark(7, ((8, 30),), 30), True, 1),
+    ):
+        replay = Elsewhere(Mark(0))
+        assert replay.is_done(mark) is is_done
+        assert replay.progress.left_elsewhere == left
+
+
+def test_what_an_earlier_replay_read_to_its_end_is_not_done_before_this_one_s_commits() -> None:
+    earlier = Mark(7, ((8, 12),), 30)
+    replay = Elsewhere(earlier)
+    assert not replay.is_done(earlier)
+    assert not replay.is_done(Mark(7, ((8, 12),), 9))
+    assert replay.is_done(earlier), "all that was open was left again"
+    assert replay.progress.left_elsewhere == 1
+
+
+def test_another_replay_that_commits_nothing_new_is_not_waited_for_for_ever() -> None:
+    """It may be done, with a broker that takes no notes, or stand still."""
+    replay = Elsewhere(Mark(7), patience=0.0)
+    assert replay.is_done(Mark(7))
+    progress = replay.progress
+    assert (progress.done, progress.state) == (False, "ended")
+    assert progress.stuck == (
+        "another replay has what is left, and nothing new was committed of it for 0 s",
+    )
+
+
+def test_what_is_damaged_here_keeps_nobody_from_looking_at_what_is_done_elsewhere() -> None:
+    replay = Elsewhere(Mark(0), own=3)
+    replay.member.damaged["letters", 1] = "its CRC is wrong"
+    replay.member.reached["letters", 1] = 3
+    assert not replay.is_done(Mark(7, (), 7))
+    assert replay.is_done(Mark(30, (), 30))
+    assert [each.split(" is")[0] for each in replay.progress.stuck] == ["letters:1:3"]
+
+
+def test_another_replay_is_waited_for_while_it_commits_or_no_broker_says_so() -> None:
+    replay = Elsewhere(Mark(7), patience=3600.0)
+    assert not replay.is_done(Mark(7))
+    progress, hours_ago = replay.progress, -math.inf
+    for committed in ((Mark(8),), (), (Mark(8),)):
+        progress._others._quiet_since = hours_ago  # noqa: SLF001 - so long nothing was new
+        assert not replay.is_done(*committed)
+    progress._others._quiet_since = hours_ago  # noqa: SLF001 - so long nothing was new
+    assert replay.is_done(Mark(8))
+    assert not progress.done
+
+
+def test_the_patience_with_another_replay_begins_when_there_is_nothing_else_to_do() -> None:
+    replay = Elsewhere(Mark(7), patience=3600.0)
+    assert not replay.is_done(Mark(7))
+    replay.progress._others._quiet_since = -math.inf  # noqa: SLF001 - so long nothing was new
+    partitions = replay.board.snapshot.status["partitions"]
+    partitions[0]["committed"] = 4
+    assert not replay.is_done(Mark(7)), "its own is to be read"
+    partitions[0]["committed"] = 5
+    assert not replay.is_done(Mark(7))
 
 
 def no_total(*_: str) -> int:
@@ -759,3 +905,37 @@ def test_a_replay_that_came_past_what_was_damaged_once_is_done() -> None:
     assert progress.is_done()
     assert progress.done
     assert not progress.stuck
+
+
+# Where the log got shorter
+
+
+def test_a_log_that_got_shorter_ends_the_replay_of_its_partition() -> None:
+    progress = progress_at(9, 5)
+    member: Any = progress._member  # noqa: SLF001 - whom it asks
+    member.damaged.clear()
+    member.short[("letters", 0)] = 9
+    member.ends[("letters", 0)] = 9
+    assert progress.is_done()
+    assert (progress.done, progress.state) == (False, "ended")
+    assert progress.stuck == (
+        "letters:0 ended at 30, and ends at 9 now: the topic was made anew, or its log was cut off",
+    )
+
+
+@pytest.mark.parametrize(
+    ("short", "end"),
+    [
+        (None, 9),  # it is being read
+        (12, 12),  # what it has is not settled
+        (9, 30),  # a replica is behind its leader
+        (9, None),  # nobody says
+    ],
+)
+def test_a_log_that_may_not_be_shorter_is_read_on(short: int | None, end: int | None) -> None:
+    progress = progress_at(9, 5)
+    member: Any = progress._member  # noqa: SLF001 - whom it asks
+    member.damaged.clear()
+    member.short.update({} if short is None else {("letters", 0): short})
+    member.ends.update({} if end is None else {("letters", 0): end})
+    assert not progress.is_done()

@@ -10,11 +10,13 @@ import pytest
 
 from consumer.commands.check.connection import Connection
 from consumer.settings import load
+from tests.support.authorizer import EVERYTHING
 from tests.support.certificates import Authority, Files
 from tests.support.cluster import Record
+from tests.support.doors import Doors
 from tests.support.scenario import PATIENCE_SECONDS, additions
-from tests.support.secured import USER, Secured
 from tests.support.waiting import eventually
+from tests.support.ways import CERTIFICATE, PLAIN_OPEN, SCRAM_512_OPEN, Way
 
 if TYPE_CHECKING:
     from tests.support.scenario import Scenario
@@ -34,9 +36,10 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture(scope="module")
-def broker(authority: Authority) -> Iterator[Secured]:
+def broker(authority: Authority) -> Iterator[Doors]:
     """Start a Kafka that asks who comes; here it takes the place of the other tests' Kafka."""
-    with Secured(authority) as broker:
+    with Doors(authority, [PLAIN_OPEN, SCRAM_512_OPEN, CERTIFICATE]) as broker:
+        broker.allow("User:*", EVERYTHING)
         yield broker
 
 
@@ -46,28 +49,22 @@ def secret(folder: Path, name: str, text: str) -> None:
     (folder / f"..{name}").rename(folder / name)
 
 
-def with_password(
-    broker: Secured, folder: Path, mechanism: str = "SCRAM-SHA-512"
-) -> dict[str, object]:
-    """Return settings for the listener that asks for a password, which lies in a folder."""
-    return {
-        "KAFKA_BOOTSTRAP_SERVERS": broker.with_password.bootstrap,
-        "KAFKA_SECURITY_PROTOCOL": "sasl_plaintext",
-        "KAFKA_SASL_MECHANISM": mechanism,
-        "KAFKA_SASL_USERNAME": USER,
-        "SECRETS_DIR": folder,
-    }
+def with_password(broker: Doors, folder: Path, way: Way = SCRAM_512_OPEN) -> dict[str, object]:
+    """Return settings for a listener that asks for a password, which lies in a folder."""
+    settings = {**broker.door(way).settings, "SECRETS_DIR": folder}
+    del settings["KAFKA_SASL_PASSWORD"]
+    return settings
 
 
-def with_certificate(broker: Secured, authority: Authority, files: Files) -> dict[str, object]:
-    """Return settings for the listener that asks for a certificate."""
-    return {
-        "KAFKA_BOOTSTRAP_SERVERS": broker.with_certificate.bootstrap,
-        "KAFKA_SECURITY_PROTOCOL": "ssl",
-        "KAFKA_SSL_CA_LOCATION": authority.path,
+def with_certificate(broker: Doors, files: Files) -> dict[str, object]:
+    """Return settings for the listener that asks for a certificate, with another one."""
+    settings = {
+        **broker.door(CERTIFICATE).settings,
         "KAFKA_SSL_CERTIFICATE_LOCATION": files.certificate,
         "KAFKA_SSL_KEY_LOCATION": files.key,
     }
+    del settings["KAFKA_SSL_KEY_PASSWORD"]
+    return settings
 
 
 def await_all(scenario: "Scenario", members: int, dead_letters: int) -> None:
@@ -78,17 +75,19 @@ def await_all(scenario: "Scenario", members: int, dead_letters: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("protocol", "mechanism"), [("consumer", "SCRAM-SHA-512"), ("classic", "PLAIN")]
+    ("protocol", "way"),
+    [("consumer", SCRAM_512_OPEN), ("classic", PLAIN_OPEN)],
+    ids=["consumer-SCRAM-SHA-512", "classic-PLAIN"],
 )
 def test_a_new_password_is_taken_up_by_all_clients_while_they_run(
-    scenario: "Scenario", broker: Secured, tmp_path: Path, mechanism: str
+    scenario: "Scenario", broker: Doors, tmp_path: Path, way: Way
 ) -> None:
-    broker.set_password(mechanism, "old-password")
+    broker.set_password(way, "old-password")
     secret(tmp_path, "KAFKA_SASL_PASSWORD", "old-password")
-    daemon = scenario.start_ready(kafka_config=None, **with_password(broker, tmp_path, mechanism))
+    daemon = scenario.start_ready(kafka_config=None, **with_password(broker, tmp_path, way))
     scenario.produce([UNREADABLE, *additions(1, 3)])
     await_all(scenario, 3, 1)
-    broker.set_password(mechanism, "new-password")
+    broker.set_password(way, "new-password")
     daemon.await_reason("login refused: SASL authentication error: Authentication failed")
     assert "brokers are down" not in daemon.reasons()
     scenario.produce([UNREADABLE, *additions(1, 3, start=3)])
@@ -101,11 +100,11 @@ def test_a_new_password_is_taken_up_by_all_clients_while_they_run(
 @pytest.mark.long("the other protocol where one shows it", keep=("consumer",))
 @BOTH
 def test_a_new_certificate_is_taken_up_by_new_clients_before_the_old_one_is_over(
-    scenario: "Scenario", broker: Secured, authority: Authority, tmp_path: Path
+    scenario: "Scenario", broker: Doors, authority: Authority, tmp_path: Path
 ) -> None:
     over_at = time.monotonic() + OVER_SECONDS
     files = authority.issue("old", seconds=OVER_SECONDS).put(tmp_path)
-    daemon = scenario.start_ready(kafka_config=None, **with_certificate(broker, authority, files))
+    daemon = scenario.start_ready(kafka_config=None, **with_certificate(broker, files))
     scenario.produce([UNREADABLE, *additions(1, 3)])
     await_all(scenario, 3, 1)
     new = authority.issue("new")
@@ -120,18 +119,18 @@ def test_a_new_certificate_is_taken_up_by_new_clients_before_the_old_one_is_over
     scenario.produce([UNREADABLE, *additions(1, 3, start=6)])
     await_all(scenario, 9, 2)
     eventually(time.monotonic, PATIENCE_SECONDS, "the old one to be over", until=over_at.__lt__)
-    broker.with_certificate.proxy.cut()
-    broker.with_certificate.proxy.mend()
+    broker.door(CERTIFICATE).proxied.proxy.cut()
+    broker.door(CERTIFICATE).proxied.proxy.mend()
     scenario.produce([UNREADABLE, *additions(1, 3, start=9)])
     await_all(scenario, 12, 3)
     assert not daemon.logs("lost"), "it gave its partitions up in order"
 
 
 def test_a_certificate_that_is_over_is_said_and_a_new_one_goes_on_without_a_restart(
-    scenario: "Scenario", broker: Secured, authority: Authority, tmp_path: Path
+    scenario: "Scenario", broker: Doors, authority: Authority, tmp_path: Path
 ) -> None:
     files = authority.issue("over", seconds=-60).put(tmp_path)
-    daemon = scenario.start(kafka_config=None, **with_certificate(broker, authority, files))
+    daemon = scenario.start(kafka_config=None, **with_certificate(broker, files))
     daemon.await_reason("our certificate is over since ")
     scenario.produce(additions(1, 3))
     authority.issue("good").put(tmp_path)
@@ -144,20 +143,24 @@ def test_a_certificate_that_is_over_is_said_and_a_new_one_goes_on_without_a_rest
     ("own", "said", "to_do"),
     [
         ("good", "answer; ", ""),
-        ("none", "we show no certificate; ", "show a certificate that is good"),
-        ("over", "our certificate is over since ", "show a certificate that is good"),
-        ("foreign", "alert", "of an authority that the broker knows"),
-        ("good, and another authority", "certificate verify failed", "see KAFKA_SSL_CA_LOCATION"),
+        ("none", "we show no certificate; ", "set KAFKA_SSL_CERTIFICATE_LOCATION"),
+        ("over", "our certificate is over since ", "show one that is good"),
+        ("foreign", "alert", "of an authority that the brokers know"),
+        (
+            "good, and another authority",
+            "it is of an authority that is not among KAFKA_SSL_CA_LOCATION",
+            "set KAFKA_SSL_CA_LOCATION",
+        ),
     ],
 )
 def test_check_tells_our_certificate_from_the_brokers(
-    broker: Secured, authority: Authority, tmp_path: Path, own: str, said: str, to_do: str
+    broker: Doors, authority: Authority, tmp_path: Path, own: str, said: str, to_do: str
 ) -> None:
     other = Authority(tmp_path / "other")
     issued = (other if own == "foreign" else authority).issue(
         "mine", seconds=-60 if own == "over" else 3600
     )
-    settings = with_certificate(broker, authority, issued.put(tmp_path))
+    settings = with_certificate(broker, issued.put(tmp_path))
     if own == "none":
         settings = {name: value for name, value in settings.items() if "KEY" not in name}
         del settings["KAFKA_SSL_CERTIFICATE_LOCATION"]
@@ -168,8 +171,8 @@ def test_check_tells_our_certificate_from_the_brokers(
     assert to_do in line
 
 
-def test_check_tells_a_refused_password(broker: Secured, tmp_path: Path) -> None:
-    broker.set_password("SCRAM-SHA-512", "right-password")
+def test_check_tells_a_refused_password(broker: Doors, tmp_path: Path) -> None:
+    broker.set_password(SCRAM_512_OPEN, "right-password")
     secret(tmp_path, "KAFKA_SASL_PASSWORD", "wrong-password")
     line = check(with_password(broker, tmp_path))
     assert "Authentication failed" in line

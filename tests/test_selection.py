@@ -1,7 +1,14 @@
 """A plain run leaves out what takes long, and says so; what is named is run whole."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
+ROOT = Path(__file__).resolve().parents[1]
+ABSENT = ("yaml", "kubernetes_validate", "cyclonedx")
+"""What `.ci/deploy` installs, and nobody else needs."""
 SUITE = """
 import pytest
 
@@ -55,3 +62,16 @@ def test_a_plain_run_has_workers_and_says_what_they_left_out(suite: pytest.Pytes
     result = suite.runpytest_subprocess("--maxprocesses=2")
     result.assert_outcomes(passed=3)
     result.stdout.fnmatch_lines(["2 workers*", LEFT_OUT])
+
+
+def test_the_deployment_s_tests_are_found_where_its_tools_are_not() -> None:
+    """Else a newcomer's first run would end before its first test."""
+    modules = [f"tests.deploy.{path.stem}" for path in (ROOT / "tests/deploy").glob("test_*.py")]
+    program = (
+        f"import importlib, sys; sys.modules.update(dict.fromkeys({ABSENT}))\n"
+        f"for name in {modules}: importlib.import_module(name)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 from pathlib import Path
 
 import certifi
@@ -77,6 +78,7 @@ def test_only_the_servers_the_topics_and_the_credentials_are_required() -> None:
 def test_the_defaults_are_those_that_are_published() -> None:
     settings = loaded()
     assert settings.kafka_group_id == "segment-consumer"
+    assert settings.kafka_client_id == f"segment-consumer-{socket.gethostname()}"
     assert settings.kafka_group_protocol == "classic"
     assert settings.kafka_group_instance_id is None
     assert settings.kafka_auto_offset_reset == "earliest"
@@ -527,9 +529,7 @@ def test_a_password_may_have_quotes_around_it_in_a_file(tmp_path: Path) -> None:
 
 def test_a_password_with_a_space_at_its_end_is_worth_a_word() -> None:
     (warning,) = loaded(**LOGIN, KAFKA_SASL_PASSWORD="hunter2 ").warnings
-    assert warning == (
-        "KAFKA_SASL_PASSWORD begins or ends with a space, which is taken as part of it"
-    )
+    assert warning == ("KAFKA_SASL_PASSWORD ends with a space, which is taken as part of it")
 
 
 @pytest.mark.parametrize("unseen", ["\u200b", "\ufeff", "\u00ad", "\xa0", "\x00", "\x1b", "\u202e"])
@@ -922,7 +922,7 @@ def test_all_that_a_login_lacks_is_said_beside_missing_files() -> None:
     for mechanism in ("plain", "SCRAM-SHA-256"):
         assert names(KAFKA_SASL_MECHANISM=mechanism) == [*files, "SASL_USERNAME", "SASL_PASSWORD"]
     assert names(KAFKA_SASL_MECHANISM="PLAIN", KAFKA_SASL_USERNAME="u") == [*files, "SASL_PASSWORD"]
-    assert names(KAFKA_SASL_MECHANISM="OAUTHBEARER") == files
+    assert names(KAFKA_SASL_MECHANISM="OAUTHBEARER") == [*files, "OAUTH_PROVIDER"]
     assert names(KAFKA_SASL_MECHANISM="x") == ["SASL_MECHANISM", *files]
     assert names(KAFKA_SASL_MECHANISM="GSSAPI") == [*files, "SASL_MECHANISM"]
 
@@ -1014,6 +1014,7 @@ def test_a_wrong_number_among_the_properties_makes_no_other_setting_wrong() -> N
         ("metadata.broker.list", "KAFKA_BOOTSTRAP_SERVERS sets it"),
         ("sasl.mechanisms", "KAFKA_SASL_MECHANISM sets it"),
         ("ssl.key.password", "KAFKA_SSL_KEY_PASSWORD sets it"),
+        ("client.id", "KAFKA_CLIENT_ID sets it"),
         ("session.timeout.ms", "KAFKA_SESSION_TIMEOUT_SECONDS sets it"),
         ("auto.offset.reset", "KAFKA_AUTO_OFFSET_RESET sets it"),
         ("enable.auto.commit", "it is the daemon's own"),

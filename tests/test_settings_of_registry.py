@@ -82,7 +82,7 @@ def test_without_what_reads_avro_or_protobuf_it_says_what_to_install(
             raise ModuleNotFoundError(name)
         return find(name)
 
-    monkeypatch.setattr("consumer.settings.registry.find_spec", find_spec)
+    monkeypatch.setattr("consumer.settings.checks.find_spec", find_spec)
     missing.add("fastavro")
     loaded(**ON)
     missing.add("google")

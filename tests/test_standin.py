@@ -16,6 +16,7 @@ import pytest
 from consumer import clock
 from consumer.commands.demo.standin import Fault, Standin
 from consumer.commands.demo.standin.memory import JournalEntry, SegmentCounters
+from consumer.commands.demo.story import DATA_DRIVEN_SEGMENT
 from tests.support.api import LOST_ANSWER, LOST_BEFORE, FaultyApi
 from tests.support.waiting import eventually
 
@@ -434,6 +435,26 @@ def test_it_runs_in_a_process_of_its_own() -> None:
                 members = ask(c, "/standin/members/56?id_type=cio_id", method="GET")
                 assert members == (200, ["a", "b"])
                 assert ask(c, "/standin/members/56", method="GET") == (200, [])
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE_SECONDS) == 0
+
+
+def test_a_process_may_listen_elsewhere_and_have_the_demo_s_weather() -> None:
+    command = [sys.executable, "-m", "consumer.commands.demo.standin", "--weather"]
+    command += ["--host", "127.0.0.2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().strip()
+            host, port = url.removeprefix("http://").split(":")
+            assert host == "127.0.0.2"
+            with contextlib.closing(HTTPConnection(host, int(port), timeout=PATIENCE_SECONDS)) as c:
+                path = f"/api/v1/segments/{DATA_DRIVEN_SEGMENT}/add_customers"
+                status, _ = ask(c, path, {"ids": ["a"]})
+                assert status == 400
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", int(port)), timeout=PATIENCE_SECONDS)
         finally:
             process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE_SECONDS) == 0

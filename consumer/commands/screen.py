@@ -18,7 +18,7 @@ class Screen(Output):
     def write(self, text: str) -> None:
         """Write a text."""
         if not self.takes(text):
-            text = text.translate(_ASCII).encode("ascii", "replace").decode()
+            text = text.translate(_ASCII)
         super().write(text)
 
     def paint(self, text: str, colour: str) -> str:

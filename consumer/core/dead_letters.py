@@ -5,7 +5,7 @@ A dead letter keeps offsets from being committed like a batch does, until the br
 that the API or the rules refused become an event again, keyed by the segment, for a later replay.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -17,6 +17,8 @@ from consumer.core.ledger import base_of
 
 HEADER_PREFIX = "dead-letter-"
 MAX_IDS_PER_DEAD_LETTER = 1000
+TRIAL = "trial"
+"""The reason on a record that ``check --write`` wrote: it has no value, and nobody reads it."""
 
 Headers = Sequence[tuple[str, bytes | str | None]]
 
@@ -101,7 +103,7 @@ class DeadLetter:
             "source": self.source,
             "time": time_rfc3339,
         }
-        return [(HEADER_PREFIX + name, text.encode()) for name, text in texts.items()]
+        return _headers(texts)
 
     def foreign_headers(self) -> list[tuple[str, bytes | str | None]]:
         """Return the record's headers without older ones of ours."""
@@ -109,8 +111,18 @@ class DeadLetter:
 
 
 _OWN_HEADERS = frozenset(
-    HEADER_PREFIX + name for name in ("reason", "detail", "source", "time", "truncated")
+    HEADER_PREFIX + name for name in ("reason", "detail", "source", "time", "truncated", "replays")
 )
+
+
+def trial_headers(time_rfc3339: str) -> Iterator[tuple[str, bytes]]:
+    """Return the headers of a record that only tries whether it can be written."""
+    detail = "written by `segment-consumer check --write` as a trial; a replay passes it over"
+    yield from _headers({"reason": TRIAL, "detail": detail, "time": time_rfc3339})
+
+
+def _headers(texts: Mapping[str, str]) -> list[tuple[str, bytes]]:
+    return [(HEADER_PREFIX + name, text.encode()) for name, text in texts.items()]
 
 
 def refusal(

@@ -142,10 +142,10 @@ def metadata_text(topic: str, topic_id: str, census: Mapping[str, int]) -> str:
     """Return a commit's metadata: the topic's id and the census, or just the topic's own part."""
     own: dict[str, object] = {"topic_id": topic_id} if topic_id else {}
     counts = dict(census)
-    text = _compact(own | ({"first_start": counts} if counts else {}))
+    text = compact(own | ({"first_start": counts} if counts else {}))
     if len(text) <= _MAX_METADATA_CHARACTERS:
         return text
-    return _compact(own | {"first_start": {topic: counts.get(topic, 0)}})
+    return compact(own | {"first_start": {topic: counts.get(topic, 0)}})
 
 
 def census_of(metadata: Iterable[str]) -> dict[str, int]:
@@ -153,7 +153,7 @@ def census_of(metadata: Iterable[str]) -> dict[str, int]:
     census: dict[str, int] = {}
     for text in metadata:
         try:
-            counts = _read(text)["first_start"]
+            counts = members_of(text)["first_start"]
             census.update({str(topic): int(count) for topic, count in counts.items()})
         except (ValueError, TypeError, LookupError, AttributeError, OverflowError):
             continue
@@ -162,15 +162,17 @@ def census_of(metadata: Iterable[str]) -> dict[str, int]:
 
 def topic_id_of(metadata: str) -> str:
     """Return the id of the topic that a commit is of; empty if it doesn't say."""
-    found = _read(metadata).get("topic_id")
+    found = members_of(metadata).get("topic_id")
     return found if isinstance(found, str) else ""
 
 
-def _compact(members: Mapping[str, object]) -> str:
+def compact(members: Mapping[str, object]) -> str:
+    """Return metadata with these members; empty, if there are none."""
     return json.dumps(members, separators=(",", ":")) if members else ""
 
 
-def _read(metadata: str) -> dict[str, Any]:
+def members_of(metadata: str) -> dict[str, Any]:
+    """Return the members of metadata; foreign metadata has none."""
     try:
         found = json.loads(metadata)
     except (ValueError, RecursionError):

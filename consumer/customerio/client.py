@@ -7,6 +7,7 @@ lease are kept. Redirects are not followed, and cookies not kept.
 """
 
 import ssl
+from dataclasses import replace
 from http import HTTPStatus
 
 import certifi
@@ -20,9 +21,11 @@ from consumer.customerio.connections import Connections
 from consumer.customerio.failures import text_of
 from consumer.customerio.network import Network, Proxy
 from consumer.customerio.wire import Exchange, LeaseOverError, StaleError
+from consumer.masking import masked, masked_bytes
 
 _IDLE_SECONDS = 20.0  # more than most lingers, less than balancers wait (60 s and more)
 _PORTS = {"http": 80, "https": 443}
+_SUCCESSES = range(200, 300)
 
 
 class Client:
@@ -94,7 +97,7 @@ class Client:
                 detail = f"the deadline passed while {exchange.doing}"
                 return TimedOut(detail, ambiguous=exchange.written)
             return Broken(f"{exchange.doing}: {text_of(error)}", ambiguous=exchange.written)
-        return answer
+        return answer if answer.status in _SUCCESSES else _without_secrets(answer)
 
     def close(self) -> None:
         """Close the idle connections; one in use belongs to the thread that uses it."""
@@ -130,6 +133,12 @@ class Client:
         if self._trust is not None:
             wire.start_tls(self._trust, self._host)
         return Connection(wire, self._most_bytes)
+
+
+def _without_secrets(answer: Answered) -> Answered:
+    """Return what isn't a success as it may be quoted: a server may repeat what it was sent."""
+    location = None if answer.location is None else masked(answer.location)
+    return replace(answer, body=masked_bytes(answer.body), location=location)
 
 
 def _base(url: str) -> httpx.URL:

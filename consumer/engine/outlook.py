@@ -122,15 +122,14 @@ class Outlook:
     def _find_problems(self, view: View, waiting: str, now: float) -> dict[str, str]:
         problems: dict[str, str] = {}
         heard = self._client_trouble
-        if view.unreachable:
+        if view.refused:
+            problems["login"] = view.refused
+        elif view.unreachable:
             problems["broker"] = f"no broker reachable: {view.unreachable}"
         for topic, trouble in view.missing.items():
             problems[f"topic {topic}"] = f"topic {topic}: {trouble}"
         if not self.joined:
-            why = view.group_obstacle
-            if not why and heard is not None and not heard.is_refusal:
-                why = f"{heard.code}: {heard.detail}"
-            problems["group"] = f"not joined to the group yet{why and ': '}{why}"
+            problems["group"] = _why_not_joined(view, heard)
         if waiting:
             problems["start"] = waiting
         unsendable = self._commits.problem(now, is_holding=bool(self._pipeline.held_ids))
@@ -140,10 +139,18 @@ class Outlook:
         if problems.keys() - {"start"} and heard is not None:
             if heard.is_refusal:  # is why no broker can be asked
                 problems.pop("broker", None)
-                problems["login"] = heard.detail
+                problems.setdefault("login", heard.detail)
             elif self.joined:
                 problems["client"] = f"{heard.code}: {heard.detail}"
         return problems
+
+
+def _why_not_joined(view: View, heard: Trouble | None) -> str:
+    why = view.group_obstacle
+    says_why = heard is not None and (heard.code != _SAYS_NOT_WHY or not view.unreachable)
+    if not why and heard is not None and says_why and not heard.is_refusal:
+        why = f"{heard.code}: {heard.detail}"
+    return f"not joined to the group yet{why and ': '}{why}"
 
 
 def say_ended(say: Say, reasons: Collection[HoldReason], now: float) -> None:

@@ -253,7 +253,8 @@ class Schemas:
 class View:
     """What the observer saw last. ``asked`` is False before its first round is over.
 
-    ``unreachable`` is why no broker answered; ``missing`` are named topics that aren't there or may
+    ``unreachable`` is why no broker answered, ``refused`` the same where one is there and doesn't
+    let us in, or isn't trusted; ``missing`` are named topics that aren't there or may
     not be read, with the reason; ``dead_letter_trouble`` is why dead letters can't be written.
     ``partition_counts`` is of the topics that have a name in the settings or are read.
     ``is_member`` answers `ObserverPort.member_id`; None: not asked or no answer.
@@ -266,6 +267,7 @@ class View:
 
     asked: bool = False
     unreachable: str | None = None
+    refused: str = ""
     missing: Mapping[str, str] = field(default_factory=dict)
     partition_counts: Mapping[str, int] = field(default_factory=dict)
     ends: Mapping[Partition, int] = field(default_factory=dict)

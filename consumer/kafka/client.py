@@ -33,11 +33,15 @@ from consumer.core.backoff import backoff_seconds
 from consumer.engine.ports import CommitAnswer, Listener, Partition, Trouble
 from consumer.kafka import certificate
 from consumer.kafka.credentials import Follower
-from consumer.kafka.errors import FENCE, commit_answer, is_alert, trouble
+from consumer.kafka.errors import FENCE, commit_answer, trouble
+from consumer.kafka.reasons import is_alert
+from consumer.kafka.token_endpoint import TokenTrouble
 
 LONGEST_SECONDS = 10.0
 """Between two clients that end themselves: a name that is free again is not left for long."""
 
+_END_OF_PARTITION = KafkaError._PARTITION_EOF  # noqa: SLF001 - librdkafka's local error codes are spelt so
+_TELL_SECONDS = 5.0
 _LONG_LIFE_SECONDS = 60.0  # whose end has nothing to do with the end of the one before
 
 P = ParamSpec("P")
@@ -60,6 +64,8 @@ class Client:
         self._comes_back = properties.get("group.protocol") == "consumer"
         self._rejoin_at = math.inf
         self._is_over = False  # the one of now has ended itself
+        self._token_trouble = TokenTrouble()
+        self._told_at = time.monotonic()  # the first token is there soon
         self.listener: Listener | None = None
         self._topics: list[str] = []
         self._owned: set[Partition] = set()
@@ -95,12 +101,21 @@ class Client:
             self._rejoin_at = min(self._rejoin_at, time.monotonic())
         if time.monotonic() >= self._rejoin_at:
             self._replace()
+        self._tell_token_trouble()
         messages = self.consumer.consume(count, timeout_seconds)
         if self._comes_back:  # the end is said once, anywhere among the records
             for message in messages:
-                if (error := message.error()) is not None:
+                error = message.error()
+                if error is not None and error.code() != _END_OF_PARTITION:  # these are many
                     self._heed(trouble(error))
         return messages
+
+    def _tell_token_trouble(self) -> None:
+        """Say now and then that there is no token: a client without one tries and says nothing."""
+        why = self.follower.trouble
+        if why and (now := time.monotonic()) >= self._told_at + _TELL_SECONDS:
+            self._told_at = now
+            self._say(Trouble("TOKEN", why, fatal=False, is_refusal=True))
 
     def heard(self, seen: Trouble) -> Trouble:
         """Return trouble as the daemon takes it: fatal is only what no new client mends."""
@@ -141,7 +156,7 @@ class Client:
             "on_commit": self._of(number, self._on_commit),
             "error_cb": self._of(number, self._on_error),
         }
-        properties = self.follower.properties
+        properties = self.follower.for_client()
         if "stats_cb" in properties:  # one that is closed delivers what it has still
             callbacks["stats_cb"] = self._of(number, properties["stats_cb"])
         consumer = Consumer({**properties, **callbacks})
@@ -177,8 +192,12 @@ class Client:
 
     def _on_error(self, error: KafkaError) -> None:
         seen = trouble(error)
-        if is_alert(seen.detail) and (why := certificate.trouble_of(self.follower.properties)):
+        properties = self.follower.properties
+        if is_alert(seen.detail) and (why := certificate.trouble_of(properties)):
             seen = replace(seen, detail=f"{why}; {seen.detail}")
+        elif seen.is_refusal:
+            why = self.follower.trouble or self._token_trouble.explained(seen.detail, properties)
+            seen = replace(seen, detail=why)
         self._heed(seen)
         self._say(seen)
 

@@ -3,7 +3,8 @@
 They are replaced where they lie, in files, while the daemon runs. A thread of its own reads them
 again every few seconds; who owns a client looks here whenever it uses it. A running client is told
 a password. What librdkafka (2.16) needs for TLS it makes of the files once, when a client is made:
-a new client takes its place. Files that don't go together, as a certificate whose key isn't there
+a new client takes its place, as it does for a secret that librdkafka fetches tokens with, and for
+the first token that there is. Files that don't go together, as a certificate whose key isn't there
 yet, are waited for: librdkafka itself is asked whether it can use them.
 """
 
@@ -16,14 +17,21 @@ from typing import Any, Protocol
 
 from consumer import clock
 from consumer.engine.ports import Say
+from consumer.kafka import token_endpoint
+from consumer.kafka.tokens import Tokens
 
 INTERVAL_SECONDS = 3.0
 
 _USER, _PASSWORD, _KEY_PASSWORD = "sasl.username", "sasl.password", "ssl.key.password"
+_FETCHES = ("sasl.oauthbearer.client.id", "sasl.oauthbearer.client.secret")
 _FILES = (
     *("ssl.ca.location", "ssl.certificate.location", "ssl.key.location"),
     *("ssl.keystore.location", "ssl.crl.location"),
 )
+
+
+_REACHES = frozenset({"bootstrap.servers", "security.protocol", "sasl.mechanism", "oauth_cb"})
+"""Without these a client reaches for nothing; with the last one its creation waits for a token."""
 
 
 class HasLogin(Protocol):
@@ -38,6 +46,7 @@ class Login:
 
     sasl: Mapping[str, str] = field(repr=False)
     tls: Mapping[str, str] = field(repr=False)
+    fetches: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class LoginWatch:
@@ -73,13 +82,17 @@ class LoginWatch:
         if found.tls != known.tls and (why := self._objection(self._made_of(found))):
             text = f"the new files for TLS can't be used: {why}; those of before stay in use"
             self._say(now, "credentials_unusable", "", text, level="warning")
-            found = Login(found.sasl, known.tls)
+            found = Login(found.sasl, known.tls, found.fetches)
         if found == known:
             return
         self.now = found
         for changed, text in (
             (found.sasl != known.sasl, "the login at Kafka has changed; the next one uses it"),
             (found.tls != known.tls, "the files for TLS have changed; new clients use them"),
+            (
+                found.fetches != known.fetches,
+                "the secret for tokens has changed; new clients use it",
+            ),
         ):
             if changed:
                 self._say(now, "credentials_renewed", text, text, level="info")
@@ -102,13 +115,14 @@ class LoginWatch:
         """Return what there is now; what can't be read at the moment is as it was."""
         sasl = {name: given[name] for name in (_USER, _PASSWORD) if name in given}
         tls = {name: given[name] for name in (_KEY_PASSWORD,) if name in given}
+        fetches = {name: given[name] for name in _FETCHES if name in given}
         for name in self._files:
             try:
                 content = Path(self._properties[name]).read_bytes()
             except OSError:  # or it is a directory of authorities, which is not followed
                 continue
             tls[name] = hashlib.sha256(content).hexdigest()
-        return Login({**known.sasl, **sasl}, {**known.tls, **tls})
+        return Login({**known.sasl, **sasl}, {**known.tls, **tls}, {**known.fetches, **fetches})
 
     def _made_of(self, login: Login) -> dict[str, str]:
         """Return what of a client's properties librdkafka makes its TLS of."""
@@ -121,8 +135,30 @@ class Follower:
 
     def __init__(self, properties: Mapping[str, Any]) -> None:
         self.properties = dict(properties)
+        tokens = properties.get("oauth_cb")
+        self._tokens = tokens if isinstance(tokens, Tokens) else None
+        self.is_waiting = False  # the client was made while there was no token
         self._watch: LoginWatch | None = None
         self._login = Login({}, {})
+
+    @property
+    def trouble(self) -> str:
+        """Why a client can't log in, whoever it asks, and what to do; empty: nothing is known."""
+        if self._tokens is None or not (why := self._tokens.trouble):
+            return ""
+        return f"{why}; {token_endpoint.advice(self._tokens.provider)}"
+
+    def for_client(self) -> dict[str, Any]:
+        """Return what a client is to be made with now.
+
+        One that is made while there is no token reaches for nothing, and is outdated as soon as
+        there is one: the creation of a real one would wait for it, and fail.
+        """
+        self.is_waiting = bool(self.trouble)
+        if not self.is_waiting:
+            return self.properties
+        kept = {name: of for name, of in self.properties.items() if name not in _REACHES}
+        return {**kept, "log_level": 4}  # else it says that it has no servers
 
     def follow(self, watch: LoginWatch) -> None:
         """Take up what changes from now on."""
@@ -133,14 +169,17 @@ class Follower:
 
         ``properties`` are those for that one then.
         """
+        has_token_now = self.is_waiting and not self.trouble
+        self.is_waiting &= not has_token_now
         if self._watch is None or self._watch.now is self._login:
-            return False
+            return has_token_now
         before, self._login = self._login, self._watch.now
         self.properties |= _properties_of(self._login)
         sasl = self._login.sasl
         if client is not None and sasl != before.sasl and sasl.keys() == {_USER, _PASSWORD}:
             client.set_sasl_credentials(sasl[_USER], sasl[_PASSWORD])
-        return self._login.tls != before.tls
+        is_made_of_others = (self._login.tls, self._login.fetches) != (before.tls, before.fetches)
+        return has_token_now or is_made_of_others
 
 
 def _is_encrypted(properties: Mapping[str, Any]) -> bool:
@@ -149,4 +188,8 @@ def _is_encrypted(properties: Mapping[str, Any]) -> bool:
 
 def _properties_of(login: Login) -> dict[str, str]:
     """Return what of a login is a property, and not a file's content."""
-    return {**login.sasl, **{k: v for k, v in login.tls.items() if k == _KEY_PASSWORD}}
+    return {
+        **login.sasl,
+        **login.fetches,
+        **{k: v for k, v in login.tls.items() if k == _KEY_PASSWORD},
+    }

@@ -10,6 +10,8 @@ from confluent_kafka import KafkaError, TopicPartition
 from consumer.core.message import Message
 from consumer.core.positions import Gone
 from consumer.engine.ports import CommitAnswer, Damaged, EndOfPartition, MessageError, Trouble
+from consumer.kafka.reasons import reason_of
+from consumer.masking import masked
 
 _NOT_OFFERED = (
     "the broker doesn't offer what is asked of it; if that is KAFKA_GROUP_PROTOCOL=consumer, switch"
@@ -87,19 +89,6 @@ _DAMAGED = frozenset(
 """What librdkafka says where it can't read a batch. It goes on behind it, or anywhere."""
 
 
-_REFUSED = {
-    KafkaError._AUTHENTICATION: "login refused",
-    KafkaError.SASL_AUTHENTICATION_FAILED: "login refused",
-    KafkaError._SSL: "no encrypted connection",
-}
-_NOISE = re.compile(
-    r"^\[thrd:[^\]]*\]: |^\S+/(?:bootstrap|\d+): "
-    r"| \(after \d+ms in state \w+(?:, \d+ identical error\(s\) suppressed)?\)"
-    r"|error:[0-9A-F]{8}:[^:]*:[^:]*:"
-)
-"""What librdkafka and OpenSSL say of themselves, around what happened."""
-
-
 def trouble(error: KafkaError) -> Trouble:
     """Return an error of the library as a value; ``fatal`` is what it calls so.
 
@@ -107,11 +96,13 @@ def trouble(error: KafkaError) -> Trouble:
     error it was that is fatal stands in its text alone (confluent_kafka 2.16).
     """
     is_fatal = error.fatal() or error.code() == KafkaError._FATAL
-    words = without_noise(error.str())
-    refusal = "our certificate is refused" if is_alert(words) else _REFUSED.get(error.code())
-    if refusal:
-        return Trouble(error.name(), f"{refusal}: {words}", is_fatal, is_refusal=True)
-    code, detail = error.name(), error.str()
+    reason = reason_of(error.str())
+    if reason.is_refusal:
+        return Trouble(error.name(), str(reason), is_fatal, is_refusal=True)
+    if error.code() == KafkaError._AUTHENTICATION:
+        # A login that broke off, or got no answer, is called so, too (librdkafka 2.16).
+        return Trouble(KafkaError(KafkaError._TRANSPORT).name(), reason.said, is_fatal)
+    code, detail = error.name(), said_of(error)
     if error.code() == KafkaError._FATAL:
         found = [text for text in _NAMES if f"{_FATAL_PREFIX}{text}" in detail]
         code = _NAMES[max(found, key=len)] if found else code
@@ -160,7 +151,7 @@ def commit_answer(error: KafkaError | None, partitions: Sequence[TopicPartition]
     }
     return CommitAnswer(
         committed=committed,
-        error=str(errors[0]) if errors else None,
+        error=masked(str(errors[0])) if errors else None,
         is_member=all(each.code() not in _NOT_A_MEMBER for each in errors),
         retriable=all(each.retriable() or each.code() in _PASSING for each in errors),
         too_long=frozenset(too_long),
@@ -177,22 +168,12 @@ def is_of_ended_client(error: KafkaError) -> bool:
     return error.code() in {KafkaError._DESTROY, KafkaError._FATAL}
 
 
-def without_noise(text: str) -> str:
-    """Return what happened, of what librdkafka says."""
-    while (shorter := _NOISE.sub("", text)) != text:
-        text = shorter
-    return text
-
-
-def is_alert(words: str) -> bool:
-    """Whether it is what the other end of an encrypted connection says of us as it ends it.
-
-    With TLS 1.3 that comes when the handshake is over for us, as an error of the transport.
-    """
-    return "SSL alert number" in words
+def said_of(error: KafkaError) -> str:
+    """Return what a broker or the library says, without secrets."""
+    return masked(error.str())
 
 
 def text_of(error: Exception) -> str:
-    """Return what an exception says, without librdkafka's wrapping."""
+    """Return what an exception says, without librdkafka's wrapping, and without secrets."""
     first = error.args[0] if error.args else error
-    return first.str() if isinstance(first, KafkaError) else str(first)
+    return said_of(first) if isinstance(first, KafkaError) else masked(str(first))

@@ -13,6 +13,7 @@ from confluent_kafka import ConsumerGroupType, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
 
 from consumer.kafka.credentials import Follower
+from consumer.kafka.farewell import let_go
 
 _ASSIGNOR = "cooperative-sticky"  # what our classic members bring
 _NEVER_SECONDS = 3600.0  # the longest that librdkafka takes; the client doesn't live so long
@@ -39,9 +40,8 @@ class Group:
         Raises KafkaException if the coordinator refuses, or doesn't answer in time.
         """
         if self.follower.outdates(self._admin):
-            self._admin = None
-        admin = self._admin or AdminClient(self.follower.properties)
-        self._admin = None
+            self._throw_away()
+        admin = self._admin = self._admin or AdminClient(self.follower.for_client())
         futures = admin.describe_consumer_groups(
             [self._group_id],
             include_authorized_operations=with_operations,
@@ -51,15 +51,17 @@ class Group:
             group: ConsumerGroupDescription = futures[self._group_id].result(timeout_seconds)
         except TimeoutError:
             admin.poll(0)
+            del admin
+            self._throw_away()
             error = KafkaError(KafkaError._TIMED_OUT, f"no answer in {timeout_seconds:g} s")  # noqa: SLF001 - librdkafka's local error codes are spelt so
             raise KafkaException(error) from None
-        except KafkaException:
-            self._admin = admin
-            raise
         admin.poll(0)  # else what it logs is never heard, and piles up
-        self._admin = admin
         self.obstacle = obstacle_of(group, self._protocol)
         return group
+
+    def _throw_away(self) -> None:
+        ended, self._admin = [self._admin], None
+        let_go(ended)
 
 
 def obstacle_of(group: ConsumerGroupDescription, protocol: str) -> str:

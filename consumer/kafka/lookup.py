@@ -101,7 +101,7 @@ class Lookup:
             if self._follower.outdates(self._questions):
                 self._end()
             if self._questions is None:
-                self._questions = self._new_questions(self._follower.properties)
+                self._questions = self._new_questions(self._follower.for_client())
             self.trouble = ask(self._questions)
             self._vain_rounds = self._vain_rounds + 1 if self.trouble else 0
             if self._vain_rounds >= _VAIN_ROUNDS:

@@ -7,6 +7,11 @@ asked for explicitly.
 It is cheap to the cluster: it asks about our topics alone, all in one request, never for a listing
 of all there are, and ever more seldom while the answers stay the same and nothing is wrong. That
 ends move on is no reason to ask about thousands of them every few seconds: then it rests longer.
+
+A client that got no answer for a minute is let go for a new one. One of librdkafka's (2.16.0) was
+seen without any broker, and silent, for as long as anybody looked, after a broker that had just
+been started named none in its metadata. As long as nobody answers the observer, a member that is
+left so is not replaced either (`engine.wedge`).
 """
 
 import math
@@ -23,7 +28,8 @@ from consumer.engine.ports import Partition, View
 from consumer.kafka.causes import causes_of
 from consumer.kafka.credentials import Follower, LoginWatch
 from consumer.kafka.dead_letter_topic import ensure
-from consumer.kafka.errors import text_of
+from consumer.kafka.diagnosis import Diagnosis
+from consumer.kafka.farewell import let_go
 from consumer.kafka.group import Group
 from consumer.kafka.session import broker_session
 from consumer.kafka.topics import TIMEOUT_SECONDS, UNKNOWN, Topics, answer_of, describe
@@ -33,6 +39,7 @@ _SHORTEST_SECONDS = 3.0
 _LONGEST_SECONDS = 12.0  # the ends are to be asked for every 15 s
 _PARTITION_SECONDS = 0.01  # for each partition, if that is more: a thousand ends take a while
 _SESSION_SECONDS = 300.0  # a broker's whole configuration comes with it
+_SILENCE_SECONDS = 60.0
 
 
 class Observer:
@@ -57,12 +64,14 @@ class Observer:
         self._asks_session = asks_session
         self._session_until = -math.inf  # what was told of it is taken to be true
         self._follower = Follower(properties)
-        self._admin = AdminClient(dict(properties))
+        self._admin = AdminClient(self._follower.for_client())
         self._is_outdated = False
+        self._answered_at = math.inf  # or else since when the client is there
         self._group = Group(properties, group_id, "consumer" if asks_session else "classic")
         self._ends: dict[Partition, int] = {}
         self._leaders: dict[Partition, tuple[int, int]] = {}
         self._unanswered: frozenset[Partition] = frozenset()
+        self._diagnosis = Diagnosis()
         self._waker = threading.Event()
 
     def follow(self, watch: LoginWatch) -> None:
@@ -80,16 +89,10 @@ class Observer:
 
     def _run(self) -> None:
         interval = _SHORTEST_SECONDS
+        self._answered_at = clock.now()
         while True:
             started, before = clock.now(), self.view
-            try:
-                self._is_outdated |= self._follower.outdates(self._admin)
-                if self._is_outdated:  # until it can be made: a file may not be there for a moment
-                    self._admin = AdminClient(self._follower.properties)
-                    self._is_outdated = False
-                self.view = self._ask(started)
-            except Exception as error:  # noqa: BLE001 - this thread must outlive whatever a broker answers
-                self.view = self._blind(error)
+            self.view = self._look(started)
             self._admin.poll(0)  # else what it logs is never heard, and piles up
             is_wrong = self._is_wrong()
             is_calm = self.view == before and not is_wrong
@@ -102,6 +105,36 @@ class Observer:
                 threading.Event().wait(max(0.0, _LEAST_SECONDS - (clock.now() - started)))
             self._waker.clear()
 
+    def _look(self, now: float) -> View:
+        """Return what there is to be seen.
+
+        What is found out about an error is so when it was handled: of one that is being handled
+        while it raises another, confluent_kafka (2.16.1) never lets go, nor of the client in its
+        traceback.
+        """
+        try:
+            self._is_outdated |= self._follower.outdates(self._admin)
+            self._is_outdated |= self._is_silent(now)
+            if self._is_outdated:  # until it can be made: a file may not be there for a moment
+                self._renew()
+            view = self._ask(now)
+        except Exception as error:  # noqa: BLE001 - this thread must outlive whatever a broker answers
+            trouble = error.with_traceback(None)
+        else:
+            self._answered_at = clock.now()
+            return view
+        return self._blind(trouble)
+
+    def _renew(self) -> None:
+        new = AdminClient(self._follower.for_client())
+        ended, self._admin, self._is_outdated = [self._admin], new, False
+        self._answered_at = clock.now()
+        let_go(ended)
+
+    def _is_silent(self, now: float) -> bool:
+        """Whether the client has asked for long, and got no answer."""
+        return now > self._answered_at + _SILENCE_SECONDS and not self._follower.is_waiting
+
     def _is_wrong(self) -> bool:
         """Whether somebody may be waiting for it to be mended."""
         view = self.view
@@ -110,7 +143,12 @@ class Observer:
         return is_out or bool(self.silent or view.unanswered) or not is_mended
 
     def _ask(self, now: float) -> View:
-        """Ask everything once and return the view. Raises KafkaException if no broker answers."""
+        """Ask everything once and return the view.
+
+        Raises KafkaException if no broker answers, LookupError if none can be asked yet.
+        """
+        if self._follower.is_waiting:
+            raise LookupError(self._follower.trouble)
         read = {*self._named, *(topic for topic, _ in self.partitions)}
         letters = self._dead_letter_topic
         topics = describe(read if letters is None else {*read, letters}, self._admin)
@@ -132,10 +170,12 @@ class Observer:
 
     def _blind(self, error: Exception) -> View:
         """Return what is known still when there was no answer."""
+        reason = self._diagnosis.of(error, self._follower.properties)
         return replace(
             self.view,
             asked=True,
-            unreachable=text_of(error),
+            unreachable=str(reason),
+            refused=str(reason) if reason.is_refusal else "",
             missing={},
             ends=dict(self._ends),
             leaders={},

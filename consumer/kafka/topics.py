@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (
     AclOperation,
     AdminClient,
@@ -12,7 +12,7 @@ from confluent_kafka.admin import (
     ListOffsetsResultInfo,
 )
 
-from consumer.kafka.errors import text_of
+from consumer.kafka.errors import said_of
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -25,16 +25,22 @@ _ANY_TOPIC = "__consumer_offsets"  # a broker answers also if it isn't there
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic that was asked for; ``missing`` says why it is not to be had."""
+    """A topic that was asked for; ``missing`` says why it is not to be had.
+
+    ``is_denied``: it may be there, and we may not know.
+    """
 
     partitions: int = 0
     missing: str | None = None
+    is_denied: bool = False
     may_read: bool = True
     leaderless: frozenset[int] = frozenset()
 
     @property
     def unreadable(self) -> str | None:
         """Why it can't be read. A fetch that is refused says so once, and never that it may."""
+        if self.is_denied:
+            return f"{self.missing}: allow READ and DESCRIBE"
         return self.missing or (None if self.may_read else READ_IS_DENIED)
 
     def is_led(self, partition: int) -> bool:
@@ -81,12 +87,14 @@ def _described(names: Collection[str], admin: AdminClient) -> Topics | None:
         except KafkaException as error:
             if error.args[0].code() < 0:  # librdkafka's own, and no broker's
                 return None
-            topics[name] = Topic(missing=text_of(error))
+            topics[name] = _not_to_be_had(error.args[0])
         else:
             allowed = described.authorized_operations
             may_read = not allowed or AclOperation.READ in allowed
             leaderless = frozenset(each.id for each in described.partitions if not each.leader)
-            topics[name] = Topic(len(described.partitions), None, may_read, leaderless)
+            topics[name] = Topic(
+                len(described.partitions), may_read=may_read, leaderless=leaderless
+            )
     return topics
 
 
@@ -94,9 +102,15 @@ def _listed(name: str, admin: AdminClient) -> Topic:
     topic = look(admin, name).topics.get(name)
     if topic is None:
         return Topic(missing="unknown topic")
-    missing = None if topic.error is None else topic.error.str()
+    if topic.error is not None:
+        return _not_to_be_had(topic.error)
     leaderless = frozenset(number for number, each in topic.partitions.items() if each.leader < 0)
-    return Topic(len(topic.partitions), missing, leaderless=leaderless)
+    return Topic(len(topic.partitions), leaderless=leaderless)
+
+
+def _not_to_be_had(error: KafkaError) -> Topic:
+    is_denied = error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+    return Topic(missing=said_of(error), is_denied=is_denied)
 
 
 def answer_of(asked: "Future[ListOffsetsResultInfo]") -> ListOffsetsResultInfo | None:

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
 from consumer import clock
+from consumer.masking import masked
 
-LIBRDKAFKA = "segment_consumer.librdkafka"
+OURS = "segment_consumer"
+LIBRDKAFKA = f"{OURS}.librdkafka"
 """The logger of librdkafka: it says facility, client and text as arguments."""
 
 _DEEPEST = 8
@@ -80,6 +82,11 @@ def _event(record: logging.LogRecord) -> str:
 
 
 def _message(record: logging.LogRecord) -> str:
+    """Return what is said; of a library's words not the secrets that were repeated to it."""
+    return _said(record) if record.name == OURS else masked(_said(record))
+
+
+def _said(record: logging.LogRecord) -> str:
     if record.name == LIBRDKAFKA and isinstance(record.args, tuple) and record.args:
         return _text(record.args[-1])
     try:

@@ -17,12 +17,12 @@ from collections import OrderedDict
 from typing import TextIO
 
 from consumer import clock
-from consumer.observability.log_format import LIBRDKAFKA, Console, Json, stack_of
+from consumer.observability.log_format import LIBRDKAFKA, OURS, Console, Json, stack_of
 from consumer.observability.log_writer import Writer
 
 REPEAT_SECONDS = 30.0
 
-_logger = logging.getLogger("segment_consumer")
+_logger = logging.getLogger(OURS)
 _librdkafka = logging.getLogger(LIBRDKAFKA)
 
 _FLUSH_SECONDS = 1.0

@@ -4,6 +4,7 @@ Everything that is wrong is told at once, so each setting is judged by itself (`
 that are right are compared with each other (`agreement`).
 """
 
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -22,8 +23,19 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from consumer import masking
 from consumer.core.mapping.mapping import Mapping as EventMapping
-from consumer.settings import agreement, checks, login, mappings, proxies, registry, sources
+from consumer.settings import (
+    agreement,
+    checks,
+    login,
+    mappings,
+    oauth,
+    proxies,
+    registry,
+    secrets,
+    sources,
+)
 from consumer.settings.mappings import MappingSource, Segments
 from consumer.settings.problems import (
     LinesError,
@@ -75,6 +87,9 @@ class Settings(BaseSettings):
         ),
     ]
     kafka_group_id: str = Field("segment-consumer", description="text")
+    kafka_client_id: str = Field(
+        default_factory=lambda: f"segment-consumer-{socket.gethostname()}", description="text"
+    )
     kafka_group_protocol: Annotated[Literal["classic", "consumer"], _any_case] = "classic"
     kafka_group_instance_id: _Text = None
     kafka_auto_offset_reset: Annotated[Literal["earliest", "latest", "error"], _any_case] = (
@@ -86,7 +101,7 @@ class Settings(BaseSettings):
     ] = None
     kafka_sasl_mechanism: Annotated[
         Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "GSSAPI"] | None,
-        BeforeValidator(str.upper),
+        BeforeValidator(login.mechanism),
     ] = None
     kafka_sasl_username: _Text = None
     kafka_sasl_password: SecretStr | None = Field(None, description="text")
@@ -96,6 +111,19 @@ class Settings(BaseSettings):
     kafka_ssl_certificate_location: _Path = None
     kafka_ssl_key_location: _Path = None
     kafka_ssl_key_password: SecretStr | None = Field(None, description="text")
+    kafka_oauth_provider: Annotated[Literal["oidc", "aws-msk-iam", "gcp"] | None, _any_case] = None
+    kafka_oauth_token_endpoint_url: Annotated[str, AfterValidator(checks.http_url)] | None = Field(
+        None, description="https://host/path or http://host/path"
+    )
+    kafka_oauth_client_id: _Text = None
+    kafka_oauth_client_secret: SecretStr | None = Field(None, description="text")
+    kafka_oauth_scope: _Text = None
+    kafka_oauth_extensions: Annotated[str, AfterValidator(oauth.extensions)] | None = Field(
+        None, description=oauth.EXTENSIONS
+    )
+    kafka_oauth_ca_location: Annotated[str, AfterValidator(checks.authorities)] | None = Field(
+        None, description=f"{_PATH}, or of a directory of such files"
+    )
     kafka_config: Annotated[
         dict[str, SecretStr],
         BeforeValidator(checks.librdkafka_config),
@@ -164,6 +192,7 @@ class Settings(BaseSettings):
     ssl_cert_file: Annotated[str, AfterValidator(checks.certificates)] | None = Field(
         None, description=_PATH
     )
+    aws_region: _Text = None
     found: Annotated[sources.Found, BeforeValidator(sources.found)] = Field(
         repr=False, exclude=True
     )
@@ -224,7 +253,10 @@ class Settings(BaseSettings):
     def warnings(self) -> tuple[str, ...]:
         """What is worth a word and no reason to stop: names that look like ours, and doubts."""
         given = dict(self)
-        doubts = (*login.doubts(given), *mappings.doubts(given), *registry.doubts(given))
+        doubts = (
+            *(*login.doubts(given), *oauth.doubts(given)),
+            *(*mappings.doubts(given), *registry.doubts(given)),
+        )
         return (*self.found.warnings, *doubts)
 
     @property
@@ -272,6 +304,7 @@ class Settings(BaseSettings):
         site_id, api_key = (
             SecretStr(text) if text else secret for text, secret in zip(texts, old, strict=True)
         )
+        masking.remember_login(site_id.get_secret_value(), api_key.get_secret_value())
         return site_id, api_key
 
     def reread(self, secret: SecretStr | None, variable: str) -> str | None:
@@ -288,10 +321,11 @@ class Settings(BaseSettings):
             "api_url": self.api_url,
             "proxy_url": proxy,
             "ssl_cert_file": self.ssl_cert_file,
+            "aws_region": self.aws_region,
         }
 
 
-_NOT_OURS = {"ssl_cert_file", "found"}
+_NOT_OURS = {"ssl_cert_file", "aws_region", "found"}
 VARIABLES = tuple(name.upper() for name in Settings.model_fields if name not in _NOT_OURS)
 """The names of all our variables."""
 
@@ -311,9 +345,12 @@ def load(
 
     ``chosen`` counts more than any place: what a command's options say. ``unneeded`` stands in for
     variables that a command doesn't need, where they are not set.
+    Their secrets are masked in what others say from now on.
     Raises SettingsError with everything that is wrong.
     """
-    return Settings(environ=environ, chosen=chosen, unneeded=unneeded)
+    settings = Settings(environ=environ, chosen=chosen, unneeded=unneeded)
+    secrets.remember(dict(settings), settings.found.proxies)
+    return settings
 
 
 def _masked(value: object) -> object:

@@ -12,6 +12,7 @@ from consumer.settings.checks import http_parts
 from consumer.settings.librdkafka import VARIABLES
 from consumer.settings.login import LOGIN, login_problems
 from consumer.settings.mappings import mapping_problems
+from consumer.settings.oauth import OF_OIDC, PROVIDER, oauth_problems, oidc_properties
 from consumer.settings.problems import shown
 from consumer.settings.property_checks import number, property_problems
 from consumer.settings.proxies import proxy_variable, with_scheme
@@ -41,16 +42,16 @@ def disagreements(given: Mapping[str, Any]) -> Iterator[str]:
         for property_, variable in VARIABLES.items()
         if given.get(variable.lower()) is not None
     }
-    without_login = list(login_problems(given))
-    yield from without_login
-    if without_login or any(name.lower() not in given for name in LOGIN):
-        # librdkafka would say the same once more, and of nothing else.
-        properties = {
-            name: text.removeprefix("sasl_")
-            for name, text in properties.items()
-            if not name.startswith("sasl.")
-        }
     config = {name: _plain(value) for name, value in given.get("kafka_config", {}).items()}
+    without_login = [*login_problems(given), *oauth_problems(given)]
+    yield from without_login
+    if without_login or any(n.lower() not in given for n in (*LOGIN, PROVIDER, *OF_OIDC)):
+        # librdkafka would say the same once more, and of nothing else.
+        properties = {n: text for n, text in properties.items() if not n.startswith("sasl.")}
+        properties = _without_sasl(properties)
+    elif properties.get("sasl.mechanism") == "OAUTHBEARER":
+        # With SASL a client fetches a token as soon as it is made, and its end waits for that.
+        properties = _without_sasl(properties) | oidc_properties(given["kafka_oauth_provider"])
     yield from property_problems(properties | config)
 
 
@@ -65,6 +66,12 @@ def heartbeat_interval_seconds(protocol: str, session_seconds: float) -> float:
 def _plain(value: str | SecretStr) -> str:
     """Return a text, secret or not."""
     return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+def _without_sasl(properties: dict[str, str]) -> dict[str, str]:
+    name = "security.protocol"
+    protocol = properties.get(name)
+    return properties | {name: protocol.removeprefix("sasl_")} if protocol else properties
 
 
 def _max_poll_seconds(config: Mapping[str, SecretStr]) -> float:

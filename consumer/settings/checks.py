@@ -9,6 +9,7 @@ import re
 import ssl
 from collections import Counter
 from collections.abc import Sequence
+from importlib.util import find_spec
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
@@ -134,6 +135,14 @@ def certificates(path: str) -> str:
     except OSError as error:
         raise ValueError(f"has no certificates that can be read ({type(error).__name__})") from None
     return path
+
+
+def is_installed(module: str) -> bool:
+    """Whether a module of an extra is there. It is not imported, the packages around it are."""
+    try:
+        return find_spec(module) is not None
+    except ImportError:  # of the package around it
+        return False
 
 
 def http_parts(text: str) -> SplitResult | None:

@@ -8,6 +8,7 @@ from consumer.settings.problems import shown
 Properties = dict[str, str | int | bool]
 
 VARIABLES = {
+    "client.id": "KAFKA_CLIENT_ID",
     "security.protocol": "KAFKA_SECURITY_PROTOCOL",
     "sasl.mechanism": "KAFKA_SASL_MECHANISM",
     "sasl.username": "KAFKA_SASL_USERNAME",
@@ -16,16 +17,28 @@ VARIABLES = {
     "ssl.certificate.location": "KAFKA_SSL_CERTIFICATE_LOCATION",
     "ssl.key.location": "KAFKA_SSL_KEY_LOCATION",
     "ssl.key.password": "KAFKA_SSL_KEY_PASSWORD",
+    "sasl.oauthbearer.token.endpoint.url": "KAFKA_OAUTH_TOKEN_ENDPOINT_URL",
+    "sasl.oauthbearer.client.id": "KAFKA_OAUTH_CLIENT_ID",
+    "sasl.oauthbearer.client.secret": "KAFKA_OAUTH_CLIENT_SECRET",
+    "sasl.oauthbearer.scope": "KAFKA_OAUTH_SCOPE",
+    "sasl.oauthbearer.extensions": "KAFKA_OAUTH_EXTENSIONS",
+    "https.ca.location": "KAFKA_OAUTH_CA_LOCATION",
 }
 """Properties that librdkafka gets as the variable has them."""
 
-ROTATING = ("sasl.username", "sasl.password", "ssl.key.password")
+ROTATING = (
+    *("sasl.username", "sasl.password", "ssl.key.password"),
+    *("sasl.oauthbearer.client.id", "sasl.oauthbearer.client.secret"),
+)
 """Those that may change in ``SECRETS_DIR`` while the daemon runs."""
 
 _INSTEAD = VARIABLES | {
     "bootstrap.servers": "KAFKA_BOOTSTRAP_SERVERS",
     "metadata.broker.list": "KAFKA_BOOTSTRAP_SERVERS",
     "sasl.mechanisms": "KAFKA_SASL_MECHANISM",
+    "sasl.oauthbearer.client.credentials.client.id": "KAFKA_OAUTH_CLIENT_ID",
+    "sasl.oauthbearer.client.credentials.client.secret": "KAFKA_OAUTH_CLIENT_SECRET",
+    "https.ca.pem": "KAFKA_OAUTH_CA_LOCATION",
     "group.id": "KAFKA_GROUP_ID",
     "group.protocol": "KAFKA_GROUP_PROTOCOL",
     "group.instance.id": "KAFKA_GROUP_INSTANCE_ID",
@@ -36,7 +49,6 @@ _INSTEAD = VARIABLES | {
 }
 _OWNED = frozenset(
     {
-        "client.id",
         # Offsets and commits: nothing unsettled may be committed.
         *("enable.auto.commit", "auto.commit.enable", "enable.auto.offset.store"),
         *("offset.store.method", "offset.store.path", "offset.store.sync.interval.ms"),

@@ -4,8 +4,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 LOGIN = ("KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD")
+_PROVIDER = "KAFKA_OAUTH_PROVIDER"
 _FILES = ("KAFKA_SSL_CA_LOCATION", "KAFKA_SSL_CERTIFICATE_LOCATION", "KAFKA_SSL_KEY_LOCATION")
+_OF_JAVA = "AWS_MSK_IAM"
 _WITH_A_PASSWORD = frozenset({"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"})
+
+
+def mechanism(text: str) -> str:
+    """Return a mechanism in its own spelling; of a name of Java's clients say what it is here."""
+    name = text.upper()
+    if name.replace("-", "_") == _OF_JAVA:
+        raise ValueError(
+            f"is a name of Java's clients: set OAUTHBEARER, and {_PROVIDER}=aws-msk-iam"
+        )
+    return name
 
 
 def login_problems(given: Mapping[str, Any]) -> Iterator[str]:
@@ -14,7 +26,7 @@ def login_problems(given: Mapping[str, Any]) -> Iterator[str]:
         return
     protocol = given["kafka_security_protocol"]
     if not (protocol or "").startswith("sasl"):
-        login = [name for name in LOGIN if given.get(name.lower()) is not None]
+        login = [name for name in (*LOGIN, _PROVIDER) if given.get(name.lower()) is not None]
         if login:
             is_what = f"got {protocol!r}" if protocol else "is missing"
             yield (
@@ -45,8 +57,10 @@ def doubts(given: Mapping[str, Any]) -> Iterator[str]:
             " KAFKA_SECURITY_PROTOCOL=ssl or sasl_ssl only;"
             f" with {protocol} nothing is encrypted"
         )
-    for name in ("KAFKA_SASL_PASSWORD", "KAFKA_SSL_KEY_PASSWORD"):
+    for name in ("KAFKA_SASL_PASSWORD", "KAFKA_SSL_KEY_PASSWORD", "KAFKA_OAUTH_CLIENT_SECRET"):
         secret = given.get(name.lower())
         text = secret.get_secret_value() if secret is not None else ""
-        if text != text.strip():
-            yield f"{name} begins or ends with a space, which is taken as part of it"
+        if text != text.lstrip():
+            yield f"{name} begins with a space, which librdkafka takes off"
+        if text != text.rstrip():
+            yield f"{name} ends with a space, which is taken as part of it"

@@ -3,11 +3,9 @@
 Operators tune with ``KAFKA_CONFIG``: it comes after our tuning and before what the daemon owns.
 """
 
-import socket
-
 from pydantic import SecretStr
 
-from consumer.settings import Settings, librdkafka, sources
+from consumer.settings import Settings, librdkafka, oauth, sources
 from consumer.settings.librdkafka import Properties
 from consumer.settings.text import unseen
 
@@ -47,7 +45,7 @@ def admin_properties(settings: Settings) -> Properties:
 
 
 def rotated(settings: Settings) -> dict[str, str]:
-    """Return user and passwords as they are now in ``SECRETS_DIR``, by librdkafka's names.
+    """Return users and secrets as they are now in ``SECRETS_DIR``, by librdkafka's names.
 
     Without what came from elsewhere, or can't be read while a mounted secret is being replaced.
     Raises ValueError for what is refused at the start: confluent_kafka (2.16) takes no NUL.
@@ -69,8 +67,9 @@ def _with_operators(tuning: Properties, settings: Settings) -> Properties:
         value = getattr(settings, variable.lower())
         if value is not None:
             properties[name] = value.get_secret_value() if isinstance(value, SecretStr) else value
+    authorities = settings.kafka_oauth_ca_location or settings.ssl_cert_file
+    properties |= oauth.oidc_properties(settings.kafka_oauth_provider, authorities)
     properties["bootstrap.servers"] = settings.kafka_bootstrap_servers
-    properties["client.id"] = f"segment-consumer-{socket.gethostname()}"
     return properties
 
 

@@ -143,7 +143,7 @@ def _blacked_out(words: str, properties: Mapping[str, str]) -> str:
 
 
 def _is_secret(name: str) -> bool:
-    return name not in VARIABLES or name.endswith("password")
+    return name not in VARIABLES or name.endswith(("password", "secret"))
 
 
 def _of_a_consumer(good: Mapping[str, str]) -> Iterator[str]:

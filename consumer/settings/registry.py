@@ -2,7 +2,6 @@
 
 import ssl
 from collections.abc import Iterator, Mapping
-from importlib.util import find_spec
 from typing import Any
 
 from consumer.settings import checks
@@ -46,7 +45,7 @@ def registry_problems(given: Mapping[str, Any]) -> Iterator[str]:
         return
     if given.get("schema_registry_url", ()) is None:
         yield f"{_URL}: is missing, and EVENT_FORMAT is schema-registry; accepts {URLS}"
-    if not any(_has(library) for library in _LIBRARIES):
+    if not any(checks.is_installed(library) for library in _LIBRARIES):
         yield (
             "EVENT_FORMAT: got 'schema-registry', and nothing is installed that reads Avro or"
             " Protobuf; accepts it after pip install segment-consumer[avro], or [protobuf], or"
@@ -95,10 +94,3 @@ def _certificate_problems(given: Mapping[str, Any]) -> Iterator[str]:
                 f" ({reason}); accepts a certificate whose key, without a password, is in {_KEY}"
                 " or in the same file"
             )
-
-
-def _has(library: str) -> bool:
-    try:
-        return find_spec(library) is not None
-    except ImportError:  # of the package around it
-        return False

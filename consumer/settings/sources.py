@@ -21,6 +21,7 @@ from pydantic_settings import (
     SecretsSettingsSource,
 )
 
+from consumer import masking
 from consumer.settings import dotenv
 from consumer.settings.problems import is_secret, shown
 from consumer.settings.slips import slips
@@ -30,6 +31,9 @@ _DOTENV = ".env"
 _SECRETS_DIR = "SECRETS_DIR"
 _FOUND = "FOUND"
 """A field of the settings that is no setting: no variable, no file."""
+
+_OF_OTHERS = ("AWS_REGION",)
+"""Read where it counts, and nobody's slip of the pen where a line of it is broken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +99,11 @@ def read_secret(path: Path) -> str | None:
     While Kubernetes swaps a mounted secret, a file can be missing or empty for a moment.
     """
     try:
-        return cleaned(path.read_text(encoding="utf-8"), secret=True) or None
+        text = cleaned(path.read_text(encoding="utf-8"), secret=True)
     except (OSError, ValueError):
         return None
+    masking.remember(text)
+    return text or None
 
 
 def allows_colours() -> bool:
@@ -170,7 +176,8 @@ class _DotEnv(_Place, DotEnvSettingsSource):
             )
             return
         self.env_vars = dotenv.values(text)
-        names = [name.upper() for name in self.settings_cls.model_fields if name.upper() != _FOUND]
+        fields = map(str.upper, self.settings_cls.model_fields)
+        names = [name for name in fields if name not in {_FOUND, *_OF_OTHERS}]
         self.problems += dotenv.broken_lines(text, names)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tests.support.cluster import Record
-from tests.support.flipping import SEGMENTS
+from tests.support.crowd import SEGMENTS
 from tests.support.scenario import event
 
 if TYPE_CHECKING:

@@ -141,6 +141,8 @@ class Round:
         self._troubles.end()
         self._scenario.broker.recover()
         self._attempt(self._settle)
+        for silence in self._flipping.silences:
+            self._say(f"the crowd's producer: {silence}")
         self._stopping.set()
         self._scraper.join()
         self._attempt(self._stop)
@@ -184,6 +186,7 @@ class Round:
         self._verdict.wrong = verdict.wrong
         self._verdict.figures = {
             "members": verdict.members,
+            "overtaken by what was applied too late": len(verdict.overtaken),
             "flips": verdict.flips,
             "ids accepted": self._api.counters().ids,
             "requests": verdict.requests,

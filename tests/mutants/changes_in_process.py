@@ -83,8 +83,8 @@ PROCESS: tuple[Mutant, ...] = (
         name="a-daemon-without-its-observer-goes-on",
         breaks="I8",
         file="consumer/crashes.py",
-        old='"lookup", "observer", "registry", "stopper"',
-        new='"lookup", "registry", "stopper"',
+        old='        "observer",\n',
+        new="",
         tests=(_PROCESS + "test_an_error_that_nobody_caught_is_one_line_without_what_it_says",),
     ),
     Mutant(

@@ -140,6 +140,14 @@ SETTINGS: tuple[Mutant, ...] = (
         tests=("tests/test_credentials.py",),
     ),
     Mutant(
+        name="a-silent-producer-is-kept",
+        breaks="I11",
+        file="consumer/kafka/dead_letters.py",
+        old="if is_silent or self._follower.outdates(self._producer):",
+        new="if self._follower.outdates(self._producer):",
+        tests=("tests/test_dead_letters.py",),
+    ),
+    Mutant(
         name="a-producer-of-an-old-certificate-goes-on",
         breaks="contract: secrets rotate",
         file="consumer/kafka/dead_letters.py",
@@ -158,10 +166,65 @@ SETTINGS: tuple[Mutant, ...] = (
     Mutant(
         name="advice-goes-by-the-brokers-name",
         breaks="contract: settings",
-        file="consumer/commands/check/connection.py",
-        old="said, code, state = without_noise(error.str()), error.code(), _state(error)",
-        new="said, code, state = error.str(), error.code(), _state(error)",
+        file="consumer/kafka/reasons.py",
+        old="words, found = _without_noise(text), _ADDRESS.match(text)",
+        new="words, found = text, _ADDRESS.match(text)",
         tests=("tests/test_check_advice.py",),
+    ),
+    Mutant(
+        name="a-handshake-that-fails-as-it-begins-is-not-known",
+        breaks="design 4",
+        file="consumer/kafka/reasons.py",
+        old='"(SSL handshake failed: |error:[0-9A-F]{8}:).*certificate',
+        new='"SSL handshake failed: .*certificate',
+        tests=("tests/test_reasons.py",),
+    ),
+    Mutant(
+        name="a-login-without-an-answer-is-called-refused",
+        breaks="design 4",
+        file="consumer/kafka/reasons.py",
+        old="for rule in () if _NOBODY_SAID in said else _RULES:",
+        new="for rule in _RULES:",
+        tests=("tests/test_reasons.py",),
+    ),
+    Mutant(
+        name="an-idle-connection-that-is-closed-is-a-refusal",
+        breaks="design 4",
+        file="consumer/kafka/reasons.py",
+        old="if fits and in_state and (when_new or not rule.when_new):",
+        new="if fits and in_state:",
+        tests=("tests/test_reasons.py",),
+    ),
+    Mutant(
+        name="a-diagnosis-that-fails-ends-the-daemon",
+        breaks="contract: what is wrong outside is no reason to exit",
+        file="consumer/kafka/diagnosis.py",
+        old="with suppress(Exception):",
+        new="with suppress(TimeoutError):",
+        tests=("tests/test_reasons.py",),
+    ),
+    Mutant(
+        name="a-trial-on-the-dead-letter-topic-is-read",
+        breaks="contract: check",
+        file="consumer/commands/replay/reader.py",
+        old="if labels.reason == TRIAL and value is None:",
+        new="if labels.reason == TRIAL and value is not None:",
+        tests=(
+            "tests/test_check_rights.py::test_no_replay_reads_a_trial_whatever_the_mapping_reads",
+        ),
+    ),
+    Mutant(
+        name="check-writes-though-nobody-asked",
+        breaks="contract: check",
+        file="consumer/commands/check/dead_letters.py",
+        old="    if write:",
+        new="    if not write:",
+        tests=(
+            (
+                "tests/test_check.py"
+                "::test_only_when_it_is_asked_for_one_record_is_written_and_a_replay_passes_it_over"
+            ),
+        ),
     ),
     Mutant(
         name="advice-about-the-api-goes-by-any-word",

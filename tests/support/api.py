@@ -4,9 +4,10 @@ import random
 import threading
 from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 from consumer.commands.demo.standin import Fault, Standin, StandinRequest
+from tests.support.lateness import Lateness
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -53,7 +54,20 @@ class FaultyApi(Standin):
         )
         self._rules = threading.Lock()
         self._received: deque[StandinRequest] = deque(maxlen=_KEPT_REQUESTS)
+        self.lateness = Lateness(_KEPT_REQUESTS)
         self.heal()
+
+    def start(self) -> Self:
+        """Serve from now on. Raises OSError if the port is taken."""
+        self.lateness.beats.begin()
+        super().start()
+        self._loop.call_soon_threadsafe(self.lateness.beats.go_on, self._loop)
+        return self
+
+    def apply(self, request: StandinRequest) -> None:
+        """Let the request take effect, and note when."""
+        super().apply(request)
+        self.lateness.note(request)
 
     def heal(self) -> None:
         """Answer as the API does when all is well."""

@@ -32,6 +32,11 @@ class Issued(NamedTuple):
     certificate: str
     key: str
 
+    def encrypted(self, password: str) -> "Issued":
+        """Return the same with the key behind a password."""
+        how = "-v2 aes-256-cbc -passout"
+        return self._replace(key=_run(f"openssl pkcs8 -topk8 {how} pass:{password}", self.key))
+
     def put(self, folder: Path) -> "Files":
         """Write both into a folder, one after the other; return where they lie."""
         files = Files(folder / "certificate.pem", folder / "key.pem")
@@ -68,10 +73,12 @@ class Authority:
         """Its own certificate in PEM."""
         return self.path.read_text()
 
-    def issue(self, name: str, *, seconds: float = _DAY_SECONDS) -> Issued:
-        """Return a certificate for 127.0.0.1 that is over in so many seconds, or since then."""
+    def issue(
+        self, name: str, *, seconds: float = _DAY_SECONDS, host: str = "IP:127.0.0.1"
+    ) -> Issued:
+        """Return a certificate for a host that is over in so many seconds, or since then."""
         key, request, made = (self._folder / f"{name}.{each}" for each in ("key", "csr", "crt"))
-        address = "-addext subjectAltName=IP:127.0.0.1"
+        address = f"-addext subjectAltName={host}"
         _run(f"openssl req {_KEY} -subj /CN={name} {address} -keyout {key} -out {request}")
         now = time.time()
         dates = f"-startdate {_date(now - 2 * _DAY_SECONDS)} -enddate {_date(now + seconds)}"
@@ -90,6 +97,7 @@ def _date(seconds: float) -> str:
     return time.strftime("%Y%m%d%H%M%SZ", time.gmtime(seconds))
 
 
-def _run(command: str) -> None:
-    done = subprocess.run(command.split(), capture_output=True, text=True, check=False)
+def _run(command: str, given: str = "") -> str:
+    done = subprocess.run(command.split(), input=given, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout

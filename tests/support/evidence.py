@@ -1,17 +1,21 @@
 """What a failed test leaves in its output: its daemons' logs and last status, the broker's view.
 
-It is gathered while all that still is as the test left it, and of failed tests only.
+It is gathered while all that still is as the test left it, and of failed tests only. What also one
+that passed tells is that the crowd's producer heard nothing for long: it hardly ever happens.
 """
 
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.crowd_producer import CrowdProducer
 from tests.support.daemon import Daemon
 from tests.support.kafka import Broker
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+_SILENCE = "a producer of the tests' own was silent"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -22,7 +26,20 @@ def pytest_runtest_makereport(
     report = yield
     if call.when == "call" and report.failed:
         report.sections += _evidence(getattr(item, "funcargs", {}))
+    if call.when == "teardown":
+        report.sections += [(_SILENCE, told) for told in CrowdProducer.unread]
+        CrowdProducer.unread.clear()
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell of silences whatever became of their tests."""
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, told in getattr(report, "sections", ()):
+                if name == _SILENCE:
+                    terminalreporter.section(f"{_SILENCE}: {report.nodeid}")
+                    terminalreporter.write_line(told)
 
 
 def _evidence(fixtures: dict[str, object]) -> list[tuple[str, str]]:

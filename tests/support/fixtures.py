@@ -1,6 +1,7 @@
 """The fixtures around the tests' Kafka, and the core that a simulated world runs on."""
 
 import os
+import signal
 import uuid
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,14 @@ def _broker_as_found(request: pytest.FixtureRequest) -> "Iterator[None]":
     yield
     if used is not None:
         used.recover()
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_found() -> "Iterator[None]":
+    """Fail a test that leaves a signal otherwise: what is ignored is so in all that is started."""
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    yield
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 @pytest.fixture

@@ -1,31 +1,31 @@
 """Customers who enter and leave segments all the time, and whether all end up where they belong."""
 
-import math
 import os
 import random
 import sys
 import time
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import msgspec
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaException
 
-from tests.support.repeating import Repeating
-from tests.support.scenario import CommitWatch, StepBack, assert_accounted, event
-from tests.support.waiting import PATIENCE_SECONDS, eventually
+from consumer import clock
+from tests.support.crowd import SEGMENTS, Crowd
+from tests.support.lateness import was_overtaken
+from tests.support.scenario import CommitWatch, StepBack, assert_accounted
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from confluent_kafka import Message
+
     from tests.support.daemon import Daemon
+    from tests.support.lateness import Applied
     from tests.support.scenario import Scenario
 
-SEGMENTS = range(1, 9)
-BY_NAME = -1
-"""The partition of a customer that librdkafka finds by the name."""
-
-_CROWD = 150
-_FLIPS_EACH = 6
-_FLIPS_PER_SECOND = 300
-_TICK_SECONDS = 0.01
+_STORIES = 5
 
 
 class Member(NamedTuple):
@@ -36,22 +36,29 @@ class Member(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """How it ended. ``wrong``: the last accepted request is not their last record's."""
+    """How it ended. ``wrong``: the last accepted request is not their last record's.
+
+    ``overtaken``: nor is theirs, but the API had it longer than any client can know (`lateness`).
+    ``stories`` tell of the first of them.
+    """
 
     seed: int
     members: int
     wrong: list[Member]
+    overtaken: list[Member]
     flips: int
     requests: int
     duplicates: int
     went_back: list[StepBack]
+    stories: list[str]
 
     def __str__(self) -> str:
         return (
             f"seed {self.seed}: {self.members} members, {len(self.wrong)} wrong,"
+            f" {len(self.overtaken)} overtaken by what was applied too late,"
             f" {self.flips} flips, {self.requests} requests, {self.duplicates} duplicate ids,"
             f" {len(self.went_back)} commits went back"
-            + "".join(f"\n{step}" for step in self.went_back)
+            + "".join(f"\n{each}" for each in (*self.went_back, *self.stories))
         )
 
 
@@ -88,6 +95,11 @@ class Flipping:
     def __exit__(self, *_: object) -> None:
         self._crowd.__exit__()
         self.watch.__exit__()
+
+    @property
+    def silences(self) -> list[str]:
+        """What is to be told of times when the crowd's producer heard nothing for long."""
+        return self._crowd.silences
 
     def grow(self, partitions: int) -> None:
         """Give the topic more partitions, ``partitions`` in all, for customers who come now."""
@@ -135,11 +147,11 @@ class Flipping:
             assert_accounted(daemon.metrics())
         time.sleep(request_seconds)  # what is still on its way somewhere may be accepted until then
         self.watch.stop()
-        verdict = self._verdict()
+        verdict = self._verdict(request_seconds)
         sys.stdout.write(f"{verdict}\n")
         return verdict
 
-    def _verdict(self) -> Verdict:
+    def _verdict(self, request_seconds: float) -> Verdict:
         scenario, api = self._scenario, self._scenario.api
         records = scenario.broker.read_all(scenario.topic)
         expected = _last_words(records)
@@ -152,129 +164,49 @@ class Flipping:
             )
             for customer in customers
         }
+        wrong = [member for member in expected if accepted.get(member) != expected[member]]
+        applied = {member: api.lateness.applied(*member) for member in wrong}
+        overtaken = [
+            member
+            for member in wrong
+            if was_overtaken(expected[member], applied[member], request_seconds)
+        ]
         counters = api.counters()
         return Verdict(
             seed=self.seed,
             members=len(expected),
-            wrong=[member for member in expected if accepted.get(member) != expected[member]],
+            wrong=[member for member in wrong if member not in overtaken],
+            overtaken=overtaken,
             flips=len(records),
             requests=counters.requests,
             duplicates=counters.duplicates,
             went_back=self.watch.went_back,
+            stories=[_story(member, records, applied[member]) for member in wrong[:_STORIES]],
         )
 
 
-class Crowd(Repeating):
-    """A thread that lets customers flip at a steady rate.
-
-    A customer flips a few times within some seconds and then never again, another comes instead: so
-    at any time many have just had their last word, and nothing repairs what goes wrong after it.
-    Each stays in the partition of the name, or, if ``partitions`` is given, in one drawn at first.
-    """
-
-    def __init__(self, scenario: "Scenario", seed: int, partitions: int | None = None) -> None:
-        super().__init__(_TICK_SECONDS)
-        self._topic = scenario.topic
-        self._partitions = partitions
-        self._flips = 0
-        self._started = math.inf
-        self._draw = random.Random(seed)
-        self._newcomers = 0
-        self._crowd = [self._newcomer() for _ in range(_CROWD)]
-        self._failures: list[KafkaError] = []
-        self._said = "nothing was said"
-        self._producer = Producer(
-            {
-                "bootstrap.servers": scenario.broker.bootstrap,
-                "acks": "all",
-                "max.in.flight.requests.per.connection": 1,  # in order also if one is repeated
-                "linger.ms": 5,
-                "log_level": 2,  # that the broker goes and comes is no news
-                "error_cb": self._hear,
-            }
-        )
-
-    def __enter__(self) -> Self:
-        self._started = time.monotonic()
-        return super().__enter__()
-
-    def finish(self, patience_seconds: float) -> None:
-        """Let nobody flip any more. What happened is in the topic when this returns.
-
-        What Kafka didn't take while it was away goes there now, as soon as it takes anything.
-        """
-        self.stop()
-        left = self._producer.flush(patience_seconds)
-        assert not left, f"{left} of {self._flips} flips without an answer; {self._said}"
-        assert not self._failures, f"{len(self._failures)} flips got lost: {self._failures[0]}"
-
-    def spread(self, partitions: int) -> None:
-        """Let newcomers go to so many partitions, which are there."""
-        assert self._partitions is not None, "a name's partition would be another one now"
-        self._producer.list_topics(self._topic, timeout=PATIENCE_SECONDS)  # so that it knows them
-        self._partitions = partitions
-
-    def turn(self) -> None:
-        """Let as many flip as should have by now."""
-        due = int((time.monotonic() - self._started) * _FLIPS_PER_SECOND)
-        for _ in range(due - self._flips):
-            self._flip(self._draw.randrange(_CROWD))
-        self._flips = due
-        self._producer.poll(0)
-
-    def _flip(self, place: int) -> None:
-        customer = self._crowd[place]
-        value = event(customer.segment_id, customer.flip(), customer.name)
-        self._producer.produce(
-            self._topic,
-            value,
-            customer.name,
-            partition=customer.partition,
-            on_delivery=self._delivered,
-        )
-        if not customer.flips_left:
-            self._crowd[place] = self._newcomer()
-
-    def _newcomer(self) -> "Customer":
-        self._newcomers += 1
-        flips = self._draw.randint(1, 2 * _FLIPS_EACH - 1)
-        segment_id, partition = self._draw.choice(SEGMENTS), BY_NAME
-        if self._partitions is not None:
-            partition = self._draw.randrange(self._partitions)
-        return Customer(f"customer-{self._newcomers}", segment_id, flips, partition)
-
-    def _hear(self, error: KafkaError) -> None:
-        self._said = f"heard last, at {time.strftime('%H:%M:%S')}: {error}"
-
-    def _delivered(self, error: KafkaError | None, _: Message) -> None:
-        if error is not None:
-            self._failures.append(error)
-
-
-class Customer:
-    """Enters and leaves one segment, so many times in all."""
-
-    def __init__(self, name: str, segment_id: int, flips: int, partition: int) -> None:
-        self.name = name
-        self.segment_id = segment_id
-        self.partition = partition
-        self.flips_left = flips
-        self._is_in = False
-
-    def flip(self) -> str:
-        """Return the action."""
-        self._is_in = not self._is_in
-        self.flips_left -= 1
-        return "add" if self._is_in else "remove"
-
-
-def _last_words(records: list[Message]) -> dict[Member, str]:
+def _last_words(records: "list[Message]") -> dict[Member, str]:
     """Return each member's last action; the records are in each partition's order."""
     words: dict[Member, str] = {}
     for record in records:
         flip = msgspec.json.decode(record.value() or b"")
         words[Member(flip["segment_id"], flip["id"])] = flip["action"]
     return words
+
+
+def _story(member: Member, records: "list[Message]", applied: "Sequence[Applied]") -> str:
+    """Tell what was asked for a member and what the API did, in Unix time."""
+    since = time.time() - clock.now()
+    moments = [
+        (record.timestamp()[1] / 1000, f"asked to {flip['action']}")
+        for record in records
+        if (flip := msgspec.json.decode(record.value() or b""))["id"] == member.customer
+    ]
+    for each in applied:
+        came = f"applied {each.action}, which came at {each.came_at + since:.3f} at the earliest"
+        moments.append((each.applied_at + since, came))
+    told = "; ".join(f"{at:.3f} {what}" for at, what in sorted(moments, key=itemgetter(0)))
+    return f"{member.customer} in {member.segment_id}: {told}"
 
 
 def _await_nothing_held(daemon: "Daemon", patience_seconds: float) -> None:

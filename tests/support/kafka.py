@@ -20,7 +20,7 @@ from tests.support.kafka_server import KafkaServer, Listener, free_ports, server
 from tests.support.tcp_proxy import HOST, TcpProxy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["Broker", "Member", "Proxied", "Record"]
 
@@ -46,7 +46,8 @@ class Broker(Cluster):
 
     ``session_seconds`` and ``heartbeat_seconds`` are what it gives to the members of a KIP-848
     group; members of a classic group bring theirs. Each proxied listener advertises the address
-    of a proxy. ``properties`` are further ones of the broker, and win; ``version`` is Kafka's.
+    of a proxy. ``properties`` are further ones of the broker, and win; ``version`` is Kafka's;
+    ``system``, ``passwords`` and ``classes`` are `KafkaServer`'s.
     """
 
     def __init__(
@@ -57,6 +58,9 @@ class Broker(Cluster):
         heartbeat_seconds: float = _HEARTBEAT_SECONDS,
         properties: "Mapping[str, str] | None" = None,
         version: str = VERSION,
+        system: "Mapping[str, str] | None" = None,
+        passwords: "Sequence[str]" = (),
+        classes: "Path | None" = None,
     ) -> None:
         self._proxies: list[TcpProxy] = []
         self._server: KafkaServer | None = None
@@ -88,6 +92,9 @@ class Broker(Cluster):
                 **(properties or {}),
             },
             version,
+            system=system,
+            passwords=passwords,
+            classes=classes,
         )
 
     @property
@@ -202,6 +209,12 @@ class Broker(Cluster):
         telling = (" WARN ", " ERROR ", f" {name} ")
         lines = self._server.log.splitlines()
         return "\n".join([line for line in lines if any(word in line for word in telling)][-most:])
+
+    def last_lines(self, most: int = 40) -> str:
+        """Return the last lines of the broker's own log."""
+        if self._server is None:
+            return "it is somebody else's"
+        return "\n".join(self._server.log.splitlines()[-most:])
 
     def close(self) -> None:
         """Kill it, and remove its data and its proxies."""

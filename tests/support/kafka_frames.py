@@ -12,6 +12,7 @@ PRODUCE = 0
 FETCH = 1
 LIST_OFFSETS = 2
 OFFSET_COMMIT = 8
+SASL_HANDSHAKE = 17
 CONSUMER_GROUP_HEARTBEAT = 68
 OF_A_MEMBER = frozenset({FETCH, OFFSET_COMMIT, 9, 11, 12, 14, CONSUMER_GROUP_HEARTBEAT})
 """What only a member of a group asks: Fetch, its offsets, both protocols' heartbeats, joining."""
@@ -65,6 +66,27 @@ class Deaf:
         return meddle
 
 
+class Logins:
+    """Counts, on each connection, how often somebody begins to log in."""
+
+    def __init__(self) -> None:
+        self.by_connection: list[int] = []
+
+    def __call__(self) -> "Meddler":
+        """Return what looks at a connection."""
+        requests = Frames()
+        at = len(self.by_connection)
+        self.by_connection.append(0)
+
+        def meddle(is_answer: bool, chunk: bytes) -> bytes:
+            if not is_answer:
+                asked = [_REQUEST.unpack_from(frame)[0] for frame in requests.take(chunk)]
+                self.by_connection[at] += asked.count(SASL_HANDSHAKE)
+            return chunk
+
+        return meddle
+
+
 def answers_of(
     api: int, change: "Callable[[bytes], bytes | None]", count: "Callable[[], bool]"
 ) -> "Callable[[], Meddler]":
@@ -99,6 +121,11 @@ def answers_of(
 
 def lost(_: bytes) -> None:
     """Let an answer never come."""
+
+
+def broken_off(_: bytes) -> None:
+    """End the connection in place of an answer."""
+    raise ConnectionResetError
 
 
 def refused(code: int) -> "Callable[[bytes], bytes]":

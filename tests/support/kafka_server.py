@@ -4,6 +4,7 @@ Before 3 there is a ZooKeeper beside it in place of the controller: KRaft is a p
 """
 
 import contextlib
+import os
 import random
 import socket
 import subprocess
@@ -41,7 +42,9 @@ class Listener(NamedTuple):
 class KafkaServer:
     """Starts, ends and freezes the JVM. The folder keeps its data from start to start.
 
-    ``options`` of the JVM make Kafka start sooner.
+    ``options`` of the JVM make Kafka start sooner. ``system`` are properties of the JVM, and
+    ``passwords`` are arguments of StorageTool's: users that are there from the first start on.
+    ``classes`` is a folder of further ones.
     """
 
     def __init__(
@@ -51,8 +54,15 @@ class KafkaServer:
         properties: "Mapping[str, str]",
         version: str = VERSION,
         options: "Sequence[str] | None" = None,
+        *,
+        system: "Mapping[str, str] | None" = None,
+        passwords: "Sequence[str]" = (),
+        classes: "Path | None" = None,
     ) -> None:
         self._version = version
+        self._system = [f"-D{name}={value}" for name, value in (system or {}).items()]
+        self._passwords = passwords
+        self._classes = classes
         class_path(version)  # fetched before the lock is taken that learning holds: it is the same
         self._options = kafka_classes.options(version, _learn) if options is None else options
         self._keeper: Child | None = None
@@ -87,7 +97,8 @@ class KafkaServer:
             self._start_keeper()
         elif not (self._folder / "data").exists():
             self._format()
-        self._child = self._spawn("kafka.Kafka", self._properties, options=self._options)
+        options = [*self._options, *self._system]
+        self._child = self._spawn("kafka.Kafka", self._properties, options=options)
         eventually(self._listens, _START_SECONDS, "Kafka to listen")
 
     def stop(self, seconds: float = _STOP_SECONDS) -> None:
@@ -191,7 +202,7 @@ class KafkaServer:
     def _format(self) -> None:
         command = self._java("kafka.tools.StorageTool", "format")
         result = subprocess.run(
-            [*command, "-t", _CLUSTER_ID, "-c", self._properties],
+            [*command, "-t", _CLUSTER_ID, "-c", self._properties, *self._passwords],
             env={},
             cwd=self._folder,
             capture_output=True,
@@ -202,7 +213,10 @@ class KafkaServer:
         assert result.returncode == 0, f"Kafka's folder: {result.stdout}{result.stderr}"
 
     def _java(self, *arguments: "str | Path", options: "Sequence[str]" = ()) -> "list[str | Path]":
-        return [java(), *_JVM, *options, "-cp", class_path(self._version), *arguments]
+        classes = class_path(self._version)
+        if self._classes is not None:
+            classes += f"{os.pathsep}{self._classes}"
+        return [java(), *_JVM, *options, "-cp", classes, *arguments]
 
 
 def _learn(option: str, folder: "Path") -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tests.support.api import FaultyApi
     from tests.support.cluster import Commit
     from tests.support.daemon import Metrics
+    from tests.support.doors import Door
     from tests.support.kafka import Broker
 
 PREFIX = "segment_consumer_"
@@ -60,6 +61,12 @@ class Scenario:
         self.protocol = protocol
         self.dead_letter_topic = f"{group}.dead-letters"
         self._daemons: list[Daemon] = []
+        self._login: Mapping[str, object] = {}
+        self._login_config: Mapping[str, object] = {}
+
+    def come_by(self, door: "Door") -> None:
+        """Have whatever is started from now on come to the broker by this door."""
+        self._login, self._login_config = door.settings, door.kafka_config
 
     def settings(
         self, *, kafka_config: "Mapping[str, object] | None" = None, **changed: object
@@ -71,9 +78,12 @@ class Scenario:
             "KAFKA_TOPICS": self.topic,
             "KAFKA_GROUP_ID": self.group,
             "KAFKA_GROUP_PROTOCOL": self.protocol,
-            "KAFKA_CONFIG": json.dumps({**_QUICK_KAFKA, **(kafka_config or {})}),
+            "KAFKA_CONFIG": json.dumps(
+                {**_QUICK_KAFKA, **self._login_config, **(kafka_config or {})}
+            ),
             "CUSTOMERIO_URL": self.api.url,
             "DEAD_LETTER_TOPIC": self.dead_letter_topic,
+            **self._login,
             **changed,
         }
         return {name: value for name, value in settings.items() if value is not None}

@@ -3,17 +3,18 @@
 import time
 from collections.abc import Iterator, Sequence
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AclOperation, AdminClient, ConsumerGroupDescription
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AclOperation, ConsumerGroupDescription
 
 from consumer.commands.check.connection import Connection
+from consumer.commands.check.dead_letters import dead_letter_finding
 from consumer.commands.check.finding import Finding, State, count
 from consumer.commands.check.records import records_finding
 from consumer.commands.check.registry import registry_finding
+from consumer.commands.check.rights import to_join
 from consumer.commands.check.session import session_finding
 from consumer.commands.check.topics import topic_findings
 from consumer.engine.ports import Partition
-from consumer.kafka import dead_letter_topic
 from consumer.kafka.group import Group
 from consumer.kafka.member import Member
 from consumer.settings import Settings
@@ -30,7 +31,7 @@ _NOT_YET = frozenset(
 )
 
 
-def kafka_findings(settings: Settings) -> Iterator[Finding]:
+def kafka_findings(settings: Settings, *, write: bool) -> Iterator[Finding]:
     """Yield a finding for each check; where no broker answers, that one alone."""
     try:
         connection = Connection(settings)
@@ -57,7 +58,7 @@ def kafka_findings(settings: Settings) -> Iterator[Finding]:
             yield _committed_finding(settings, member, partitions)
     finally:
         member.close()
-    yield _dead_letter_finding(settings, connection.admin)
+    yield dead_letter_finding(settings, connection, write=write)
     yield session_finding(settings, connection.admin)
 
 
@@ -79,18 +80,20 @@ def _obstacle(topics: Sequence[Finding], registry: Sequence[Finding]) -> str:
 
 def _group_finding(settings: Settings, asked: Group) -> Finding:
     group_id = settings.kafka_group_id
-    tried = f"group {group_id}"
+    tried, right = f"group {group_id}", to_join(group_id)
     try:
         group = _described(asked)
     except KafkaException as error:
         reason: KafkaError = error.args[0]
-        to_do = "see the group's coordinator, and its topic __consumer_offsets"
         if reason.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
-            to_do = f"allow READ and DESCRIBE on group {group_id}, or change KAFKA_GROUP_ID"
+            to_do = f"allow {right}, or change KAFKA_GROUP_ID"
+            return Finding(State.FAILED, tried, reason.str(), to_do, right)
+        to_do = "see the group's coordinator, and its topic __consumer_offsets"
         return Finding(State.FAILED, tried, reason.str(), to_do)
     allowed = group.authorized_operations
     if allowed and AclOperation.READ not in allowed:
-        return Finding(State.FAILED, tried, "READ is denied", f"allow READ on group {group_id}")
+        to_do = f"allow READ on group {group_id}"
+        return Finding(State.FAILED, tried, "READ is denied", to_do, right)
     if asked.obstacle:
         said, _, to_do = asked.obstacle.partition(": ")
         return Finding(State.FAILED, tried, said, to_do)
@@ -128,36 +131,3 @@ def _committed_finding(
         return Finding(State.FAILED, tried, came_back, to_do)
     came_back += f"; the others start as KAFKA_AUTO_OFFSET_RESET={reset} says"
     return Finding(State.GOOD, tried, came_back)
-
-
-def _dead_letter_finding(settings: Settings, admin: AdminClient) -> Finding:
-    name = settings.dead_letter_topic
-    tried = f"dead-letter topic {name}"
-    if settings.reject_policy != "dead-letter":
-        policy = settings.reject_policy
-        return Finding(State.SKIPPED, tried, f"isn't used with REJECT_POLICY={policy}")
-    futures = admin.describe_topics(
-        TopicCollection([name]), include_authorized_operations=True, request_timeout=_ANSWER_SECONDS
-    )
-    try:
-        allowed = futures[name].result().authorized_operations
-    except KafkaException as error:
-        reason: KafkaError = error.args[0]
-        if reason.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            return _creation_finding(name, tried, admin)
-        to_do = "see whether the brokers answer, and DEAD_LETTER_TOPIC"
-        if reason.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-            to_do = f"allow WRITE and DESCRIBE on topic {name}, or change DEAD_LETTER_TOPIC"
-        return Finding(State.FAILED, tried, reason.str(), to_do)
-    if allowed and AclOperation.WRITE not in allowed:
-        return Finding(State.FAILED, tried, "WRITE is denied", f"allow WRITE on topic {name}")
-    return Finding(State.GOOD, tried, "exists and may be written")
-
-
-def _creation_finding(name: str, tried: str, admin: AdminClient) -> Finding:
-    error = dead_letter_topic.create(name, admin, only_try=True)
-    if error is None:
-        return Finding(State.GOOD, tried, "is missing; the daemon may create it and will")
-    said = f"is missing and can't be created: {error.str()}"
-    to_do = f"create it, or allow CREATE and WRITE on topic {name}"
-    return Finding(State.FAILED, tried, said, to_do)

@@ -4,6 +4,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ResourceType
 
 from consumer.commands.check.finding import Finding, State
+from consumer.commands.check.rights import CLUSTER
 from consumer.kafka.session import broker_id, broker_session, config_of
 from consumer.settings import Settings
 from consumer.settings.agreement import LEASE_SECONDS
@@ -21,7 +22,7 @@ def session_finding(settings: Settings, admin: AdminClient) -> Finding:
             f"make sure that it is at least {settings.kafka_session_timeout_seconds:g} s, as"
             " KAFKA_SESSION_TIMEOUT_SECONDS says, or allow DESCRIBE_CONFIGS on the cluster"
         )
-        return Finding(State.WARNING, tried, said, to_do)
+        return Finding(State.WARNING, tried, said, to_do, CLUSTER)
     if settings.kafka_group_protocol == "classic":
         return _classic(settings, config, tried)
     protocols = config.get("group.coordinator.rebalance.protocols", "")

@@ -58,13 +58,13 @@ class Feeder:
 
     def _run(self) -> None:
         left = self.story.events
-        pace = _Pace(self._rate)
+        pace = Pace(self._rate)
         while left and not self.failure:
             chunk = min(left, _CHUNK_RECORDS)
             pace.wait_for(chunk)
             self._produce(chunk)
             left -= chunk
-        pace = _Pace(_TRICKLE_RECORDS_PER_SECOND)
+        pace = Pace(_TRICKLE_RECORDS_PER_SECOND)
         while self.goes_on and not self.failure:
             pace.wait_for(_TRICKLE_RECORDS)
             self._produce(_TRICKLE_RECORDS)
@@ -101,8 +101,8 @@ class Feeder:
             self.failure = f"a record was not produced: {error.str()}"
 
 
-class _Pace:
-    """So many in a second, evenly."""
+class Pace:
+    """So many in a second, evenly. Owned by one thread."""
 
     def __init__(self, per_second: float) -> None:
         self._per_second = per_second

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from consumer.core.message import Message
 from consumer.core.positions import Going
 from consumer.engine.ports import Partition
-from consumer.kafka.errors import is_end_of_partition
+from consumer.kafka.errors import is_end_of_partition, said_of
 from consumer.kafka.member import Member
 
 _ANSWER_SECONDS = 2.0
@@ -102,7 +102,7 @@ def _read(
             if message.error() is not None:
                 waiting.discard(name)
                 if not is_end_of_partition(message):
-                    found.troubles.append(f"{name[0]}:{name[1]}: {message.error().str()}")
+                    found.troubles.append(f"{name[0]}:{name[1]}: {said_of(message.error())}")
                 continue
             if message.offset() < spans[name].end:
                 messages.append(message)

@@ -18,6 +18,7 @@ from consumer.commands.preview.schemas import ImpatientFetch
 from consumer.core.mapping.beside import Record
 from consumer.core.message import Message
 from consumer.core.schemas.reader import PlainReadings, Readings
+from consumer.kafka.errors import text_of
 from consumer.readers import fetch_of
 from consumer.registry.patient import PatientReader
 from consumer.settings import Settings
@@ -101,7 +102,7 @@ def _records(settings: Settings, last: int, bar: Bar, troubles: list[str]) -> li
             return []
         member = connection.member()
     except KafkaException as error:  # of what a client is created with
-        troubles.append(f"librdkafka: {error.args[0].str()} -> see KAFKA_CONFIG")
+        troubles.append(f"librdkafka: {text_of(error)} -> see KAFKA_CONFIG")
         return []
     try:
         bar.show("looking at the topics")
@@ -109,7 +110,7 @@ def _records(settings: Settings, last: int, bar: Bar, troubles: list[str]) -> li
         troubles += [_line(each) for each in findings if each.state is not State.GOOD]
         read = newest(member, partitions, last, PATIENCE_SECONDS, _told(bar))
     except KafkaException as error:  # librdkafka can't go on
-        troubles.append(error.args[0].str())
+        troubles.append(text_of(error))
         return []
     finally:
         member.close()

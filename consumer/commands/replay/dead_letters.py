@@ -5,19 +5,28 @@ the ids that it was sent.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from consumer.core.dead_letters import HEADER_PREFIX, DeadLetterReason, HasHeaders, headers_of
+from consumer.core.dead_letters import (
+    HEADER_PREFIX,
+    TRIAL,
+    DeadLetterReason,
+    HasHeaders,
+    headers_of,
+)
 from consumer.core.events import Event, Mixed
-from consumer.core.mapping.reading import Changes, SureReader
+from consumer.core.mapping.reading import Changes, Reading, SureReader
 from consumer.core.message import Message
 
 UNKNOWN = "-"
 _LONGEST_DETAIL = 200
 _SOURCE = re.compile(r"[A-Za-z0-9._-]{1,249}:\d+:\d+")
 _TIME = re.compile(r"[0-9T:.Z+-]{10,40}")
+_COUNT = re.compile(r"[0-9]{1,9}")
 _STATUS = re.compile(r"\d{3}\b")
+_REASONS: frozenset[str] = frozenset({*DeadLetterReason, TRIAL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,62 +40,45 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """What the headers say; ``-`` where they don't, or not in words of ours."""
+    """What the headers say; ``-`` where they don't, or not in words of ours.
+
+    ``replays`` counts how often it was replayed and refused. ``has_any``: a header is ours.
+    """
 
     reason: str
     source: str
     time: str
     detail: str
     is_truncated: bool
+    replays: int = 0
+    has_any: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which dead letters are wanted; an empty set: whatever it is."""
+    """Which dead letters are wanted; an empty set: whatever it is.
+
+    ``since``: those refused then or later, by the Unix time (seconds).
+    """
 
     reasons: frozenset[str] = frozenset()
     segments: frozenset[int] = frozenset()
+    since: float | None = None
 
     def __bool__(self) -> bool:
         """Whether some are left out."""
-        return bool(self.reasons or self.segments)
+        return bool(self.reasons or self.segments or self.since is not None)
 
-    def takes(self, labels: Labels, changes: Sequence[Change]) -> bool:
+    def takes(
+        self, labels: Labels, changes: Sequence[Change], refused_at: float | None = None
+    ) -> bool:
         """Whether the dead letter was asked for: of several segments, one is enough."""
-        has_reason = not self.reasons or labels.reason in self.reasons
-        segments = {change.segment_id for change in changes}
-        return has_reason and (not self.segments or not self.segments.isdisjoint(segments))
-
-
-class Sieve:
-    """Chooses dead letters; says which can't be replayed, as their source alone has the value.
-
-    Counts both: ``taken`` and, among these, ``without_value``.
-    """
-
-    def __init__(
-        self, selection: Selection, reader: SureReader, say: Callable[[str], None]
-    ) -> None:
-        self.taken = 0
-        self.without_value = 0
-        self._selection = selection
-        self._reader = reader
-        self._say = say
-
-    def takes(self, message: Message) -> bool:
-        """Whether a dead letter was chosen."""
-        labels = labels_of(message)
-        changes = changes_of(message, self._reader) if self._selection.segments else ()
-        if not self._selection.takes(labels, changes):
+        if self.reasons and labels.reason not in self.reasons:
             return False
-        self.taken += 1
-        if labels.is_truncated:
-            self.without_value += 1
-            self._say(
-                f"skipped: {place_of(message)} has no value, it was too big for this topic; its"
-                f" source still has it: {labels.source}"
-            )
-        return True
+        if self.since is not None and (refused_at is None or refused_at < self.since):
+            return False
+        segments = {change.segment_id for change in changes}
+        return not self.segments or not self.segments.isdisjoint(segments)
 
 
 def labels_of(message: Message) -> Labels:
@@ -97,19 +89,39 @@ def labels_of(message: Message) -> Labels:
 def labels_in(record: HasHeaders, value: bytes | None) -> Labels:
     """Return what the headers of a dead letter with that value say."""
     headers = dict(_own_headers(record))
-    reason = headers.get("reason", "")
+    reason, replays = headers.get("reason", ""), headers.get("replays", "")
     return Labels(
-        reason=reason if reason in set(DeadLetterReason) else UNKNOWN,
+        reason=reason if reason in _REASONS else UNKNOWN,
         source=_only(_SOURCE, headers.get("source", "")),
         time=_only(_TIME, headers.get("time", "")),
         detail=_showable(reason, headers.get("detail", "")),
         is_truncated=headers.get("truncated") == "true" and value is None,
+        replays=int(replays) if _COUNT.fullmatch(replays) else 0,
+        has_any=bool(headers),
     )
+
+
+def refused_at(message: Message, labels: Labels) -> float | None:
+    """Return when it was refused first, as its header says, or else when it was written.
+
+    In Unix time (seconds); None: nobody says.
+    """
+    try:
+        said = datetime.fromisoformat(labels.time)
+    except ValueError:
+        kind, timestamp_ms = message.timestamp()
+        return timestamp_ms / 1000 if kind else None
+    return (said if said.tzinfo else said.replace(tzinfo=UTC)).timestamp()
 
 
 def changes_of(message: Message, reader: SureReader) -> tuple[Change, ...]:
     """Return what the dead letter asks for, in order; nothing: it can't be read."""
-    match reader.read(message.value(), message):
+    return changes_in(reader.read(message.value(), message))
+
+
+def changes_in(reading: Reading) -> tuple[Change, ...]:
+    """Return the changes that were read, in order."""
+    match reading:
         case Event() as event:
             return (_change(event),)
         case Changes(changes):

@@ -5,60 +5,53 @@ change refused again goes to the topic once more before its offset is committed.
 loop gets the end of the partition, at the end as of the start, so no commit passes one unseen.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaError
 
-from consumer.core.dead_letters import DeadLetter
-from consumer.core.message import Message
 from consumer.core.positions import Going
-from consumer.engine.ports import (
-    CommitAnswer,
-    Committed,
-    Damaged,
-    Listener,
-    Offsets,
-    Partition,
-    Report,
-)
-from consumer.kafka.dead_letters import DeadLetters
+from consumer.engine.ports import Damaged, Partition
 from consumer.kafka.errors import is_end_of_partition
 from consumer.kafka.member import Member
-from consumer.kafka.questions import Questions
+
+if TYPE_CHECKING:
+    from consumer.core.message import Message
 
 
 class BoundedMember(Member):
-    """A member of the group that reads up to ``ends`` and passes on what ``takes`` says.
+    """Reads up to ``ends``.
 
     ``reached`` is how far each partition was read, one past the last dead letter that was seen;
     ``damaged`` has what was said where one can't be read on. What librdkafka finds behind that is
-    dropped: nothing is skipped by itself.
+    dropped: nothing is skipped by itself. ``short`` has where one seems to end before its end: that
+    of a replica may be behind its leader's, so it is to be asked for.
     """
 
     def __init__(
         self,
         properties: Mapping[str, Any],
         ends: Mapping[Partition, int],
-        takes: Callable[[Message], bool],
     ) -> None:
         super().__init__(properties)
         self.reached: dict[Partition, int] = {}
         self.damaged: dict[Partition, str] = {}
+        self.short: dict[Partition, int] = {}
         self._behind: set[Partition] = set()  # damage, among the messages of now
         self._ends = ends
-        self._takes = takes
         self._ended: set[Partition] = set()
 
     def consume(self, count: int, timeout_seconds: float) -> list[Any]:
         """Return up to ``count`` messages of before the ends; see `Member.consume`."""
         messages = super().consume(count, timeout_seconds)
         self._behind.clear()
-        return [kept for message in messages for kept in self._within(message)]
+        return [each for message in messages for each in self._within(message)]
 
     def start(self, positions: Mapping[Partition, Going], *, paused: bool) -> None:
-        """Begin reading at these positions; what was read to its end before is so no more."""
+        """Begin reading at these positions; where they were read to before says nothing more."""
         self._ended -= positions.keys()
+        for name in positions:
+            self.short.pop(name, None)
         super().start(positions, paused=paused)
 
     def _within(self, message: Any) -> "Iterator[Message | EndOfSpan]":  # noqa: ANN401 - the library's
@@ -80,69 +73,12 @@ class BoundedMember(Member):
                 self._ended.add(name)
                 yield EndOfSpan(name, end)
             return
-        if not is_end:
+        if is_end:
+            self.short[name] = offset
+        else:
+            self.short.pop(name, None)
             self.reached[name] = offset + 1
-        if is_end or self._takes(message):
-            yield message
-
-
-class LoneMember(BoundedMember):
-    """Joins no group and commits nothing: for a replay of some dead letters.
-
-    No offset could say which ones were replayed, so none is moved. Nobody can take its
-    partitions away either, so there is no membership to prove: it answers commits itself, and the
-    loop's lease always holds. Two such replays at once deliver the same ones twice.
-    """
-
-    def __init__(
-        self,
-        properties: Mapping[str, Any],
-        ends: Mapping[Partition, int],
-        takes: Callable[[Message], bool],
-        starts: Mapping[Partition, int],
-    ) -> None:
-        super().__init__(properties, ends, takes)
-        self._starts = starts
-        self._is_assigned = False
-        self._unanswered: Mapping[Partition, Offsets] = {}
-
-    def subscribe(self, topics: Sequence[str], listener: Listener) -> None:  # noqa: ARG002 - joins nothing
-        """Have the listener; it is assigned everything at the first `consume`."""
-        self._client.listener = listener
-
-    def consume(self, count: int, timeout_seconds: float) -> list[Any]:
-        """Return messages; the callbacks fire here, as in a group."""
-        listener = self._client.listener
-        if listener is not None and not self._is_assigned:
-            self._is_assigned = True
-            listener.assigned(list(self._starts))
-        if listener is not None and self._unanswered:
-            answer, self._unanswered = _taken(self._unanswered), {}
-            listener.commit_answered(answer)
-        return super().consume(count, timeout_seconds)
-
-    def commit(self, offsets: Mapping[Partition, Offsets]) -> str | None:
-        """Send nothing; the answer comes with the next `consume`."""
-        self._unanswered = offsets
-        return None
-
-    def commit_now(self, offsets: Mapping[Partition, Offsets]) -> CommitAnswer:
-        """Send nothing, and say that it was taken."""
-        return _taken(offsets)
-
-
-class LoneQuestions(Questions):
-    """What a `LoneMember` asks: the brokers about logs, nobody about commits."""
-
-    def __init__(
-        self, properties: Mapping[str, Any], group_id: str, starts: Mapping[Partition, int]
-    ) -> None:
-        super().__init__(properties, group_id)
-        self._starts = starts
-
-    def committed(self, partitions: Iterable[Partition]) -> dict[Partition, Committed]:
-        """Return where the replay begins."""
-        return {name: Committed(self._starts[name], "") for name in partitions}
+        yield message
 
 
 class EndOfSpan:
@@ -169,19 +105,3 @@ class EndOfSpan:
     def offset(self) -> int:
         """Return the end."""
         return self._end
-
-
-class KeptDeadLetters(DeadLetters):
-    """Where refused dead letters go in a replay that commits nothing: nowhere.
-
-    They are on the topic, uncommitted, already, and a copy would be one more with each such replay.
-    """
-
-    def send(self, dead_letter: DeadLetter) -> bool:
-        """Say with the next `poll` that the broker has it."""
-        self._reports.append(Report(dead_letter, None))
-        return True
-
-
-def _taken(offsets: Mapping[Partition, Offsets]) -> CommitAnswer:
-    return CommitAnswer({name: each.offset for name, each in offsets.items()}, None)

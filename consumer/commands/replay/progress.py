@@ -1,8 +1,9 @@
 """How a replay stands, from what the loop publishes: when it is over, and what came of it.
 
-It is over when the group's committed offset is at the end of every partition: then everything up
-to there was delivered, or refused again with its new dead letter acknowledged. Or when nothing is
-left but what is damaged, or behind that.
+It is over when the loop's committed offset is at the end of every partition: then everything up to
+there was delivered, or refused again with its new dead letter acknowledged, or left, and a commit
+says so. Or when what is left can't be read any more: it is damaged, or behind that, or the log got
+shorter; or when another replay has it, of which nobody can tell whether it will ever be done.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -11,23 +12,22 @@ from typing import Any, cast
 
 from consumer import clock
 from consumer.commands.replay.member import BoundedMember
-from consumer.commands.replay.survey import Spans
+from consumer.commands.replay.others import TIMEOUT_SECONDS, Others
+from consumer.commands.replay.span import Spans
 from consumer.commands.replay.voice import Voice, counted
 from consumer.core.snapshot import Board, Snapshot
 from consumer.engine.ports import Partition
 
-_ELSEWHERE_SECONDS = 2.0
-_TIMEOUT_SECONDS = 1.0
+_LOOK_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What became of the ids and dead letters so far."""
+    """What became of the ids so far."""
 
     delivered: int
     needless: int
     refused_ids: int
-    unreadable: int
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> "Score":
@@ -36,21 +36,13 @@ class Score:
             delivered=snapshot.ids("delivered"),
             needless=snapshot.ids("superseded") + snapshot.ids("duplicate"),
             refused_ids=snapshot.ids("rejected"),
-            unreadable=snapshot.total("records_total", "malformed"),
         )
-
-    @property
-    def has_refused(self) -> bool:
-        """Whether something was refused again."""
-        return bool(self.refused_ids or self.unreadable)
 
     def __str__(self) -> str:
         parts = [f"{counted(self.delivered, 'id')} delivered"]
         if self.needless:
             parts.append(f"{self.needless:,} repeated or overtaken by a later dead letter")
         parts.append(f"{self.refused_ids:,} refused again")
-        if self.unreadable:
-            parts.append(f"{counted(self.unreadable, 'dead letter')} unreadable as before")
         return ", ".join(parts)
 
 
@@ -58,12 +50,12 @@ class Score:
 class Progress:
     """Looks at the board before each turn of the loop, on the thread that owns the member.
 
-    Partitions that another member of the group has are looked up at the broker. Each of ``_spans``
-    has something to read.
+    Each of ``_spans`` has something to read.
     """
 
     _spans: Spans
     _member: BoundedMember
+    _others: Others
     _board: Board
     _voice: Voice
     _on_done: Callable[[], None]
@@ -71,8 +63,8 @@ class Progress:
     stuck: tuple[str, ...] = ()  # where, and what was said
     _seen: Snapshot | None = None
     _holds: tuple[str, ...] = ()
-    _elsewhere: set[Partition] = field(default_factory=set)  # replayed by other members
-    _next_elsewhere: float = 0.0
+    _ends: dict[Partition, int] = field(default_factory=dict)  # of logs that seem to be shorter
+    _next_look: float = 0.0
 
     def is_done(self) -> bool:
         """Say how it stands, and whether everything is settled and committed."""
@@ -80,55 +72,89 @@ class Progress:
         if snapshot is not self._seen:
             self._seen = snapshot
             own = dict(_committed(snapshot))
-            left = {
-                name
-                for name, span in self._spans.items()
-                if own.get(name, 0) < span.end and name not in self._elsewhere
-            }
-            if own and not own.keys() & left:
-                left -= self._look_elsewhere(left)
+            left = self._left(own)
+            if clock.now() >= self._next_look:
+                self._next_look = clock.now() + _LOOK_SECONDS
+                self._look_around(own, left)
+                left = self._left(own)
             self.done = bool(own) and not left
-            if self.done or self._is_stuck(left, own):
+            if self.done or self._is_stuck(own, left):
                 self._on_done()
             else:
                 self._tell(snapshot, left - own.keys() if own else set())
         return self.done or bool(self.stuck)
 
-    def _is_stuck(self, left: set[Partition], committed: Mapping[Partition, int]) -> bool:
-        """Whether damage stands before all that is left, and what is in front of it is settled."""
-        damaged = self._member.damaged
-        at = {name: self._reached(name) for name in sorted(left & damaged.keys())}
-        if at.keys() == left and all(committed.get(name, 0) >= at[name] for name in at):
-            self.stuck = tuple(
-                f"{topic}:{partition}:{offset} is damaged, and so ends the replay of its"
-                f" partition: {damaged[topic, partition]}"
-                for (topic, partition), offset in at.items()
-            )
+    def _left(self, own: Mapping[Partition, int]) -> set[Partition]:
+        """Return what is not done; ``own`` has what is committed of that which this one has."""
+        ends = {name: span.end for name, span in self._spans.items()}
+        return {name for name in ends.keys() - self._others.done if own.get(name, 0) < ends[name]}
+
+    def _look_around(self, own: Mapping[Partition, int], left: set[Partition]) -> None:
+        """Ask the brokers for what doesn't come by itself."""
+        short = self._member.short
+        for name in left & own.keys() & short.keys():
+            if own[name] >= short[name]:
+                marks = self._member.watermarks(name, TIMEOUT_SECONDS)
+                if marks is None:
+                    break
+                self._ends[name] = marks[1]
+        if own and all(self._obstacle(name, own[name]) for name in left & own.keys()):
+            self._others.look_at(left - own.keys())
+        else:
+            self._others.forget()
+
+    def _is_stuck(self, own: Mapping[Partition, int], left: set[Partition]) -> bool:
+        """Whether all that is left can't be read, and what is in front of it is settled."""
+        obstacles = [
+            self._obstacle(name, own[name]) if name in own else self._others.trouble
+            for name in sorted(left)
+        ]
+        if left and all(obstacles):
+            self.stuck = tuple(dict.fromkeys(obstacles))
         return bool(self.stuck)
+
+    def _obstacle(self, name: Partition, committed: int) -> str:
+        """Say why a partition is not read to its end by now, nor ever; empty: it may be."""
+        (topic, partition), end, at = name, self._spans[name].end, self._reached(name)
+        said = self._member.damaged.get(name)
+        if said is not None and committed >= at:
+            ends = "is damaged, and so ends the replay of its partition"
+            return f"{topic}:{partition}:{at} {ends}: {said}"
+        at = self._ends.get(name, end)
+        if at < end and committed >= self._member.short.get(name, end):
+            what = "the topic was made anew, or its log was cut off"
+            return f"{topic}:{partition} ended at {end}, and ends at {at} now: {what}"
+        return ""
 
     def _reached(self, name: Partition) -> int:
         return self._member.reached.get(name, self._spans[name].start)
 
+    @property
+    def state(self) -> str:
+        """Say whether it is done."""
+        return "done" if self.done else "ended" if self.stuck else "interrupted"
+
     def read(self) -> str:
-        """Return how many dead letters were read, of how many."""
-        count = sum(
-            span.dead_letters if name in self._elsewhere else self._reached(name) - span.start
+        """Say how many dead letters were read, of how many."""
+        return f"{self.count:,} of {counted(self.total, 'dead letter')} read"
+
+    @property
+    def count(self) -> int:
+        """Return how many dead letters were read."""
+        return sum(
+            span.dead_letters if name in self._others.done else span.before(self._reached(name))
             for name, span in self._spans.items()
         )
-        total = sum(span.dead_letters for span in self._spans.values())
-        return f"{count:,} of {counted(total, 'dead letter')} read"
 
-    def _look_elsewhere(self, left: set[Partition]) -> set[Partition]:
-        """Return which of these partitions another member replayed to their ends."""
-        if not left or clock.now() < self._next_elsewhere:
-            return set()
-        self._next_elsewhere = clock.now() + _ELSEWHERE_SECONDS
-        answers = self._member.committed(left, _TIMEOUT_SECONDS)
-        done = {
-            name for name, each in answers.items() if (each.offset or 0) >= self._spans[name].end
-        }
-        self._elsewhere |= done
-        return done
+    @property
+    def total(self) -> int:
+        """Return how many dead letters there are to read."""
+        return sum(span.dead_letters for span in self._spans.values())
+
+    @property
+    def left_elsewhere(self) -> int:
+        """Return of how many partitions others left some, at least."""
+        return self._others.left
 
     def _tell(self, snapshot: Snapshot, others: set[Partition]) -> None:
         holds = tuple(

@@ -7,13 +7,14 @@ there is one. Refused ids became an event, whatever the record was that they cam
 from collections.abc import Callable
 
 from consumer.commands.replay.dead_letters import labels_in
-from consumer.core.dead_letters import DeadLetterReason, Headers
+from consumer.core.dead_letters import TRIAL, DeadLetterReason, Headers
 from consumer.core.decoder import EventDecoder
 from consumer.core.events import IdType, Mixed
 from consumer.core.mapping.beside import Record
 from consumer.core.mapping.reading import Changes, Ignored, Reading, SureReader
 
 WITHOUT_VALUE = Ignored("its value was too big for the topic")
+OF_A_TRIAL = Ignored("a trial of `check --write`")
 _EVENTS = frozenset(DeadLetterReason) - {DeadLetterReason.MALFORMED}
 
 
@@ -32,6 +33,8 @@ class DeadLetterReader:
     def read(self, value: bytes | None, record: Record) -> Reading:
         """Return what a dead letter asks for."""
         labels = labels_in(record, value)
+        if labels.reason == TRIAL and value is None:
+            return OF_A_TRIAL
         if labels.is_truncated:
             return WITHOUT_VALUE
         if self._mapping is not None and labels.reason not in _EVENTS:

@@ -24,6 +24,7 @@ from consumer.commands.demo.standin.fault import Fault
 from consumer.commands.demo.standin.http import HttpRequest, Reply, take_request
 from consumer.commands.demo.standin.memory import Memory
 
+_EVERYWHERE = "0.0.0.0"  # noqa: S104 - if somebody asks for it
 _STARTUP_SECONDS = 10.0
 _TURNS_TO_ACCEPT = 5  # of the event loop, until an accepted socket is a connection
 
@@ -35,6 +36,7 @@ class Standin(Memory):
         self,
         port: int = 0,
         *,
+        host: str = "127.0.0.1",
         site_id: str = "site",
         api_key: str = "key",
         fault: Callable[[StandinRequest], Fault | None] | None = None,
@@ -44,6 +46,7 @@ class Standin(Memory):
     ) -> None:
         super().__init__(journal_limit, remember_ids=remember_ids)
         self.port = port
+        self._host = host
         self.fault = fault
         self.authorization = b"Basic " + base64.b64encode(f"{site_id}:{api_key}".encode())
         self.in_flight = 0
@@ -55,12 +58,13 @@ class Standin(Memory):
 
     @property
     def url(self) -> str:
-        """The base URL, as ``CUSTOMERIO_URL`` takes it."""
-        return f"{'http' if self._ssl_context is None else 'https'}://127.0.0.1:{self.port}"
+        """The base URL on this machine, as ``CUSTOMERIO_URL`` takes it."""
+        host = "127.0.0.1" if self._host == _EVERYWHERE else self._host
+        return f"{'http' if self._ssl_context is None else 'https'}://{host}:{self.port}"
 
     def start(self) -> Self:
         """Serve from now on. Raises OSError if the port is taken."""
-        listener = socket.create_server(("127.0.0.1", self.port), backlog=1024)
+        listener = socket.create_server((self._host, self.port), backlog=1024)
         self.port = listener.getsockname()[1]
         started = threading.Event()
         self._thread = threading.Thread(
