@@ -29,8 +29,22 @@ class Value(NamedTuple):
 
 
 def parsed(text: str) -> Any:  # noqa: ANN401 - whatever the YAML is
-    """Return what a YAML text says."""
-    return module("PyYAML").safe_load(text)
+    """Return what a YAML text says; a key that is there twice is an error."""
+    return module("PyYAML").load(text, Loader=_strict_loader())
+
+
+@functools.cache
+def _strict_loader() -> type:
+    yaml = module("PyYAML")
+
+    class Strict(yaml.SafeLoader):  # type: ignore[name-defined,misc]  # not everybody has it
+        def construct_mapping(self, node: Any, *, deep: bool = False) -> Any:  # noqa: ANN401
+            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+            twice = {key for key in keys if keys.count(key) > 1}
+            assert not twice, f"{sorted(twice)} twice in {node.start_mark}"
+            return super().construct_mapping(node, deep=deep)
+
+    return Strict
 
 
 def documents(text: str) -> list[Manifest]:
@@ -42,10 +56,14 @@ def documents(text: str) -> list[Manifest]:
 def template(
     values: str, *options: str, chart: Path = CHART, kubernetes: str = KUBERNETES
 ) -> tuple[int, str, str]:
-    """Run ``helm template`` with a set of values; return its exit code and what it said."""
+    """Run ``helm template``; return its exit code and what it said.
+
+    ``values`` is the name of a set of values, or the path of a file.
+    """
+    file = Path(values) if "/" in values else CHART / "ci" / f"{values}-values.yaml"
     result = run(
         *(tool("helm"), "template", RELEASE, chart, "--namespace", NAMESPACE),
-        *("--kube-version", kubernetes, "--values", CHART / "ci" / f"{values}-values.yaml"),
+        *("--kube-version", kubernetes, "--values", file),
         *options,
     )
     return result.returncode, result.stdout, result.stderr
@@ -89,7 +107,7 @@ class Release:
     @property
     def container(self) -> Manifest:
         """A member's container."""
-        (found,) = self.pod["containers"]
+        (found,) = [e for e in self.pod["containers"] if e["name"] == "segment-consumer"]
         return dict(found)
 
     @property
@@ -108,7 +126,21 @@ class Release:
     def variables(self) -> set[str]:
         """The names of all that the daemon gets: as settings, as variables, as files."""
         files = {name for secret in self.all("Secret") for name in secret["stringData"]}
-        return {*self.settings, *files, *(each["name"] for each in self.container.get("env", []))}
+        named = {path for path in self.projected if path.isupper()}
+        env = {each["name"] for each in self.container.get("env", [])}
+        return {*self.settings, *files, *named, *env}
+
+    @property
+    def projected(self) -> dict[str, tuple[str, str, str]]:
+        """The secrets' files that are named one by one: kind, name and key of each."""
+        (volume,) = [each for each in self.pod["volumes"] if each["name"] == "secrets"] or [None]
+        sources = volume["projected"]["sources"] if volume else []
+        return {
+            item["path"]: (kind, what["name"], item["key"])
+            for source in sources
+            for kind, what in source.items()
+            for item in what.get("items", [])
+        }
 
 
 def values() -> Iterator[Value]:
@@ -133,7 +165,10 @@ def values() -> Iterator[Value]:
 
 
 _NOTHING = object()
-_WHOLE = {"resources", "topologySpreadConstraints", "labels"}
+_WHOLE = {
+    *("resources", "topologySpreadConstraints", "labels"),
+    *("podSecurityContext", "securityContext"),
+}
 """Values that are one for the reader, though they have parts."""
 
 

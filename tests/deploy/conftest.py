@@ -1,10 +1,23 @@
-"""What a test of the deployment needs: its module's ``NEEDS``."""
+"""What a test of the deployment needs: its module's ``NEEDS``, and the image."""
 
 import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.deploy.image import Image
 from tests.deploy.tools import lacking
+
+
+@pytest.fixture(scope="session")
+def image() -> Iterator[Image]:
+    """Build a release and its image, once for all tests."""
+    with tempfile.TemporaryDirectory(prefix="image-for-tests-") as folder:
+        image = Image(Path(folder))
+        image.build()
+        yield image
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

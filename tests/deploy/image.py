@@ -1,4 +1,4 @@
-"""The image built by the Dockerfile as it stands, on a stand-in for its base, and run read-only.
+"""The image as ``deploy/release`` builds it, on a stand-in for its base, and run read-only.
 
 The base that the Dockerfile names can't be had without an image registry: what takes its name here
 is a Debian with Python made by debootstrap, in the tests' own storage.
@@ -6,9 +6,11 @@ is a Debian with Python made by debootstrap, in the tests' own storage.
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +19,23 @@ from tests.deploy.tools import ROOT, run, tool
 from tests.support.child import Child
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-TAG = "segment-consumer:tested"
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+TAG = f"segment-consumer:{VERSION}"
 
 _SUITE = "trixie"
 _PACKAGES = "python3,python3-venv,ca-certificates"
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _BUILD_SECONDS = 1200
+_WRAPPED = """#!/bin/sh
+# Podman as the tests need it: in a storage of its own, without a registry, in a sandbox.
+command=$1
+shift
+case $command in
+    build) set -- --isolation chroot --pull=never --quiet "$@" ;;
+    run) set -- --ulimit nofile=1024:1024 --ulimit nproc=4096:4096 "$@" ;;
+esac
+exec {podman} "$command" "$@"
+"""
 
 
 def base_name() -> str:
@@ -33,21 +46,27 @@ def base_name() -> str:
 
 
 class Image:
-    """The built image, and what it was built in."""
+    """The built image, and what it was built in; ``dist`` has what was released with it."""
 
     def __init__(self, folder: Path) -> None:
-        self._podman = [tool("podman"), *_storage(folder), "--runtime", tool("runc")]
-        self._buildah = [tool("buildah"), *_storage(folder)]
+        storage = ("--root", str(folder / "storage"), "--runroot", str(folder / "run"))
+        self._podman = [tool("podman"), *storage, "--runtime", tool("runc")]
         self._folder = folder
+        self.dist = folder / "dist"
 
     def build(self) -> None:
-        """Make the base and build on it; the Dockerfile is used as it stands."""
+        """Make the base and a release on it; the Dockerfile is used as it stands."""
         archive = _base(self._folder)
         self._run(self._podman, "import", "--quiet", archive, f"localhost/{base_name()}")
-        self._run(
-            self._buildah,
-            *("build", "--isolation", "chroot", "--pull=never", "--quiet", "--tag", TAG, ROOT),
+        wrapped = self._folder / "podman"
+        wrapped.write_text(_WRAPPED.format(podman=shlex.join(self._podman)))
+        wrapped.chmod(0o755)
+        result = run(
+            *("deploy/release", VERSION),
+            environment={"CONTAINER_TOOL": str(wrapped), "DIST": str(self.dist), "AUDIT": "no"},
+            timeout=_BUILD_SECONDS,
         )
+        assert result.returncode == 0, f"{result.stdout[-5000:]}\n{result.stderr[-5000:]}"
 
     def inspect(self, template: str) -> str:
         """Return what the image's description says, by a Go template."""
@@ -83,10 +102,6 @@ class Image:
         result = run(*command, *arguments, timeout=_BUILD_SECONDS)
         assert result.returncode == 0, f"{arguments[0]}: {result.stdout}\n{result.stderr}"
         return result.stdout
-
-
-def _storage(folder: Path) -> list[str]:
-    return ["--root", str(folder / "storage"), "--runroot", str(folder / "run")]
 
 
 def _container(

@@ -5,7 +5,7 @@ import math
 import re
 import subprocess
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from http.client import HTTPConnection
 from pathlib import Path
@@ -46,43 +46,15 @@ def hurried(rules: Mapping[str, Any]) -> dict[str, Any]:
     return changed
 
 
-class Prometheus:
-    """Scrapes ``members`` (address by name) as the PodMonitor labels them."""
+class Server:
+    """A running Prometheus, and what can be asked of it."""
 
-    def __init__(self, folder: Path, members: Mapping[str, str]) -> None:
-        (port,) = free_ports(1)
-        self._address = f"127.0.0.1:{port}"
-        spec = rendered("everything").one("PrometheusRule")["spec"]
-        rules = hurried(noticing_less(spec, stuck_seconds=STUCK_SECONDS, lag_records=LAG_RECORDS))
-        (folder / "rules.json").write_text(json.dumps(rules))
-        every = f"{SCRAPE_SECONDS * 1000:g}ms"
-        config = {
-            "global": {
-                "scrape_interval": every,
-                "scrape_timeout": every,
-                "evaluation_interval": every,
-            },
-            "rule_files": [str(folder / "rules.json")],
-            "scrape_configs": [
-                {
-                    "job_name": JOB,
-                    "static_configs": [
-                        {"targets": [address], "labels": {"namespace": NAMESPACE, "pod": name}}
-                        for name, address in members.items()
-                    ],
-                }
-            ],
-        }
-        (folder / "prometheus.json").write_text(json.dumps(config))
+    def __init__(self, folder: Path, address: str, command: Sequence[str]) -> None:
+        self._address = address
         self._said = folder / "said"
         with self._said.open("wb") as output:
             self._child = Child(
-                [
-                    tool("prometheus"),
-                    f"--config.file={folder / 'prometheus.json'}",
-                    f"--storage.tsdb.path={folder / 'data'}",
-                    f"--web.listen-address={self._address}",
-                ],
+                command,
                 environment={},
                 directory=folder,
                 stdout=output,
@@ -124,6 +96,16 @@ class Prometheus:
         found: list[dict[str, Any]] = answer["data"]["result"]
         return found
 
+    def now(self, query: str) -> float:
+        """Return the sum over all series of a query now; 0 of none."""
+        answer = json.loads(self._get(f"/api/v1/query?{urllib.parse.urlencode({'query': query})}"))
+        return sum(float(each["value"][1]) for each in answer["data"]["result"])
+
+    def rules(self) -> dict[str, str]:
+        """Return the alerts that it evaluates, each with its health."""
+        groups = json.loads(self._get("/api/v1/rules"))["data"]["groups"]
+        return {rule["name"]: rule["health"] for group in groups for rule in group["rules"]}
+
     def _get(self, path: str) -> bytes:
         """Return the body of an answer; OSError for any but 200."""
         connection = HTTPConnection(self._address, timeout=_ANSWER_SECONDS)
@@ -136,6 +118,46 @@ class Prometheus:
         if answer.status != HTTPStatus.OK:
             raise OSError(f"{path}: {answer.status} {body.decode(errors='replace')}")
         return body
+
+
+class Prometheus(Server):
+    """Scrapes ``members`` (address by name) as the PodMonitor labels them."""
+
+    def __init__(self, folder: Path, members: Mapping[str, str]) -> None:
+        (port,) = free_ports(1)
+        address = f"127.0.0.1:{port}"
+        spec = rendered("everything").one("PrometheusRule")["spec"]
+        rules = hurried(noticing_less(spec, stuck_seconds=STUCK_SECONDS, lag_records=LAG_RECORDS))
+        (folder / "rules.json").write_text(json.dumps(rules))
+        every = f"{SCRAPE_SECONDS * 1000:g}ms"
+        config = {
+            "global": {
+                "scrape_interval": every,
+                "scrape_timeout": every,
+                "evaluation_interval": every,
+            },
+            "rule_files": [str(folder / "rules.json")],
+            "scrape_configs": [
+                {
+                    "job_name": JOB,
+                    "static_configs": [
+                        {"targets": [address], "labels": {"namespace": NAMESPACE, "pod": name}}
+                        for name, address in members.items()
+                    ],
+                }
+            ],
+        }
+        (folder / "prometheus.json").write_text(json.dumps(config))
+        super().__init__(
+            folder,
+            address,
+            [
+                tool("prometheus"),
+                f"--config.file={folder / 'prometheus.json'}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address={address}",
+            ],
+        )
 
 
 def _told(labels: Labels) -> str:

@@ -1,8 +1,10 @@
 """The chart: what it renders agrees with itself, with Kubernetes and with the daemon."""
 
+import itertools
 import json
 import math
 import re
+import shlex
 import shutil
 from http import HTTPStatus
 from pathlib import Path
@@ -19,6 +21,7 @@ from tests.deploy.chart import (
     KUBERNETES,
     MATRIX,
     NAMESPACE,
+    Manifest,
     Release,
     documents,
     fails,
@@ -39,14 +42,11 @@ VERSIONS = [f"1.{minor}" for minor in (OLDEST, 30, 34, NEWEST)]
 CUSTOM = {"PodMonitor", "PrometheusRule", "ScaledObject", "TriggerAuthentication"}
 """Kinds that operators bring: Kubernetes has no schema of them."""
 
-BY_THE_CHART = {
-    "SECRETS_DIR",
-    "KAFKA_GROUP_INSTANCE_ID",
-    "KAFKA_SSL_CA_LOCATION",
-    "KAFKA_SSL_CERTIFICATE_LOCATION",
-    "KAFKA_SSL_KEY_LOCATION",
-}
-"""Variables that follow from other values."""
+BY_THE_CHART = {"KAFKA_GROUP_INSTANCE_ID"}
+"""Variables that only follow from other values."""
+
+MAYBE_SECRET = {"KAFKA_CONFIG"}
+"""Variables that are a secret or none, by what is in them."""
 
 
 def default_values() -> dict[str, Any]:
@@ -98,9 +98,10 @@ def test_names_are_unique_and_short_enough(release: Release) -> None:
 
 def test_every_setting_of_the_daemon_is_in_the_chart_and_the_other_way_round() -> None:
     defaults = default_values()
-    secrets = set(defaults["secrets"]) - {"existingSecret"}
+    secrets = set(defaults["secrets"]) - {"existingSecret", "sources"}
     assert set(defaults["settings"]) | secrets | BY_THE_CHART == set(settings.VARIABLES)
     assert secrets == settings.SECRETS
+    assert set(defaults["settings"]) & secrets == MAYBE_SECRET
 
 
 def test_what_is_rendered_has_no_other_variables_and_leaves_none_out() -> None:
@@ -113,13 +114,15 @@ def test_what_is_rendered_has_no_other_variables_and_leaves_none_out() -> None:
 
 
 def test_the_chart_s_defaults_are_the_daemon_s() -> None:
-    """But for the rate, which is a share of the account's."""
+    """But for the rate, which is a share of the account's, and the name, which is the pod's."""
     for name, default in default_values()["settings"].items():
         field = settings.Settings.model_fields[name.lower()]
-        if name == "CUSTOMERIO_REQUESTS_PER_SECOND" or field.is_required():
+        is_made = name in {"CUSTOMERIO_REQUESTS_PER_SECOND", "KAFKA_CLIENT_ID"}
+        if is_made or field.is_required():
             assert default == "", name
         else:
-            assert default == (field.default if field.default is not None else ""), name
+            daemon_s = field.get_default(call_default_factory=True)
+            assert default == ("" if daemon_s is None else daemon_s), name
 
 
 def test_the_schema_has_the_daemon_s_bounds() -> None:
@@ -375,20 +378,22 @@ def test_pods_are_as_restricted_as_the_standard_asks(release: Release, *, of_mem
 
 def test_secrets_are_files_of_a_directory_and_never_variables(release: Release) -> None:
     """A file mounted by itself would not change when the Secret does."""
-    assert not settings.SECRETS & set(release.settings)
+    assert not (settings.SECRETS - MAYBE_SECRET) & set(release.settings)
     assert not settings.SECRETS & {each["name"] for each in release.container.get("env", [])}
     mounts = {each["mountPath"]: each for each in release.container["volumeMounts"]}
     mount = mounts[release.settings["SECRETS_DIR"]]
     assert "subPath" not in mount
     volumes = {each["name"]: each for each in release.pod["volumes"]}
-    name = volumes[mount["name"]]["secret"]["secretName"]
-    own = {each["metadata"]["name"] for each in release.all("Secret")}
-    assert {name} == (own or {"segment-consumer-credentials"})
+    sources = volumes[mount["name"]]["projected"]["sources"]
+    secrets = [each["secret"] for each in sources if "secret" in each]
+    whole = [each["name"] for each in secrets if "items" not in each]
+    own = [each["metadata"]["name"] for each in release.all("Secret")]
+    assert whole == (own or ["segment-consumer-credentials"])
 
 
 def test_new_keys_and_passwords_restart_nothing_and_other_settings_do() -> None:
-    def annotations(*options: str) -> dict[str, str]:
-        template_ = rendered("everything", *options).workload["spec"]["template"]
+    def annotations(*options: str, of: str = "everything") -> dict[str, str]:
+        template_ = rendered(of, *options).workload["spec"]["template"]
         found: dict[str, str] = template_["metadata"]["annotations"]
         return found
 
@@ -397,6 +402,8 @@ def test_new_keys_and_passwords_restart_nothing_and_other_settings_do() -> None:
     assert annotations("--set", "secrets.KAFKA_SASL_PASSWORD=new") == before
     assert annotations("--set", "secrets.KAFKA_CONFIG.linger\\.ms=1") != before
     assert annotations("--set", "settings.BATCH_MAX_IDS=500") != before
+    config = ("--set", "settings.KAFKA_CONFIG.linger\\.ms=1")
+    assert annotations(*config, of="default") != annotations(of="default")
 
 
 def test_a_swapped_secret_is_read_again(tmp_path: Path) -> None:
@@ -465,6 +472,149 @@ def test_and_to_the_schema_registry_if_there_is_one() -> None:
     ).one("NetworkPolicy")
     ports = [[each["port"] for each in rule["ports"]] for rule in policy["spec"]["egress"]]
     assert ports == [[53, 53], [9092], [443], [443, 8081, 80]]
+
+
+OIDC: dict[str, str] = {
+    "settings.KAFKA_SECURITY_PROTOCOL": "sasl_ssl",
+    "settings.KAFKA_SASL_MECHANISM": "OAUTHBEARER",
+    "settings.KAFKA_OAUTH_PROVIDER": "oidc",
+    "settings.KAFKA_OAUTH_TOKEN_ENDPOINT_URL": "https://login.example:8443/token",
+    "settings.KAFKA_OAUTH_CLIENT_ID": "us",
+}
+
+
+def with_values(values: dict[str, str]) -> list[str]:
+    """Return helm's options for values."""
+    return [word for name, text in values.items() for word in ("--set", f"{name}={text}")]
+
+
+@pytest.mark.parametrize(
+    ("provider", "tokens"), [("OIDC", [8443]), ("aws-msk-iam", [443, 80]), ("gcp", [443, 80, 988])]
+)
+def test_and_to_where_tokens_come_from(provider: str, tokens: list[int]) -> None:
+    options = with_values(OIDC | {"settings.KAFKA_OAUTH_PROVIDER": provider})
+    policy = rendered("default", *options).one("NetworkPolicy")
+    ports = [[each["port"] for each in rule["ports"]] for rule in policy["spec"]["egress"]]
+    assert ports == [[53, 53], [9092], [443], tokens]
+
+
+def test_settings_and_secret_of_a_token_endpoint_get_to_the_daemon(tmp_path: Path) -> None:
+    secret = {"secrets.existingSecret": "", "secrets.KAFKA_OAUTH_CLIENT_SECRET": "hunter2"}
+    account = {"secrets.CUSTOMERIO_SITE_ID": "s", "secrets.CUSTOMERIO_API_KEY": "k"}
+    release = rendered("default", *with_values(OIDC | secret | account))
+    given = {name: text for name, text in release.settings.items() if "OAUTH" in name}
+    assert given == {
+        name.removeprefix("settings."): text for name, text in OIDC.items() if "_OAUTH_" in name
+    }
+    for name, text in release.one("Secret")["stringData"].items():
+        (tmp_path / name).write_text(text)
+    loaded = settings.load({**release.settings, "SECRETS_DIR": str(tmp_path)})
+    assert loaded.kafka_oauth_client_secret is not None
+    assert loaded.kafka_oauth_client_secret.get_secret_value() == "hunter2"
+
+
+def example(number: int, folder: Path, section: str = "Logins with tokens") -> Release:
+    """Return what the chart makes of an example of its README."""
+    text = (CHART / "README.md").read_text().partition(f"\n## {section}\n")[2]
+    blocks = re.findall(r"```yaml\n(.*?)```", text.partition("\n## ")[0], re.DOTALL)
+    (folder / "values.yaml").write_text(blocks[number])
+    repository = "images.example/segment-consumer"
+    return rendered(str(folder / "values.yaml"), "--set", f"image.repository={repository}")
+
+
+def test_the_example_of_a_role_in_the_readme_is_taken(tmp_path: Path) -> None:
+    release = example(0, tmp_path)
+    (account,) = release.all("ServiceAccount")
+    assert "eks.amazonaws.com/role-arn" in account["metadata"]["annotations"]
+    given = {each["name"]: each["value"] for each in release.container["env"]}
+    secrets = {"CUSTOMERIO_SITE_ID": "s", "CUSTOMERIO_API_KEY": "k", "SECRETS_DIR": ""}
+    loaded = settings.load({**release.settings, **given, **secrets})
+    assert (loaded.kafka_oauth_provider, loaded.aws_region) == ("aws-msk-iam", "eu-west-1")
+    assert loaded.warnings == ()
+
+
+def test_the_example_of_a_token_endpoint_in_the_readme_is_taken(tmp_path: Path) -> None:
+    release = example(1, tmp_path)
+    directory = release.settings["SECRETS_DIR"]
+    paths = {name: text for name, text in release.settings.items() if name.endswith("_LOCATION")}
+    assert paths == {
+        "KAFKA_SSL_CA_LOCATION": f"{directory}/kafka-ssl-ca.pem",
+        "KAFKA_OAUTH_CA_LOCATION": f"{directory}/kafka-oauth-ca.pem",
+    }
+    assert {"KAFKA_OAUTH_CLIENT_SECRET", "kafka-oauth-ca.pem"} <= set(release.projected)
+    secrets = {
+        "CUSTOMERIO_SITE_ID": "s",
+        "CUSTOMERIO_API_KEY": "k",
+        "SECRETS_DIR": "",
+        "KAFKA_OAUTH_CLIENT_SECRET": "hunter2",
+        **dict.fromkeys(paths, ""),
+    }
+    loaded = settings.load({**release.settings, **secrets})
+    assert loaded.kafka_oauth_provider == "oidc"
+    assert loaded.warnings == ()
+
+
+def test_properties_may_say_where_tokens_come_from() -> None:
+    """As of a machine's identity: without a provider, and without a Secret that might say it."""
+    config = {
+        "sasl.oauthbearer.method": "oidc",
+        "sasl.oauthbearer.metadata.authentication.type": "azure_imds",
+        "sasl.oauthbearer.config": "query=api-version=2018-02-01&resource=https://x",
+    }
+    account = {"CUSTOMERIO_SITE_ID": "s", "CUSTOMERIO_API_KEY": "k"}
+    login = {name: OIDC[name] for name in OIDC if "_OAUTH_" not in name}
+    given = login | {"secrets.existingSecret": ""} | {f"secrets.{n}": v for n, v in account.items()}
+    options = ("--set-json", f"settings.KAFKA_CONFIG={json.dumps(config)}")
+    release = rendered("default", *with_values(given), *options)
+    loaded = settings.load({**release.settings, **account, "SECRETS_DIR": ""})
+    assert {name: text.get_secret_value() for name, text in loaded.kafka_config.items()} == config
+    assert loaded.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("number", "secrets"),
+    [(0, ("KAFKA_SASL_PASSWORD",)), (1, ("KAFKA_SASL_PASSWORD", "SCHEMA_REGISTRY_PASSWORD"))],
+    ids=["Event Hubs", "Confluent Cloud"],
+)
+def test_the_examples_of_clouds_in_the_readme_are_taken(
+    number: int, secrets: tuple[str, ...], tmp_path: Path
+) -> None:
+    release = example(number, tmp_path, "Event Hubs and Confluent Cloud")
+    given = dict.fromkeys(("CUSTOMERIO_SITE_ID", "CUSTOMERIO_API_KEY", *secrets), "x")
+    loaded = settings.load({**release.settings, **given, "SECRETS_DIR": ""})
+    assert loaded.warnings == ()
+    reference = (DEPLOY / "reference.md").read_text()
+    for name in ("KAFKA_SASL_MECHANISM", "KAFKA_SECURITY_PROTOCOL"):
+        assert f"\n{name}={release.settings[name]}\n" in reference
+    if "KAFKA_CONFIG" in release.settings:
+        config = re.findall(r"PLAIN\n(?:.*\n){2}KAFKA_CONFIG=(.*)", reference)
+        assert [json.loads(text) for text in config] == [
+            json.loads(release.settings["KAFKA_CONFIG"])
+        ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"settings.KAFKA_OAUTH_PROVIDER": "okta"}, "value must be one of 'oidc', 'aws-msk-iam'"),
+        (
+            {"settings.KAFKA_OAUTH_PROVIDER": "", "secrets.existingSecret": ""},
+            "settings.KAFKA_OAUTH_PROVIDER is empty, and settings.KAFKA_SASL_MECHANISM is OAUTH",
+        ),
+        (
+            {"settings.KAFKA_SASL_MECHANISM": "GSSAPI"},
+            '("GSSAPI") is not OAUTHBEARER: nobody would ask for a token',
+        ),
+        ({"settings.KAFKA_OAUTH_TOKEN_ENDPOINT_URL": ""}, "say where tokens are"),
+        ({"settings.KAFKA_OAUTH_TOKEN_ENDPOINT_URL": "login.example"}, "is no URL of http or http"),
+        ({"settings.KAFKA_OAUTH_CLIENT_ID": ""}, "say who asks for tokens"),
+        ({"secrets.existingSecret": ""}, "secrets.KAFKA_OAUTH_CLIENT_SECRET is empty"),
+    ],
+)
+def test_a_login_with_tokens_that_lacks_something_is_refused(
+    changed: dict[str, str], why: str
+) -> None:
+    assert why in fails("default", *with_values(OIDC | changed))
 
 
 # Selectors
@@ -694,6 +844,60 @@ def test_all_that_contradicts_itself_is_told_at_once() -> None:
 # What people read
 
 
+def commands(page: str, program: str) -> list[list[str]]:
+    """Return the words behind a program in a page's blocks for a shell."""
+    blocks = "".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL))
+    lines = blocks.replace("\\\n", " ").splitlines()
+    return [w[1:] for line in lines if (w := shlex.split(line, comments=True))[:1] == [program]]
+
+
+@pytest.fixture(params=[DEPLOY, CHART], ids=["the guide", "the chart's page"])
+def page(request: pytest.FixtureRequest) -> str:
+    """Return a page with values and commands."""
+    folder: Path = request.param
+    return (folder / "README.md").read_text()
+
+
+@pytest.fixture
+def made_of_it(page: str, tmp_path: Path) -> Release:
+    """Return what all the page's commands of Helm make of the page's values."""
+    least = "image:\n  repository: images.example/segment-consumer\n"
+    blocks = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (values,) = [each for each in blocks if least in each]
+    (tmp_path / "my-values.yaml").write_text(values)
+    given = ["--values", str(tmp_path / "my-values.yaml"), "--kube-version", KUBERNETES]
+    made: list[Manifest] = []
+    for command, *options in commands(page, "helm"):
+        if command == "upgrade":
+            own = {"--install", "--reuse-values", "CHART", "deploy/chart", *given, "my-values.yaml"}
+            words = [word for word in options if word not in own]
+            result = run(tool("helm"), "template", *words, *given, CHART)
+            assert result.returncode == 0, result.stderr
+            made += documents(result.stdout)
+    return Release(made)
+
+
+def test_the_commands_of_a_page_are_for_what_its_values_make(
+    page: str, made_of_it: Release
+) -> None:
+    (name,) = {next(w for w in words if w[0] != "-") for _, *words in commands(page, "helm")}
+    workload, *_ = made_of_it.all("Deployment")
+    assert workload["metadata"]["name"] == name
+    pods = [each["spec"]["template"]["metadata"]["labels"] for each in made_of_it.all("Job")]
+    secrets = re.findall(r"existingSecret: (\S+)", page)
+    for words in commands(page, "kubectl"):
+        for word, following in itertools.pairwise([*words, ""]):
+            if word.startswith("deployment/"):
+                assert word == f"deployment/{name}"
+            elif word == "--selector":
+                label, _, value = following.partition("=")
+                assert [value] == [pod[label] for pod in pods]
+            elif word == "generic":
+                assert following in secrets
+            elif word.startswith("--replicas="):
+                assert int(word.partition("=")[2]) in {0, workload["spec"]["replicas"]}
+
+
 def test_every_value_is_documented_in_the_chart_s_readme() -> None:
     """The table is made of values.yaml: ``python -m tests.deploy.values_table`` writes it."""
     readme = (CHART / "README.md").read_text()
@@ -734,6 +938,9 @@ def test_the_notes_have_the_commands_for_this_release(tmp_path: Path) -> None:
         assert f"port-forward {target} {rendered(name).settings['HTTP_PORT']}" in notes
         alerts = bool(rendered(name).all("PrometheusRule"))
         assert ("NOBODY IS TOLD" in notes) is not alerts
+        jobs = [each["metadata"]["name"] for each in rendered(name).all("Job")]
+        assert ("dead letters are replayed" in notes) is bool(jobs)
+        assert all(f"logs --follow job/{job}" in notes for job in jobs)
 
 
 def test_the_chart_s_version_of_the_daemon_is_the_project_s() -> None:

@@ -2,22 +2,18 @@
 
 import json
 import re
-import tempfile
-import tomllib
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from consumer import presets
-from tests.deploy.image import Image
+from tests.deploy import compose
+from tests.deploy.image import VERSION, Image
 from tests.deploy.test_requirements import pins
-from tests.deploy.tools import IMAGE, ROOT, run, tool
+from tests.deploy.tools import IMAGE, run, tool
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.long("the deployment")
+pytestmark = [pytest.mark.long("the deployment"), pytest.mark.xdist_group("the image")]
 NEEDS = IMAGE
-VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 SETTINGS = {
     "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9",
@@ -29,15 +25,6 @@ SETTINGS = {
 _LISTENING_SECONDS = 60
 _START_SECONDS = 5
 """About a second alone on a machine; others may be on it here."""
-
-
-@pytest.fixture(scope="module")
-def image() -> Iterator[Image]:
-    """Build the image, once for all tests here."""
-    with tempfile.TemporaryDirectory(prefix="image-for-tests-") as folder:
-        image = Image(Path(folder))
-        image.build()
-        yield image
 
 
 def test_the_dockerfile_has_no_lint() -> None:
@@ -104,7 +91,7 @@ def test_it_has_the_pinned_packages_and_no_others(image: Image) -> None:
 
 
 def test_it_tells_its_version(image: Image) -> None:
-    assert image.run("--version").strip() == VERSION
+    assert image.run("--version").split()[0] == VERSION
 
 
 def test_the_daemon_listens_soon_after_its_start(image: Image) -> None:
@@ -131,11 +118,33 @@ def test_what_the_commands_import_is_compiled(image: Image) -> None:
         entrypoint="python3",
     )
     # What is started with -m only, and what the tests alone import.
-    assert set(said.split()) <= {"commands/demo/standin/__main__.py"}
+    assert set(said.split()) <= {
+        *("commands/demo/standin/__main__.py", "commands/demo/storyteller.py"),
+    }
 
 
 def test_the_demo_is_verified_in_it(image: Image) -> None:
     assert "Every member is where the last event says" in image.run("demo", "--events", "5000")
+
+
+def test_it_has_what_the_compose_file_starts_for_the_daemon_to_send_to(image: Image) -> None:
+    standin = [*compose.command("api")[0], *compose.command("api")[1]]
+    moved = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9", "CUSTOMERIO_URL": "http://127.0.0.1:8081"}
+    said = image.run(
+        "-c",
+        "import os, subprocess;"
+        f"api = subprocess.Popen({standin}, stdout=subprocess.PIPE, text=True);"
+        "print(api.stdout.readline());"
+        f"os.environ.update({compose.environment('segment-consumer') | moved});"
+        "subprocess.run(['segment-consumer', 'check']); api.kill()",
+        entrypoint="python3",
+    )
+    assert "ok       API http://127.0.0.1:8081: accepts the credentials" in said
+
+
+def test_it_has_what_the_compose_file_produces_events_with(image: Image) -> None:
+    (program, *arguments), _ = compose.command("events")
+    assert "usage: " in image.run(*arguments, "--help", entrypoint=program)
 
 
 def test_sigterm_reaches_the_daemon_as_process_1_and_ends_it_with_0(image: Image) -> None:

@@ -17,6 +17,8 @@ DECLARED = {
         *(_EXTRAS["avro"] + _EXTRAS["protobuf"]),  # the image reads every format
     ],
     "requirements-build.txt": PROJECT["build-system"]["requires"],
+    "requirements-aws.txt": _EXTRAS["aws"],
+    "requirements-gcp.txt": _EXTRAS["gcp"],
 }
 PROJECT_ITSELF = "segment-consumer (pyproject.toml)"
 
@@ -35,7 +37,9 @@ class Pin:
         self.hashes = [line for line in rest if line.startswith("    --hash=sha256:")]
         comments = (line.strip().removeprefix("#").strip() for line in rest if "#" in line)
         self.asked_by = {
-            comment.removeprefix("via ").strip() for comment in comments if comment != "via"
+            comment.removeprefix("via ").strip()
+            for comment in comments
+            if comment != "via" and not comment.removeprefix("via ").startswith("-c ")
         } or {PROJECT_ITSELF}  # what is compiled from a pipe has no name there
 
 
@@ -62,6 +66,14 @@ def test_every_other_package_is_there_for_one_that_is(file: str) -> None:
     found = pins(file)
     for name, pin in found.items():
         assert pin.asked_by <= {*found, PROJECT_ITSELF}, name
+
+
+@pytest.mark.parametrize("one", ["requirements-aws.txt", "requirements-gcp.txt"])
+@pytest.mark.parametrize("other", ["requirements.txt", "requirements-aws.txt"])
+def test_files_that_are_installed_together_agree(one: str, other: str) -> None:
+    versions = {name: pin.version for name, pin in pins(other).items()}
+    for name, pin in pins(one).items():
+        assert versions.get(name, pin.version) == pin.version, name
 
 
 @pytest.mark.parametrize("file", DECLARED)

@@ -14,13 +14,16 @@ CHART = DEPLOY / "chart"
 
 HELM = ("helm", "PyYAML")
 PROMETHEUS = (*HELM, "promtool", "prometheus")
-IMAGE = ("root", "buildah", "podman", "runc", "debootstrap", "hadolint")
+IMAGE = ("root", "podman", "runc", "debootstrap", "hadolint", "compose-go", "cyclonedx", *HELM)
+COMPOSE = ("compose-go", "PyYAML", "promtool", "prometheus")
 
 _HOW = {
     "helm": "go install helm.sh/helm/v3/cmd/helm@latest",
     "promtool": "apt-get install prometheus",
     "prometheus": "apt-get install prometheus",
-    "buildah": "apt-get install buildah",
+    "compose-go": "go install github.com/compose-spec/compose-go/v2/cmd@latest, and call it so",
+    "systemd-analyze": "apt-get install systemd",
+    "cyclonedx": "pip install 'cyclonedx-python-lib[json-validation]'",
     "podman": "apt-get install podman",
     "runc": "apt-get install runc",
     "debootstrap": "apt-get install debootstrap",
@@ -29,7 +32,11 @@ _HOW = {
     "kubernetes-validate": "pip install kubernetes-validate",
     "root": "run the tests as root",
 }
-_MODULES = {"PyYAML": "yaml", "kubernetes-validate": "kubernetes_validate"}
+_MODULES = {
+    "PyYAML": "yaml",
+    "kubernetes-validate": "kubernetes_validate",
+    "cyclonedx": "cyclonedx",
+}
 
 
 def lacking(names: Iterable[str]) -> str:

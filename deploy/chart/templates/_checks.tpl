@@ -13,10 +13,8 @@ value may be says values.schema.json.
 {{- else if regexMatch "[@\\s]|:[^/]*$" $values.image.repository -}}
 {{- $wrong = append $wrong (printf "image.repository (%s) is more than a repository: a tag belongs into image.tag, a digest into image.digest" $values.image.repository) -}}
 {{- end -}}
-{{- if not $settings.KAFKA_BOOTSTRAP_SERVERS -}}
-{{- $wrong = append $wrong "settings.KAFKA_BOOTSTRAP_SERVERS is empty: set it to host:port,host:port" -}}
-{{- else -}}
-{{- range $server := splitList "," $settings.KAFKA_BOOTSTRAP_SERVERS -}}
+{{- with $settings.KAFKA_BOOTSTRAP_SERVERS -}}
+{{- range $server := splitList "," . -}}
 {{- $port := regexFind ":[0-9]+$" (trim $server) | trimPrefix ":" | default "9092" | atoi -}}
 {{- if or (lt $port 1) (gt $port 65535) (not (regexMatch "^(\\[[0-9A-Fa-f:.]+\\]|[^\\s:/@\\[\\]]+)(:[0-9]{1,5})?$" (trim $server))) -}}
 {{- $wrong = append $wrong (printf "settings.KAFKA_BOOTSTRAP_SERVERS has %q, which is no host:port" (trim $server)) -}}
@@ -42,7 +40,7 @@ value may be says values.schema.json.
 {{- $wrong = append $wrong (printf "settings.CUSTOMERIO_URL (%s) is no URL of http or https with a host, a port and a path at most" $settings.CUSTOMERIO_URL) -}}
 {{- end -}}
 
-{{- if and (eq $settings.EVENT_FORMAT "schema-registry") (not $settings.SCHEMA_REGISTRY_URL) -}}
+{{- if and (eq (lower $settings.EVENT_FORMAT) "schema-registry") (not $settings.SCHEMA_REGISTRY_URL) -}}
 {{- $wrong = append $wrong "settings.SCHEMA_REGISTRY_URL is empty, and settings.EVENT_FORMAT is schema-registry: say where the registry is" -}}
 {{- end -}}
 
@@ -77,31 +75,9 @@ value may be says values.schema.json.
 {{- end -}}
 {{- end -}}
 
-{{- range $name := list "CUSTOMERIO_SITE_ID" "CUSTOMERIO_API_KEY" -}}
-{{- if not (or $secrets.existingSecret (index $secrets $name)) -}}
-{{- $wrong = append $wrong (printf "secrets.%s is empty and there is no secrets.existingSecret: the daemon needs credentials of the Track API" $name) -}}
-{{- end -}}
-{{- end -}}
-{{- range $name := list "CUSTOMERIO_SITE_ID" "CUSTOMERIO_API_KEY" "KAFKA_SASL_PASSWORD" "KAFKA_SSL_KEY_PASSWORD" "SCHEMA_REGISTRY_PASSWORD" "SCHEMA_REGISTRY_BEARER_TOKEN" "KAFKA_CONFIG" -}}
-{{- if and $secrets.existingSecret (index $secrets $name) -}}
-{{- $wrong = append $wrong (printf "secrets.%s and secrets.existingSecret are both set: put it into the existing Secret, under its name" $name) -}}
-{{- end -}}
-{{- end -}}
-
-{{- if contains "sasl" $settings.KAFKA_SECURITY_PROTOCOL -}}
-{{- if not $settings.KAFKA_SASL_MECHANISM -}}
-{{- $wrong = append $wrong (printf "settings.KAFKA_SASL_MECHANISM is empty, and settings.KAFKA_SECURITY_PROTOCOL is %s: say how to log in" $settings.KAFKA_SECURITY_PROTOCOL) -}}
-{{- else if regexMatch "^(PLAIN|SCRAM-.*)$" $settings.KAFKA_SASL_MECHANISM -}}
-{{- if not $settings.KAFKA_SASL_USERNAME -}}
-{{- $wrong = append $wrong (printf "settings.KAFKA_SASL_USERNAME is empty: %s needs a user" $settings.KAFKA_SASL_MECHANISM) -}}
-{{- end -}}
-{{- if not (or $secrets.existingSecret $secrets.KAFKA_SASL_PASSWORD) -}}
-{{- $wrong = append $wrong (printf "secrets.KAFKA_SASL_PASSWORD is empty and there is no secrets.existingSecret: %s needs a password" $settings.KAFKA_SASL_MECHANISM) -}}
-{{- end -}}
-{{- end -}}
-{{- else if or $settings.KAFKA_SASL_MECHANISM $settings.KAFKA_SASL_USERNAME $secrets.KAFKA_SASL_PASSWORD -}}
-{{- $wrong = append $wrong (printf "KAFKA_SASL_* is set, but settings.KAFKA_SECURITY_PROTOCOL (%q) is neither sasl_plaintext nor sasl_ssl: nobody would log in" $settings.KAFKA_SECURITY_PROTOCOL) -}}
-{{- end -}}
+{{- $wrong = concat $wrong (include "segment-consumer.wrongSources" . | fromJsonArray) -}}
+{{- $wrong = concat $wrong (include "segment-consumer.wrongPod" . | fromJsonArray) -}}
+{{- $wrong = concat $wrong (include "segment-consumer.wrongDecimals" . | fromJsonArray) -}}
 
 {{- $timeout := float64 $settings.CUSTOMERIO_TIMEOUT_SECONDS -}}
 {{- $drain := float64 $settings.DRAIN_TIMEOUT_SECONDS -}}
@@ -146,9 +122,7 @@ value may be says values.schema.json.
 {{- else if gt (int $values.autoscaling.minReplicas) $max -}}
 {{- $wrong = append $wrong (printf "autoscaling.minReplicas (%d) is more than the maximum (%d)" (int $values.autoscaling.minReplicas) $max) -}}
 {{- end -}}
-{{- if has $settings.KAFKA_SASL_MECHANISM (list "OAUTHBEARER" "GSSAPI") -}}
-{{- $wrong = append $wrong (printf "autoscaling is on and settings.KAFKA_SASL_MECHANISM is %s: the chart can't give KEDA a token or a keytab, bring a ScaledObject of your own" $settings.KAFKA_SASL_MECHANISM) -}}
-{{- end -}}
+{{- $wrong = concat $wrong (include "segment-consumer.wrongKeda" . | fromJsonArray) -}}
 {{- end -}}
 
 {{- $rate := include "segment-consumer.requestsPerSecond" . | float64 -}}
@@ -159,35 +133,12 @@ value may be says values.schema.json.
 {{- $wrong = append $wrong (printf "accountRequestsPerSecond (%v) leaves each of %d processes less than a request in 1000 s" $values.accountRequestsPerSecond $processes) -}}
 {{- end -}}
 
-{{- if and $values.kafkaTls.existingSecret (not (contains "ssl" $settings.KAFKA_SECURITY_PROTOCOL)) -}}
-{{- $wrong = append $wrong (printf "kafkaTls.existingSecret is set, but settings.KAFKA_SECURITY_PROTOCOL (%q) is neither ssl nor sasl_ssl: the files would not be used" $settings.KAFKA_SECURITY_PROTOCOL) -}}
-{{- end -}}
-{{- if ne (empty $values.kafkaTls.certificateKey) (empty $values.kafkaTls.privateKeyKey) -}}
-{{- $wrong = append $wrong "kafkaTls.certificateKey and kafkaTls.privateKeyKey go together: a client has both or none" -}}
-{{- end -}}
-{{- if and $values.kafkaTls.existingSecret (not (or $values.kafkaTls.caKey $values.kafkaTls.certificateKey)) -}}
-{{- $wrong = append $wrong "kafkaTls.existingSecret is set, but no key of it: set kafkaTls.caKey, or kafkaTls.certificateKey and kafkaTls.privateKeyKey" -}}
-{{- end -}}
-
-{{- $ours := concat (keys $settings) (keys (omit $secrets "existingSecret")) (list "SECRETS_DIR" "KAFKA_GROUP_INSTANCE_ID" "KAFKA_SSL_CA_LOCATION" "KAFKA_SSL_CERTIFICATE_LOCATION" "KAFKA_SSL_KEY_LOCATION") -}}
-{{- range $variable := $values.extraEnv -}}
-{{- if has $variable.name $ours -}}
-{{- $wrong = append $wrong (printf "extraEnv has %s, which is the chart's own: use settings, secrets, kafkaTls or staticMembership" $variable.name) -}}
-{{- end -}}
-{{- end -}}
-
 {{- $limit := dig "limits" "memory" "" $values.resources | toString -}}
 {{- $unit := get (dict "" 1 "k" 1000 "Ki" 1024 "M" 1000000 "Mi" 1048576 "G" 1000000000 "Gi" 1073741824) (regexFind "[A-Za-z]*$" $limit) -}}
 {{- if and $unit (regexMatch "^[0-9]+([.][0-9]+)?[A-Za-z]*$" $limit) -}}
 {{- $least := include "segment-consumer.memoryMebibytes" . | int -}}
 {{- if lt (divf (mulf (regexFind "^[0-9.]+" $limit) $unit) 1048576) (float64 $least) -}}
 {{- $wrong = append $wrong (printf "resources.limits.memory (%s) is less than the %d MiB that settings.BUFFER_MAX_IDS (%s) can take: with the API down, members would be killed again and again" $limit $least (include "segment-consumer.text" $settings.BUFFER_MAX_IDS)) -}}
-{{- end -}}
-{{- end -}}
-
-{{- range $label, $_ := $values.podLabels -}}
-{{- if or (hasPrefix "app.kubernetes.io/" $label) (eq $label "helm.sh/chart") -}}
-{{- $wrong = append $wrong (printf "podLabels has %s, which is the chart's own: pods are found by it" $label) -}}
 {{- end -}}
 {{- end -}}
 

@@ -23,7 +23,7 @@
 
 {{- /* Whether records are read as something else than events in JSON; empty: they are not. */}}
 {{- define "segment-consumer.readsOthers" -}}
-{{- if or .Values.settings.EVENT_MAPPING (include "segment-consumer.mappingFile" .) (ne .Values.settings.EVENT_FORMAT "json") -}}
+{{- if or .Values.settings.EVENT_MAPPING (include "segment-consumer.mappingFile" .) (ne (lower .Values.settings.EVENT_FORMAT) "json") -}}
 yes
 {{- end -}}
 {{- end }}

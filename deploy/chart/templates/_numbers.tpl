@@ -43,7 +43,7 @@ told to stop and still drains: minReadySeconds is more than the grace period, so
 {{- /* One process's requests per second, rounded down to a thousandth. */}}
 {{- define "segment-consumer.requestsPerSecond" -}}
 {{- $given := .Values.settings.CUSTOMERIO_REQUESTS_PER_SECOND -}}
-{{- if kindIs "string" $given -}}
+{{- if eq (toString $given) "" -}}
 {{- $processes := include "segment-consumer.maxProcesses" . | int -}}
 {{ divf (floor (divf (mulf .Values.accountRequestsPerSecond 1000) $processes)) 1000 }}
 {{- else -}}
@@ -64,5 +64,6 @@ told to stop and still drains: minReadySeconds is more than the grace period, so
 
 {{- /* max.poll.interval.ms in seconds; what an existing Secret says about it is not known here. */}}
 {{- define "segment-consumer.maxPollSeconds" -}}
-{{ divf (index .Values.secrets.KAFKA_CONFIG "max.poll.interval.ms" | default 300000 | float64) 1000 }}
+{{- $config := .Values.settings.KAFKA_CONFIG | default .Values.secrets.KAFKA_CONFIG -}}
+{{ divf (index $config "max.poll.interval.ms" | default 300000 | float64) 1000 }}
 {{- end }}
