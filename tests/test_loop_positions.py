@@ -5,6 +5,7 @@ import pytest
 from consumer.core.outcomes import Answered
 from consumer.core.positions import Going, Gone, Log, Loss
 from consumer.engine.assignment import STARTS_PER_TURN
+from consumer.engine.commits import IDLE_SECONDS
 from consumer.engine.ports import Committed, EndOfPartition, FirstStart, Found, GiveUp, View
 from tests.support.loop_world import ACCEPTED, START, TOPIC, World
 from tests.support.records import FakeMessage, event
@@ -174,7 +175,8 @@ def test_i1_the_answer_to_a_commit_of_before_says_nothing_of_the_log_as_it_is() 
     assert world.pipeline.ledgers[FIRST].committed == 490
     sent = len(world.commits)
     world.run_until(60)
-    assert len(world.commits) == sent, "it is committed again and again"
+    proofs = 40 / IDLE_SECONDS + 1
+    assert len(world.commits) <= sent + proofs, "it is committed again and again"
 
 
 def test_a_position_that_is_in_doubt_is_compared_by_the_broker() -> None:

@@ -131,7 +131,9 @@ def test_the_protocol_switched_off_at_the_broker_is_waited_for(
             daemon = scenario.start_ready()
             scenario.await_all_committed(PATIENCE_SECONDS)
             broker.configure(only_classic)
-            daemon.await_reason("if that is KAFKA_GROUP_PROTOCOL=consumer, switch it on there")
+            # A restart may leave librdkafka's client without brokers: then a new one is told.
+            said = "if that is KAFKA_GROUP_PROTOCOL=consumer, switch it on there"
+            daemon.await_reason(said, 2 * PATIENCE_SECONDS)
             broker.configure(both)
             daemon.wait_ready(PATIENCE_SECONDS)
             scenario.produce(additions(1, 20, start=20))

@@ -121,6 +121,24 @@ def test_i8_a_lease_that_is_gone_for_a_minute_costs_a_client() -> None:
     assert dict(world.commits)[TOPIC, 0] == 2000
 
 
+@pytest.mark.parametrize("way", ["no answer", "not confirmed"])
+def test_i8_a_client_that_hangs_while_nothing_is_held_is_noticed_all_the_same(way: str) -> None:
+    """No record comes to it, and nobody else says so."""
+    world = World(one_each, records=20)
+    world.run_until(30)
+    assert not world.pipeline.held_ids
+    commits = len(world.commits)
+    world.run_until(90)
+    assert world.commits[commits:] == [((TOPIC, 0), 20)] * 4, "the last one again, now and then"
+    world.commit_latency = 10_000.0 if way == "no answer" else 0.0
+    world.loses_answers_to_commits = way == "not confirmed"
+    world.run_while(lambda: not world.began_anew)
+    assert world.began_anew[0] - START < 90 + 15 + 32 + 62  # a proof's turn, the lease, a minute
+    world.commit_latency, world.loses_answers_to_commits = 0.0, False
+    world.run_until(600)
+    assert len(world.began_anew) == 1
+
+
 def test_i8_a_client_whose_commits_are_refused_is_kept_and_what_was_said_is_told() -> None:
     """As without a right: another client would be refused just so."""
     world = World(one_each, per_second=10.0, records=2000)

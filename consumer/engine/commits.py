@@ -9,6 +9,8 @@ The lease. Kafka fences the commits of a member that lost its partitions without
 fences its HTTP requests. So a request starts only while membership was proven recently: by the
 broker's successful answer to a commit, dated when that commit was *sent*. While anything is held,
 something is committed at least once a second, the same offset again if nothing moved. See `lease`.
+While nothing is held, it is now and then, or nobody would notice that the client hangs: librdkafka
+(2.16) doesn't time a session of KIP-848 out by itself, and no record comes to a client that hangs.
 
 Inside a rebalance callback (`renew`, `commit_until`) the owner thread commits itself and waits:
 another thread's commit would wait until the callback has returned, when the partitions are
@@ -36,6 +38,7 @@ from consumer.engine.ports import (
 from consumer.engine.repeats import Repeats
 
 RENEW_SECONDS = 1.0
+IDLE_SECONDS = 15.0  # less than a lease of the defaults, which is so proven all the time
 PATIENCE_SECONDS = 60.0  # nothing bounds a commit that waits for its answer
 MIN_LEASE_SECONDS = 2.0
 
@@ -63,6 +66,8 @@ class Commits:
     _is_all_settled: bool = True  # and nothing was received since
     _next_commit: float = -math.inf
     _next_proof: float = -math.inf
+    _prove_by: float = field(init=False)  # though nothing is held
+    _is_tried: bool = False  # something was sent, and nothing confirmed since
 
     def __post_init__(self) -> None:
         given = self._options
@@ -70,6 +75,7 @@ class Commits:
         seconds = _lease_seconds(given, session, heartbeat)
         self._claims = Claims(self._ledgers, self._say)
         self.lease = Lease(seconds, is_agreed=not given.asks_session)
+        self._prove_by = self._clock() + IDLE_SECONDS
 
     def agree(self, view: View) -> None:
         """Agree with the broker how long the lease is, where it tells its session.
@@ -109,6 +115,11 @@ class Commits:
             return "lease", f"the broker does not confirm commits{why}; so nothing may be sent"
         return None
 
+    def is_unconfirmed(self, now: float) -> bool:
+        """Whether something is committed, and nothing was confirmed for as long as a lease is."""
+        is_long_enough = self.lease.seconds >= MIN_LEASE_SECONDS
+        return self._is_tried and is_long_enough and not self.lease.is_proven(now)
+
     @property
     def sent_at(self) -> float | None:
         """Return when the commit was sent that has no answer yet; None: there is none."""
@@ -144,12 +155,15 @@ class Commits:
         """Send what may be committed; while something is held, prove membership with it."""
         if self._sent is not None:
             return
+        if not self._ledgers:
+            self._prove_by, self._is_tried = now + IDLE_SECONDS, False
         claims = self._claims
         offsets: dict[Partition, int] = {}
         if now >= self._next_commit:
             self._next_commit = now + self._options.commit_interval_seconds
             offsets = claims.to_commit()
-        if now >= self._next_proof and self._has_unsettled():
+        if now >= self._next_proof and (self._has_unsettled() or now >= self._prove_by):
+            self._prove_by = now + IDLE_SECONDS
             offsets = claims.to_prove()
         to_send, is_all = claims.select(offsets, now)
         if not is_all:
@@ -157,6 +171,7 @@ class Commits:
         if not to_send:
             return
         self._next_proof = now + min(RENEW_SECONDS, self._options.commit_interval_seconds)
+        self._prove_by, self._is_tried = now + IDLE_SECONDS, True
         self._sent = (now, claims.as_of_now(to_send))
         error = self._member.commit(to_send)
         if error is not None:
@@ -257,6 +272,7 @@ class Commits:
         self.refusal = (answer.error or "") if answer.is_refusal else ""
         if answer.is_member and (answer.committed or answer.error is None):
             self.lease.proven(sent_at)  # what is refused for one partition is proven by another
+            self._is_tried = False
         if answer.error is None:
             self._tally.add("commits_total", "ok")
             return

@@ -68,7 +68,7 @@ class Wedge:
         view = self._observer.view
         what = self._patience.over(
             now,
-            self._troubles(),
+            self._troubles(now),
             is_well=view.asked and view.unreachable is None,
             is_proven=self._commits.lease.is_proven(now),
         )
@@ -77,13 +77,13 @@ class Wedge:
             self._say(now, "client_replaced", what, text, level="error")
             self._member.start_anew()
 
-    def _troubles(self) -> set[Trouble]:
+    def _troubles(self, now: float) -> set[Trouble]:
         outlook, view = self._outlook, self._observer.view
         troubles: set[Trouble] = set()
         if self._commits.sent_at is not None:
             troubles.add(("a commit got no answer", self._commits.sent_at))
         # What is refused, as without a right, another client would be refused just so.
-        if "lease" in outlook.problems and not self._commits.refusal:
+        if self._commits.is_unconfirmed(now) and not self._commits.refusal:
             troubles.add(("no commit was confirmed", 0.0))
         # Whoever waits for topics, or for members that must leave first, is silent and well.
         has_topics = not view.missing and (self._options.asks_session or view.partition_counts)

@@ -191,13 +191,14 @@ LOOP: tuple[Mutant, ...] = (
         breaks="I1",
         file="consumer/engine/commits.py",
         old="""
-        if now >= self._next_proof and self._has_unsettled():
+            self._prove_by = now + IDLE_SECONDS
             offsets = claims.to_prove()
         """,
         new="""
-        if not offsets and now >= self._next_proof and self._has_unsettled():
-            name, ledger = next(iter(self._ledgers.items()))
-            offsets = {name: ledger.committed or 0}
+            self._prove_by = now + IDLE_SECONDS
+            if not offsets:
+                name, ledger = next(iter(self._ledgers.items()))
+                offsets = {name: ledger.committed or 0}
         """,
         tests=("tests/test_loop.py::test_i1_a_commit_whose_answer_was_lost_is_not_taken_back",),
     ),
@@ -221,7 +222,7 @@ LOOP: tuple[Mutant, ...] = (
         name="membership-is-not-proven-while-nothing-moves",
         breaks="I8",
         file="consumer/engine/commits.py",
-        old="if now >= self._next_proof and self._has_unsettled():",
+        old="if now >= self._next_proof and (self._has_unsettled() or now >= self._prove_by):",
         new="if offsets and now >= self._next_proof and self._has_unsettled():",
         tests=(
             "tests/test_loop.py::test_a_batch_whose_ids_were_all_taken_out_does_not_hold_the_commit",
@@ -234,9 +235,9 @@ LOOP: tuple[Mutant, ...] = (
         old="""
         if self._sent is not None:
             return
-        claims = self._claims
+        if not self._ledgers:
         """,
-        new="claims = self._claims",
+        new="if not self._ledgers:",
         tests=("tests/test_loop.py::test_one_commit_is_on_its_way_at_a_time",),
     ),
     Mutant(
