@@ -152,7 +152,7 @@ class Commits:
             self._carriers.wait(0.1)
 
     def send(self, now: float) -> None:
-        """Send what may be committed; while something is held, prove membership with it."""
+        """Send what may be committed; prove membership with it, seldom if nothing is held."""
         if self._sent is not None:
             return
         if not self._ledgers:
